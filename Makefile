@@ -1,0 +1,2 @@
+ci: ## what CI runs
+	cargo test

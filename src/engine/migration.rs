@@ -1,0 +1,144 @@
+//! The heart: what a kind of migration has to be able to do, so that the engine can run it chunk by chunk.
+
+use crate::cursor::Cursor;
+use crate::fault::Fault;
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+/// A stretch of the source: everything up to and including `bound`, seen by a pass that began at `pass_started`.
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// The last key that belongs to it.
+    pub bound: Cursor,
+    /// What `:pass_started` is bound to in `where`.
+    pub pass_started: SystemTime,
+}
+
+/// What was read and is ready to be moved.
+#[derive(Debug)]
+pub struct Read<B> {
+    /// The kind's own form of it.
+    pub batch: B,
+    /// The last key that was looked at, an item or not: the cursor once the batch is committed.
+    pub end: Cursor,
+    /// Source keys that were looked at.
+    pub scanned: u64,
+    /// Bytes of memory that the batch holds.
+    pub bytes: u64,
+    /// In a sweep, the items that were found: they are announced before they are moved. Empty elsewhere.
+    pub found: Vec<Cursor>,
+}
+
+/// How a batch is to be written.
+#[derive(Clone, Debug)]
+pub struct Effort {
+    /// How long the effects may take; the server is told.
+    pub limit: Duration,
+    /// The batch lies in what a killed run had announced: an equal item was moved by it and counts as moved.
+    pub recovered: bool,
+    /// The invocation's id, for `$run`.
+    pub run: String,
+}
+
+/// An item that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Its key.
+    pub key: Cursor,
+    /// `conflict`, `poison`, `too_large` or `killed`; later kinds add theirs.
+    pub class: &'static str,
+    /// Why, without a value of any row.
+    pub message: String,
+}
+
+/// What became of a batch. Every item in it is counted exactly once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Items written now, or by a killed run that had announced them.
+    pub moved: u64,
+    /// Items whose target was there and equal.
+    pub skipped: u64,
+    /// Items whose target was there and different, or that could not be moved.
+    pub aside: Vec<Aside>,
+    /// Bytes of the items moved.
+    pub bytes: u64,
+}
+
+/// What `verify` found in one stretch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Items that were compared.
+    pub checked: u64,
+    /// Equal on both sides.
+    pub equal: u64,
+    /// Items without a target, keys first few.
+    pub missing: u64,
+    /// Items whose target differs.
+    pub different: u64,
+    /// Targets whose source is gone or no longer matches.
+    pub extra: u64,
+    /// A few of them: key and `missing`, `different` or `extra`.
+    pub examples: Vec<(Cursor, &'static str)>,
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Source keys that a pass walks.
+    pub keys: u64,
+    /// Items among them.
+    pub items: u64,
+    /// Both were counted, not estimated.
+    pub exact: bool,
+}
+
+/// A kind of migration over one source and one target.
+///
+/// The engine owns lease, budget, batch size, retries, dead letters, passes and progress; an implementation only reads
+/// stretches of its source and applies them. It must keep two promises: `read`, `sweep` and `fetch` change nothing, and
+/// `write` is idempotent: a batch may be written again after a crash, by another process, or by two at once.
+pub trait Migration: Send + Sync {
+    /// What was read and is ready to be moved.
+    type Batch: Send + Sync;
+
+    /// The last key of the source as of now, where a pass that starts now will end; `None` when the source is empty.
+    /// Never before `least`, the bound of the pass before, so that targets of rows since gone stay within reach.
+    fn bound(&self, least: Option<&Cursor>, limit: Duration) -> impl Future<Output = Result<Option<Cursor>, Fault>> + Send;
+
+    /// How much lies before the bound, within `limit`, which it may use up: never a reason to fail.
+    fn estimate(&self, pass_started: SystemTime, limit: Duration) -> impl Future<Output = Estimate> + Send;
+
+    /// The next batch after `after` that looks at up to `size` keys; `None` when nothing is left in the range.
+    fn read(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Option<Read<Self::Batch>>, Fault>> + Send;
+
+    /// As `read`, but its batch holds only items without a target, and names them in `found`.
+    fn sweep(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Option<Read<Self::Batch>>, Fault>> + Send;
+
+    /// The batch of exactly these items, for what a killed sweep had announced.
+    fn fetch(&self, range: &Range, keys: &[Cursor]) -> Self::Batch;
+
+    /// Applies a batch: all of it or, when this fails, nothing of it.
+    fn write(&self, batch: &Self::Batch, effort: &Effort) -> impl Future<Output = Result<Outcome, Fault>> + Send;
+
+    /// Compares source and target after `after`, up to `size` keys; `None` when nothing is left in the range.
+    /// Targets beyond the last source key of the range belong to its last stretch.
+    fn verify(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Option<Read<Comparison>>, Fault>> + Send;
+}

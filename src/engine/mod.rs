@@ -1,0 +1,3 @@
+//! One run: acquire, loop, commit, release.
+
+pub mod migration;

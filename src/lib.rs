@@ -1,0 +1,25 @@
+//! milkrun: data migrations that run on a schedule.
+//!
+//! The map of the house:
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`command`] | an event or arguments become a command, a command becomes a reply |
+//! | [`spec`] | migration files become checked types |
+//! | [`engine`] | one run: lease, budget, batch size, passes; the [`engine::migration::Migration`] trait |
+//! | [`ledger`] | checkpoints and all else that outlives a run: DynamoDB and SQLite |
+//! | [`rows`] | the kind that turns closed database rows into history |
+//! | [`sql`], [`s3`] | adapters: they know no migrations |
+//! | [`observe`] | log lines and metrics |
+//! | [`cursor`], [`fault`] | the words that all of them share |
+
+pub mod command;
+pub mod cursor;
+pub mod engine;
+pub mod fault;
+pub mod ledger;
+pub mod observe;
+pub mod rows;
+pub mod s3;
+pub mod spec;
+pub mod sql;

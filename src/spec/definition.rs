@@ -1,0 +1,176 @@
+//! A checked migration: what a file means once every field of it has been understood.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One migration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// The file's stem.
+    pub name: String,
+    /// What moves.
+    pub kind: Kind,
+    /// When it is finished.
+    pub mode: Mode,
+    /// From where.
+    pub source: Source,
+    /// To where.
+    pub target: Target,
+    /// How fast and how much.
+    pub limits: Limits,
+    /// SHA-256 (lower-case hex) of what `[source]`, `[target]` and `kind` mean: a change has to be accepted.
+    pub digest: String,
+    /// SHA-256 of the part of it that cannot be accepted, only `reset`: kind, databases, tables, keys.
+    pub identity: String,
+}
+
+/// What moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Rows with their related rows.
+    Rows,
+}
+
+/// When a migration is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// When a sweep finds nothing more.
+    Once,
+}
+
+/// `[source]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The database.
+    pub database: DatabaseRef,
+    /// `None`: `public`, or the URL's database.
+    pub schema: Option<String>,
+    /// The table; a dot is part of the name.
+    pub table: String,
+    /// The key's columns, in order.
+    pub key: Vec<String>,
+    /// The predicate over the table alone (as `t`), checked: balanced, no comments, no clock, no randomness, no parameters
+    /// but `:pass_started`. `None`: every row.
+    pub filter: Option<String>,
+    /// Columns that must not travel, also in related tables.
+    pub exclude: Vec<String>,
+    /// Related tables, in the order in which they stand.
+    pub related: Vec<Related>,
+}
+
+/// `[[source.related]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Related {
+    /// The array's name in the document.
+    pub name: String,
+    /// `None`: as the source.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: String,
+    /// The order inside the array.
+    pub key: Vec<String>,
+    /// Child column = parent column.
+    pub on: Vec<(String, String)>,
+    /// What is related to it in turn.
+    pub related: Vec<Related>,
+}
+
+/// `[target]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// The database.
+    pub database: DatabaseRef,
+    /// `None`: `public`, or the URL's database.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: String,
+    /// A unique index of it, fed by exactly the source key, in any order.
+    pub key: Vec<String>,
+    /// What becomes of the source row.
+    pub after: After,
+    /// Create the table if it is missing.
+    pub create: bool,
+    /// Target column and what fills it, in the file's order.
+    pub columns: Vec<(String, ColumnValue)>,
+}
+
+/// What becomes of a source row that was moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It stays.
+    Keep,
+}
+
+/// What fills a target column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnValue {
+    /// A source column, by name.
+    Column(String),
+    /// `$document`: the row and its related rows as JSON.
+    Document,
+    /// `$now`: the batch's time.
+    Now,
+    /// `$run`: the invocation's id.
+    Run,
+    /// `$digest`: SHA-256 of the document.
+    Digest,
+    /// `$definition`: the definition's digest.
+    Definition,
+}
+
+/// Where a database is. Equal references mean the same database.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DatabaseRef {
+    /// `"$NAME"`: a URL in the environment.
+    Env(String),
+    /// `"secret:…"`: a URL, or the JSON that RDS keeps.
+    Secret(SecretRef),
+    /// A literal URL, without a password, or the long form.
+    Url {
+        /// Without a password.
+        url: String,
+        /// Where the password is.
+        password: Option<PasswordRef>,
+        /// PEM file of a certificate authority to trust besides the system's.
+        ca: Option<PathBuf>,
+    },
+}
+
+/// Where a password is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PasswordRef {
+    /// `"$NAME"`.
+    Env(String),
+    /// `"secret:ARN#field"`.
+    Secret(SecretRef),
+}
+
+/// `secret:NAME-OR-ARN`, or `secret:NAME-OR-ARN#field` for one field of a JSON secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecretRef {
+    /// Name or ARN.
+    pub id: String,
+    /// The JSON field, if one is named.
+    pub field: Option<String>,
+}
+
+/// `[limits]`, all with their defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// What a batch should take.
+    pub batch_time: Duration,
+    /// Source keys scanned per batch, at most.
+    pub max_batch: u64,
+    /// Bytes of a document, at most.
+    pub max_item: u64,
+    /// A batch of one whose holder was killed this many times in a row is set aside.
+    pub max_attempts: u32,
+    /// Least time between the end of a pass and the sweep that may complete the migration.
+    pub settle: Duration,
+    /// Sweeps before `once` completes with something left.
+    pub max_sweeps: u32,
+    /// How long an acquisition or a commit holds the shard.
+    pub lease: Duration,
+    /// Whether keys appear in logs, replies of `failed` and messages; hashed if not.
+    pub log_keys: bool,
+}
