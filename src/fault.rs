@@ -38,9 +38,17 @@ pub enum Action {
 /// The error policy.
 pub const POLICY: [(Class, Action, &str); 6] = [
     (Class::Transient, Action::Retry, "nothing to do: the next run goes on by itself"),
-    (Class::Capacity, Action::Halve, "nothing to do unless it stays at one item: then raise the function's time or the database's limits"),
+    (
+        Class::Capacity,
+        Action::Halve,
+        "nothing to do unless it stays at one item: then raise the function's time or the database's limits",
+    ),
     (Class::Poison, Action::Bisect, "correct the row or the target, then `resume`"),
-    (Class::TooLarge, Action::Bisect, "raise `max_item`, or narrow what the document holds with `exclude` or `where`, then `resume`"),
+    (
+        Class::TooLarge,
+        Action::Bisect,
+        "raise `max_item`, or narrow what the document holds with `exclude` or `where`, then `resume`",
+    ),
     (Class::Fatal, Action::Pause, "mend what the message names, then `resume`"),
     (Class::Fenced, Action::Stop, "nothing to do: another run has taken over"),
 ];

@@ -103,7 +103,11 @@ pub trait Migration: Send + Sync {
 
     /// The last key of the source as of now, where a pass that starts now will end; `None` when the source is empty.
     /// Never before `least`, the bound of the pass before, so that targets of rows since gone stay within reach.
-    fn bound(&self, least: Option<&Cursor>, limit: Duration) -> impl Future<Output = Result<Option<Cursor>, Fault>> + Send;
+    fn bound(
+        &self,
+        least: Option<&Cursor>,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Option<Cursor>, Fault>> + Send;
 
     /// How much lies before the bound, within `limit`, which it may use up: never a reason to fail.
     fn estimate(&self, pass_started: SystemTime, limit: Duration) -> impl Future<Output = Estimate> + Send;

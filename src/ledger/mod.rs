@@ -62,7 +62,9 @@ pub enum LedgerError {
         message: String,
     },
     /// A record was written by a newer milkrun.
-    #[error("the record `{item}` of `{migration}` has version {found}, this milkrun knows up to {VERSION}: deploy the newer one")]
+    #[error(
+        "the record `{item}` of `{migration}` has version {found}, this milkrun knows up to {VERSION}: deploy the newer one"
+    )]
     Newer {
         /// Whose record.
         migration: String,

@@ -1,0 +1,109 @@
+//! The one place where SQL text is built: from words of our own, quoted identifiers and bound values.
+
+use super::Dialect;
+
+/// A value that travels beside the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// Text; the statement casts it where the column is of another type.
+    Text(String),
+    /// A signed integer.
+    Int(i64),
+    /// An unsigned integer: beyond `i64` on MySQL alone.
+    Unsigned(u64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+}
+
+/// A statement under construction, and once it is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    dialect: Dialect,
+    text: String,
+    binds: Vec<Bind>,
+}
+
+impl Statement {
+    /// An empty statement.
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, text: String::new(), binds: Vec::new() }
+    }
+
+    /// Whose SQL it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Appends SQL of our own making, or a `where` that `spec` has checked. Never a name, never a value.
+    pub fn sql(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends an identifier, quoted so that every character of it is part of the name.
+    pub fn name(&mut self, name: &str) -> &mut Self {
+        let quote = if self.dialect == Dialect::MySql { '`' } else { '"' };
+        self.text.push(quote);
+        for character in name.chars() {
+            if character == quote {
+                self.text.push(quote);
+            }
+            self.text.push(character);
+        }
+        self.text.push(quote);
+        self
+    }
+
+    /// Appends a string literal: for names that become values, such as the keys of a document. Never for data.
+    pub fn literal(&mut self, value: &str) -> &mut Self {
+        self.text.push('\'');
+        for character in value.chars() {
+            if character == '\'' || (character == '\\' && self.dialect == Dialect::MySql) {
+                self.text.push(character);
+            }
+            self.text.push(character);
+        }
+        self.text.push('\'');
+        self
+    }
+
+    /// Appends a placeholder for a value.
+    pub fn bind(&mut self, value: Bind) -> &mut Self {
+        self.binds.push(value);
+        match self.dialect {
+            Dialect::Postgres => {
+                let place = self.binds.len();
+                self.text.push('$');
+                self.text.push_str(&place.to_string());
+            }
+            Dialect::MySql | Dialect::Sqlite => self.text.push('?'),
+        }
+        self
+    }
+
+    /// The text, with placeholders.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The values, in the order of their placeholders.
+    pub fn binds(&self) -> &[Bind] {
+        &self.binds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_literals_cannot_end_early() {
+        let mut mysql = Statement::new(Dialect::MySql);
+        mysql.sql("SELECT ").name("a`b\"c").sql(" = ").literal(r"it's \ fine");
+        assert_eq!(mysql.text(), r"SELECT `a``b\\\c` = 'it''s \\ fine'".replace(r"\\\c", "\"c"));
+        let mut postgres = Statement::new(Dialect::Postgres);
+        postgres.name("a`b\"c").sql(" = ").bind(Bind::Int(1)).sql(" OR ").bind(Bind::Text("x".into()));
+        assert_eq!(postgres.text(), "\"a`b\"\"c\" = $1 OR $2");
+        assert_eq!(postgres.binds().len(), 2);
+    }
+}
