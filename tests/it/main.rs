@@ -1,1 +1,5 @@
 //! The one integration binary: real servers, the real binaries.
+
+mod ledger;
+mod ledger_conformance;
+mod support;
