@@ -1,0 +1,14 @@
+//! The catalog, stub for mysql.
+
+use super::Table;
+use crate::sql::{Session, SqlError};
+use std::time::Duration;
+
+pub(super) async fn table(
+    _session: &mut Session,
+    _schema: &str,
+    _table: &str,
+    _limit: Duration,
+) -> Result<Option<Table>, SqlError> {
+    Ok(None)
+}
