@@ -3,3 +3,4 @@
 mod ledger;
 mod ledger_conformance;
 mod support;
+mod bad_files;
