@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 # Where `setup` keeps what no package manager keeps: DynamoDB Local, the SAM command line, the Lambda emulator.
-export MILKRUN_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/milkrun
+export MILKRUN_TOOLS ?= $(HOME)/.cache/milkrun
 # In CI the lock file is what is tested.
 LOCKED := $(if $(CI),--locked)
 

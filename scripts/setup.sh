@@ -3,7 +3,7 @@
 # DynamoDB Local), aws (Python for the SAM command line). Quick when nothing is missing: it asks for presence alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export MILKRUN_TOOLS="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
+export MILKRUN_TOOLS="${MILKRUN_TOOLS:-$HOME/.cache/milkrun}"
 
 missing=()
 # need PROBE PACKAGE…: the packages are wanted unless the probe finds what they bring.
@@ -17,7 +17,6 @@ present() { command -v "$1" || [ -x "/usr/sbin/$1" ]; }
 want_build() {
   command -v cargo >/dev/null || { echo "setup: cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
   need 'present cc && [ -e /usr/include/stdlib.h ]' gcc libc6-dev
-  need 'present g++' g++
 }
 want_test() {
   need 'present mariadbd && present mariadb-install-db' mariadb-server
@@ -32,27 +31,24 @@ want_aws() {
 }
 
 # Packages are installed without starting a service: what the tests need they start themselves, on ports of their own.
+policy=/usr/sbin/policy-rc.d
+as_root=()
 install_missing() {
-  local as_root=() policy=/usr/sbin/policy-rc.d
+  command -v apt-get >/dev/null || { echo "setup: this is no Debian; install what brings: ${missing[*]}" >&2; exit 1; }
   if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || { echo "setup: as root, run: apt-get install ${missing[*]}" >&2; exit 1; }
     as_root=(sudo)
     [ -t 0 ] || as_root=(sudo -n)
   fi
-  command -v apt-get >/dev/null || { echo "setup: this is no Debian; install what brings: ${missing[*]}" >&2; exit 1; }
   echo "setup: installing ${missing[*]}"
   if [ ! -e "$policy" ]; then
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
     "${as_root[@]}" chmod 755 "$policy"
-    trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
   fi
   local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
   "${apt[@]}" update
   "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
-  if [ -x "$policy" ] && [ -n "$(trap -p EXIT)" ]; then
-    "${as_root[@]}" rm -f "$policy"
-    trap - EXIT
-  fi
 }
 
 scripts=()

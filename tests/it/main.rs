@@ -1,1 +1,3 @@
 //! The one integration binary: real servers, the real binaries.
+
+mod support;
