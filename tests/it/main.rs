@@ -1,3 +1,4 @@
 //! The one integration binary: real servers, the real binaries.
 
+mod harness;
 mod support;

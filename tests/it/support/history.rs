@@ -118,12 +118,21 @@ pub fn actual(database: &Database, table: &str, key: &str) -> Vec<(String, Value
 }
 
 /// Exactly one row of history for each expected document, and each equal to it.
+#[track_caller]
 pub fn assert_complete(database: &Database, source: &Source, table: &str, key: &str) {
     assert_equal(&expected(database, source), actual(database, table, key));
 }
 
 /// As `assert_complete`, over what was read before.
+#[track_caller]
 pub fn assert_equal(expected: &Documents, actual: Vec<(String, Value)>) {
+    let wrong = differences(expected, actual);
+    let shown = wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
+    assert!(wrong.is_empty(), "{} of {} documents are wrong:\n{shown}", wrong.len(), expected.len());
+}
+
+/// What is lost, doubled, foreign or different.
+pub fn differences(expected: &Documents, actual: Vec<(String, Value)>) -> Vec<String> {
     let mut seen: HashMap<String, u32> = HashMap::new();
     let mut wrong = Vec::new();
     for (key, document) in actual {
@@ -141,8 +150,7 @@ pub fn assert_equal(expected: &Documents, actual: Vec<(String, Value)>) {
             times => wrong.push(format!("{key}: there {times} times")),
         }
     }
-    let shown = wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
-    assert!(wrong.is_empty(), "{} of {} documents are wrong:\n{shown}", wrong.len(), expected.len());
+    wrong
 }
 
 /// Equality as JSON: the order of an object's members and the spelling of a number do not matter.
