@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 fn the_oracle_sees_lost_doubled_and_changed_documents() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::connect(&format!("sqlite://{}/shop.db", folder.path().display()));
-    shop::load(&database, Size { orders: 40, closed: 16, items: 3, notes: 2 });
+    shop::load(&database, Size { orders: 40, closed: 16, items: 3, discounts: 2 });
     let documents = expected(&database, &shop::closed(&database));
     assert_eq!(documents.len(), 16);
 
@@ -36,8 +36,8 @@ fn the_oracle_sees_lost_doubled_and_changed_documents() {
     foreign.push(("0".to_owned(), serde_json::json!({})));
     caught(foreign, "nothing of the kind");
     let mut changed = right();
-    let notes = changed.iter_mut().find_map(|(_, order)| order.pointer_mut("/items/0/quantity")).unwrap();
-    *notes = serde_json::json!(0);
+    let quantity = changed.iter_mut().find_map(|(_, order)| order.pointer_mut("/items/0/quantity")).unwrap();
+    *quantity = serde_json::json!(0);
     caught(changed, "should be");
 }
 

@@ -1,7 +1,6 @@
 //! What the tests stand on: the real binaries, real servers, data, and an independent idea of what is right.
 #![allow(dead_code, reason = "a tool box: not every test takes every tool")]
 #![allow(unreachable_pub, reason = "the tools are public to the tests, and there is nobody else")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 pub mod child;
 pub mod cli;
@@ -11,3 +10,4 @@ pub mod rie;
 pub mod shop;
 pub mod slow;
 pub mod tpch;
+// With the starters of servers beside them: dynamodb, job, mariadb, postgres, servers.

@@ -1,4 +1,4 @@
-//! The shop that milkrun was made for: orders, their items, and notes on the items, in any of the three databases.
+//! The shop that milkrun was made for: orders, their items, and discounts on the items, in any of the three databases.
 
 use super::database::{Cell, Database};
 use super::history::{Column, Form, Source};
@@ -20,12 +20,12 @@ pub struct Size {
     pub closed: i64,
     /// Items of an order, at most; some have none.
     pub items: i64,
-    /// Notes on an item, at most.
-    pub notes: i64,
+    /// Discounts on an item, at most.
+    pub discounts: i64,
 }
 
 /// The case that milkrun serves first: 1,615 closed orders among 4,000.
-pub const CASE_1615: Size = Size { orders: 4000, closed: 1615, items: 6, notes: 2 };
+pub const CASE_1615: Size = Size { orders: 4000, closed: 1615, items: 6, discounts: 2 };
 
 /// The three tables with their rows; the same rows for the same size.
 pub fn load(database: &Database, size: Size) {
@@ -42,13 +42,13 @@ pub fn load(database: &Database, size: Size) {
         CREATE TABLE order_items (id {id}, order_id BIGINT NOT NULL, sku VARCHAR(20) NOT NULL, quantity INTEGER NOT NULL,
             price {money} NOT NULL){engine};
         CREATE INDEX items_of_order ON order_items (order_id);
-        CREATE TABLE item_notes (id {id}, item_id BIGINT NOT NULL, note VARCHAR(200) NOT NULL){engine};
-        CREATE INDEX notes_of_item ON item_notes (item_id);"
+        CREATE TABLE item_discounts (id {id}, item_id BIGINT NOT NULL, reason VARCHAR(200) NOT NULL){engine};
+        CREATE INDEX discounts_of_item ON item_discounts (item_id);"
     ));
     let mut random = StdRng::seed_from_u64(1615);
     let mut orders = Vec::new();
     let mut items = Vec::new();
-    let mut notes = Vec::new();
+    let mut discounts = Vec::new();
     let mut closed_left = size.closed;
     let mut key = 0;
     for place in 0..size.orders {
@@ -75,16 +75,16 @@ pub fn load(database: &Database, size: Size) {
                 Cell::Int(random.random_range(1..20)),
                 money_cell(&mut random),
             ]);
-            for _ in 0..random.random_range(0..=size.notes) {
-                let note = i64::try_from(notes.len()).expect("few notes") + 1;
-                notes.push(vec![Cell::Int(note), Cell::Int(item), Cell::Text(customer(&mut random))]);
+            for _ in 0..random.random_range(0..=size.discounts) {
+                let discount = i64::try_from(discounts.len()).expect("few discounts") + 1;
+                discounts.push(vec![Cell::Int(discount), Cell::Int(item), Cell::Text(customer(&mut random))]);
             }
         }
     }
     database.load("orders", orders.into_iter());
     database.load("order_items", items.into_iter());
-    database.load("item_notes", notes.into_iter());
-    analyze(database, &["orders", "order_items", "item_notes"]);
+    database.load("item_discounts", discounts.into_iter());
+    analyze(database, &["orders", "order_items", "item_discounts"]);
 }
 
 fn customer(random: &mut StdRng) -> String {
@@ -110,12 +110,12 @@ pub fn closed(database: &Database) -> Source {
     let money = if database.is_sqlite() { Form::Number } else { Form::Text };
     let moment = if database.is_sqlite() { Form::Text } else { Form::Moment };
     let column = |name, form| Column { name, form };
-    let notes = Source {
-        table: "item_notes",
+    let discounts = Source {
+        table: "item_discounts",
         filter: "",
         key: &["id"],
-        columns: vec![column("id", Form::Number), column("item_id", Form::Number), column("note", Form::Text)],
-        name: "notes",
+        columns: vec![column("id", Form::Number), column("item_id", Form::Number), column("reason", Form::Text)],
+        name: "discounts",
         parent: "id",
         child: "item_id",
         related: Vec::new(),
@@ -134,7 +134,7 @@ pub fn closed(database: &Database) -> Source {
         name: "items",
         parent: "id",
         child: "order_id",
-        related: vec![notes],
+        related: vec![discounts],
     };
     Source {
         table: "orders",
@@ -172,8 +172,8 @@ table = "order_items"
 key = ["id"]
 on = {{ order_id = "id" }}
 [[source.related.related]]
-name = "notes"
-table = "item_notes"
+name = "discounts"
+table = "item_discounts"
 key = ["id"]
 on = {{ item_id = "id" }}
 [target]
