@@ -1,1 +1,2 @@
 //! The one integration binary: real servers, the real binaries.
+mod template;
