@@ -71,7 +71,9 @@ sam() { "$tools/sam/bin/sam" "$@"; }
 case "$(uname -m)" in aarch64 | arm64) architecture=arm64 ;; *) architecture=x86_64 ;; esac
 
 say 'sam build (the first time compiles everything as it ships: some minutes)'
-sam build --config-file "$work/samconfig.toml" --build-dir "$work/build" --parameter-overrides "Architecture=$architecture"
+sam build --config-file "$work/samconfig.toml" --build-dir "$work/build" --parameter-overrides "Architecture=$architecture" \
+  >"$logs/build.log" 2>&1 || { tail -n 40 "$logs/build.log" >&2; fail 'sam build failed, see above'; }
+grep '^package:' "$logs/build.log"
 cargo build --locked --quiet --bin milkrun
 milkrun=${CARGO_TARGET_DIR:-target}/debug/milkrun
 
@@ -87,7 +89,7 @@ mariadb-install-db --no-defaults "${as[@]}" --datadir="$data" --auth-root-authen
   >"$logs/mariadb.log" 2>&1 || { tail -n 20 "$logs/mariadb.log" >&2; fail 'MariaDB could not be set up, see above'; }
 start "$logs/mariadb.log" mariadbd --no-defaults "${as[@]}" --datadir="$data" --socket="$data/socket" --port="$database_port" \
   --bind-address=127.0.0.1 --innodb-buffer-pool-size=64M
-sql() { mariadb --no-defaults --socket="$data/socket" --user=root --batch --skip-column-names "$@"; }
+sql() { mariadb --no-defaults --socket="$data/socket" --user=root --default-character-set=utf8mb4 --batch --skip-column-names "$@"; }
 await MariaDB "$logs/mariadb.log" sql -e 'SELECT 1'
 password=$(python -c 'import secrets; print(secrets.token_hex(16))')
 sql <scripts/demo-shop.sql
@@ -96,7 +98,7 @@ closed=$(sql shop -e "SELECT COUNT(id) FROM orders WHERE status IN ('uncollected
 echo "$(sql shop -e 'SELECT COUNT(*) FROM orders') orders, of which $closed are closed"
 
 say 'a local AWS, and sam deploy'
-start "$logs/aws.log" env TMPDIR="$work/tmp" IOT_MTLS_ENABLED=0 BIND_HOST=127.0.0.1 GATEWAY_PORT="$aws_port" \
+start "$logs/aws.log" env TMPDIR="$work/tmp" STATE_DIR="$work/state" IOT_MTLS_ENABLED=0 BIND_HOST=127.0.0.1 GATEWAY_PORT="$aws_port" \
   "$tools/ministack/bin/ministack"
 await 'The local AWS' "$logs/aws.log" listens "$aws_port"
 # Saved queries are left out, for the local AWS has none.

@@ -45,10 +45,11 @@ fn flat(block: &str) -> String {
 #[test]
 fn the_ledger_is_never_scanned_and_no_action_is_a_wildcard() {
     let role = resource("FunctionRole");
-    let ledger = flat(&role).split("Sid: Ledger").nth(1).unwrap().split("Sid:").next().unwrap().to_owned();
+    let role = flat(&role);
+    let ledger = role.split("Sid: Ledger").nth(1).unwrap().split("Sid:").next().unwrap().trim();
     assert_eq!(
-        ledger.trim_end_matches(" -"),
-        " Effect: Allow Action: - dynamodb:GetItem - dynamodb:PutItem - dynamodb:DeleteItem - dynamodb:Query \
+        ledger.trim_end_matches('-').trim(),
+        "Effect: Allow Action: - dynamodb:GetItem - dynamodb:PutItem - dynamodb:DeleteItem - dynamodb:Query \
          Resource: !GetAtt LedgerTable.Arn"
     );
     for line in text("template.yaml").lines().filter(|line| !line.trim_start().starts_with('#')) {
@@ -75,8 +76,9 @@ fn the_only_wildcard_resource_is_the_one_of_network_interfaces_under_its_conditi
     let statement = flat(&lines[at - 10..at + 5].join("\n"));
     assert!(statement.contains("HasVpc - Sid: NetworkInterfaces"), "{statement}");
     assert!(statement.contains("Condition: ArnNotEquals: lambda:SourceFunctionArn"), "{statement}");
-    for part in statement.split_whitespace().filter(|part| part.contains(':') && part.starts_with(char::is_lowercase)) {
-        assert!(part.starts_with("ec2:") || part.starts_with("lambda:SourceFunctionArn"), "{part}");
+    let actions = statement.split("Action:").nth(1).unwrap().split("Resource:").next().unwrap();
+    for action in actions.split_whitespace().filter(|word| *word != "-") {
+        assert!(action.starts_with("ec2:"), "{action}");
     }
 }
 
