@@ -8,3 +8,4 @@ mod bad_files;
 
 mod harness;
 // They need the engine behind both binaries: case_1615, deadline, killed, memory, overlap.
+mod template;
