@@ -1,6 +1,24 @@
 //! The databases: sessions that are pinned to one behaviour, statements, catalogs, errors. Nothing here knows a migration.
 
+pub mod catalog;
+pub mod class;
+mod connect;
+mod deadline;
+mod error;
+mod mysql;
+mod options;
+mod postgres;
+mod session;
+mod sqlite;
 pub mod statement;
+mod text;
+mod trust;
+mod wording;
+
+pub use error::{Refusal, SqlError};
+pub use options::ConnectOptions;
+pub use session::Session;
+pub use sqlite::MEMBERS_AT_ONCE;
 
 /// Which SQL is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,308 @@
+//! Sessions with MySQL and MariaDB.
+
+use super::deadline::{Armed, lock_wait};
+use super::error::Refusal;
+use super::statement::{Bind, Statement};
+use super::{ConnectOptions, Dialect, Make, SqlError, class, connect, text, trust, wording};
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlSslMode};
+use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, TypeInfo as _};
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+/// What each session is pinned to, in one round trip with what we need to know of the server. MariaDB alone reads
+/// `/*M! */`. Bound text takes the collation of the column beside it whatever NAMES says; a general collation, other
+/// than a binary one, never wins over a column's in silence either.
+const PIN: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
+    SET autocommit = 1, time_zone = '+00:00',\
+    sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',\
+    group_concat_max_len = 4294967295, sql_select_limit = DEFAULT, sql_safe_updates = 0, sql_quote_show_create = 1, max_error_count = 64,\
+    wait_timeout = 600,\
+    /*M! optimizer_switch = 'exists_to_in=off', idle_transaction_timeout = 60,*/\
+    NAMES utf8mb4 COLLATE utf8mb4_general_ci;\
+    SELECT VERSION(), CONNECTION_ID(), DATABASE(), @@max_allowed_packet";
+
+/// One connection.
+pub(super) struct MySql {
+    connection: MySqlConnection,
+    options: ConnectOptions,
+    id: u64,
+    armed: Option<Armed>,
+    pub(super) make: Make,
+    pub(super) schema: String,
+    pub(super) max_packet: u64,
+}
+
+impl MySql {
+    pub(super) async fn open(options: &ConnectOptions) -> Result<Self, SqlError> {
+        let mut connection = login(options).await?;
+        let mut pin = Statement::new(Dialect::MySql);
+        pin.sql(PIN);
+        let rows = fetch(&mut connection, &pin).await?;
+        let mut facts = rows.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);
+        let version = facts.next().unwrap_or_default();
+        let id = facts.next().and_then(|id| id.parse().ok());
+        let schema = facts.next().unwrap_or_default();
+        let max_packet = facts.next().and_then(|size| size.parse().ok());
+        let (Some(id), Some(max_packet)) = (id, max_packet) else {
+            return Err(SqlError::Lost { what: "the server did not say who it is", source: None });
+        };
+        let make = make_of(&version).ok_or_else(|| SqlError::Unsupported {
+            server: options.server(),
+            found: format!("version {version}"),
+            needed: "MySQL 8.0 or MariaDB 10.6, or a later one",
+        })?;
+        let make = options.make.unwrap_or(make);
+        Ok(Self { connection, options: options.clone(), id, armed: None, make, schema, max_packet })
+    }
+
+    pub(super) async fn rows(
+        &mut self,
+        statement: &Statement,
+        limit: Duration,
+    ) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        self.arm(limit).await?;
+        stopped_after(limit, self.make, self.id, &self.options, fetch(&mut self.connection, statement)).await
+    }
+
+    pub(super) async fn execute(&mut self, statement: &Statement, limit: Duration) -> Result<u64, SqlError> {
+        self.arm(limit).await?;
+        stopped_after(limit, self.make, self.id, &self.options, execute(&mut self.connection, statement)).await
+    }
+
+    /// Begins a transaction, and tells the server its time limit on the way.
+    pub(super) async fn begin(&mut self, snapshot: bool, limit: Duration) -> Result<(), SqlError> {
+        let armed = Armed::new(limit);
+        let mut script = self.limits(armed, limit);
+        script.sql(if snapshot {
+            "; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+        } else {
+            "; START TRANSACTION"
+        });
+        self.armed = None;
+        execute(&mut self.connection, &script).await?;
+        self.armed = Some(armed);
+        Ok(())
+    }
+
+    /// Ends a transaction. No time limit is told for it: it is never worth a round trip.
+    pub(super) async fn end(&mut self, word: &'static str) -> Result<(), SqlError> {
+        execute(&mut self.connection, Statement::new(Dialect::MySql).sql(word)).await.map(|_| ())
+    }
+
+    /// The codes of the warnings and notes that the last statement left. Their texts quote values.
+    pub(super) async fn warnings(&mut self) -> Result<Vec<u32>, SqlError> {
+        let mut statement = Statement::new(Dialect::MySql);
+        statement.sql("SHOW WARNINGS");
+        let rows = fetch(&mut self.connection, &statement).await?;
+        Ok(rows.into_iter().filter_map(|row| row.get(1)?.as_deref()?.parse().ok()).collect())
+    }
+
+    pub(super) async fn ping(&mut self) -> Result<(), SqlError> {
+        self.connection.ping().await.map_err(failed)
+    }
+
+    pub(super) async fn close(self) -> Result<(), SqlError> {
+        self.connection.close().await.map_err(failed)
+    }
+
+    async fn arm(&mut self, limit: Duration) -> Result<(), SqlError> {
+        if self.armed.is_some_and(|armed| armed.serves(limit)) {
+            return Ok(());
+        }
+        let armed = Armed::new(limit);
+        let limits = self.limits(armed, limit);
+        self.armed = None;
+        execute(&mut self.connection, &limits).await?;
+        self.armed = Some(armed);
+        Ok(())
+    }
+
+    fn limits(&self, armed: Armed, limit: Duration) -> Statement {
+        // Both lock waits count whole seconds.
+        let wait = lock_wait(limit).as_secs().max(1);
+        let mut statement = Statement::new(Dialect::MySql);
+        statement.sql(&match self.make {
+            // MySQL's own limit is for SELECT alone; the rest is stopped from a second connection.
+            Make::MySql => format!("SET /*!80000 max_execution_time = {},*/ ", armed.millis()),
+            _ => format!("SET max_statement_time = {:.3}, ", armed.seconds()),
+        });
+        statement.sql(&format!("innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {wait}"));
+        statement
+    }
+}
+
+async fn login(options: &ConnectOptions) -> Result<MySqlConnection, SqlError> {
+    let mut login = MySqlConnectOptions::new()
+        .host(&options.host)
+        .port(options.port)
+        .username(&options.user)
+        .statement_cache_capacity(64)
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .set_names(false)
+        .disable_statement_logging();
+    if let Some(password) = &options.password {
+        login = login.password(password);
+    }
+    if let Some(database) = &options.database {
+        login = login.database(database);
+    }
+    if let Some(socket) = &options.socket {
+        login = login.socket(socket);
+    }
+    login = if options.socket.is_some() {
+        login.ssl_mode(MySqlSslMode::Disabled)
+    } else if options.is_loopback() {
+        login.ssl_mode(MySqlSslMode::Preferred)
+    } else {
+        login.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca_from_pem(trust::authorities(options).await?)
+    };
+    login.connect().await.map_err(|error| connect::failed(options, error))
+}
+
+/// Waits for `work`, and stops it on the server once `limit` is over. MariaDB does that by itself.
+async fn stopped_after<T>(
+    limit: Duration,
+    make: Make,
+    id: u64,
+    options: &ConnectOptions,
+    work: impl Future<Output = Result<T, SqlError>>,
+) -> Result<T, SqlError> {
+    if make != Make::MySql {
+        return work.await;
+    }
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => return done,
+        () = tokio::time::sleep(limit) => {}
+    }
+    // Both are awaited, so that a kill that comes late cannot hit the next statement. Should it fail, the session's own
+    // timeout ends the wait.
+    let (done, _) = tokio::join!(work, kill(options, id));
+    done
+}
+
+async fn kill(options: &ConnectOptions, id: u64) -> Result<(), SqlError> {
+    let mut connection = login(options).await?;
+    execute(&mut connection, Statement::new(Dialect::MySql).sql(&format!("KILL QUERY {id}"))).await?;
+    connection.close().await.map_err(failed)
+}
+
+/// Text without values goes as it is, in one round trip; text with values is prepared once and kept.
+async fn fetch(connection: &mut MySqlConnection, statement: &Statement) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+    let plain = statement.binds().is_empty();
+    let rows = if plain {
+        sqlx::raw_sql(text::safe(statement)).fetch_all(connection).await
+    } else {
+        connection.fetch_all(sqlx::query_with(text::safe(statement), arguments(statement)?)).await
+    };
+    rows.map_err(failed)?
+        .into_iter()
+        .map(|row| (0..row.len()).map(|column| value(&row, column, plain)).collect())
+        .collect()
+}
+
+async fn execute(connection: &mut MySqlConnection, statement: &Statement) -> Result<u64, SqlError> {
+    let done = if statement.binds().is_empty() {
+        sqlx::raw_sql(text::safe(statement)).execute(connection).await
+    } else {
+        connection.execute(sqlx::query_with(text::safe(statement), arguments(statement)?)).await
+    };
+    Ok(done.map_err(failed)?.rows_affected())
+}
+
+fn arguments(statement: &Statement) -> Result<MySqlArguments, SqlError> {
+    let mut arguments = MySqlArguments::default();
+    for bind in statement.binds() {
+        match bind {
+            Bind::Text(text) => arguments.add(text.as_str()),
+            Bind::Int(number) => arguments.add(number),
+            Bind::Unsigned(number) => arguments.add(number),
+            Bind::Bytes(bytes) => arguments.add(bytes.as_slice()),
+        }
+        .map_err(|_| SqlError::Unsendable("the driver cannot encode it"))?;
+    }
+    Ok(arguments)
+}
+
+/// A value as text. In a plain statement's result everything is; in a prepared one's, numbers and dates are binary, and a
+/// date is refused, because the driver takes zero dates for NULL.
+fn value(row: &MySqlRow, column: usize, plain: bool) -> Result<Option<String>, SqlError> {
+    let kind = row.column(column).type_info().name().to_owned();
+    let unreadable = |found: &str| SqlError::Unreadable { column: column + 1, found: found.to_owned() };
+    let wrong = |_: sqlx::Error| unreadable("a value that the driver cannot read");
+    if !plain {
+        match kind.as_str() {
+            "DATE" | "TIME" | "DATETIME" | "TIMESTAMP" | "FLOAT" | "DOUBLE" | "BIT" | "GEOMETRY" => {
+                return Err(unreadable(&kind));
+            }
+            "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "YEAR" => {
+                return Ok(row
+                    .try_get_unchecked::<Option<i64>, _>(column)
+                    .map_err(wrong)?
+                    .map(|number| number.to_string()));
+            }
+            _ if kind.ends_with(" UNSIGNED") => {
+                return Ok(row
+                    .try_get_unchecked::<Option<u64>, _>(column)
+                    .map_err(wrong)?
+                    .map(|number| number.to_string()));
+            }
+            _ => {}
+        }
+    }
+    row.try_get_unchecked::<Option<&[u8]>, _>(column)
+        .map_err(wrong)?
+        .map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| unreadable("bytes that are not UTF-8")))
+        .transpose()
+}
+
+fn failed(error: sqlx::Error) -> SqlError {
+    match error {
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<MySqlDatabaseError>() {
+            // The server closes the connection after each of these.
+            Some(error) if matches!(error.number(), 1053 | 1077 | 1079 | 1080 | 1152 | 1927 | 2006 | 2013 | 4031) => {
+                SqlError::Lost { what: "the server closed it", source: None }
+            }
+            Some(error) => {
+                let mut refusal = Refusal::new(error.number().to_string(), class::mysql(error.number(), error.code()));
+                wording::mysql(&mut refusal, error.number(), error.message());
+                SqlError::Statement(Box::new(refusal))
+            }
+            None => SqlError::Lost { what: "an error of another database", source: None },
+        },
+        sqlx::Error::Io(error) => SqlError::Lost { what: "the network failed", source: Some(error) },
+        sqlx::Error::Encode(_) => SqlError::Unsendable("the driver cannot encode it"),
+        // The texts of the others may quote what was read.
+        _ => SqlError::Lost { what: "the driver did not understand the server", source: None },
+    }
+}
+
+/// `None` for versions before those that milkrun was built for.
+fn make_of(version: &str) -> Option<Make> {
+    let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+    let number = (numbers.next()?, numbers.next().unwrap_or(0));
+    if version.to_ascii_lowercase().contains("mariadb") {
+        (number >= (10, 6)).then_some(Make::MariaDb)
+    } else {
+        (number >= (8, 0)).then_some(Make::MySql)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn makes() {
+        assert_eq!(make_of("10.11.19-MariaDB-0+deb12u1"), Some(Make::MariaDb));
+        assert_eq!(make_of("11.4.2-MariaDB-log"), Some(Make::MariaDb));
+        assert_eq!(make_of("8.0.28"), Some(Make::MySql));
+        assert_eq!(make_of("8.4.3-debug"), Some(Make::MySql));
+        assert_eq!(make_of("10.5.9-MariaDB"), None);
+        assert_eq!(make_of("5.7.44"), None);
+    }
+}

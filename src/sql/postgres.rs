@@ -1,0 +1,246 @@
+//! Sessions with PostgreSQL.
+
+use super::deadline::{Armed, lock_wait};
+use super::error::Refusal;
+use super::statement::{Bind, Statement};
+use super::{ConnectOptions, Dialect, SqlError, class, connect, text, trust, wording};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgSslMode};
+use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, TypeInfo as _};
+use std::time::Duration;
+
+/// What each session is pinned to, in one round trip with the version. Names are always qualified, so the search path is
+/// left alone. Plans are made for the values at hand: a plan for any value does not know how short a key range is.
+const PIN: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;\
+    SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3;\
+    SET bytea_output = 'hex'; SET standard_conforming_strings = on; SET client_encoding = 'UTF8';\
+    SET transform_null_equals = off; SET xmlbinary = 'base64'; SET plan_cache_mode = 'force_custom_plan';\
+    SET idle_in_transaction_session_timeout = '60s';\
+    SELECT current_setting('server_version_num')";
+
+/// One connection.
+pub(super) struct Postgres {
+    connection: PgConnection,
+    armed: Option<Armed>,
+    /// What holds outside the transaction, and holds again after it.
+    outside: Option<Option<Armed>>,
+}
+
+impl Postgres {
+    pub(super) async fn open(options: &ConnectOptions) -> Result<Self, SqlError> {
+        let mut connection = login(options).await?;
+        let mut pin = Statement::new(Dialect::Postgres);
+        pin.sql(PIN);
+        let rows = fetch(&mut connection, &pin).await?;
+        let version = rows.first().and_then(|row| row.first()?.as_deref()?.parse::<u32>().ok()).unwrap_or(0);
+        if version < 130_000 {
+            return Err(SqlError::Unsupported {
+                server: options.server(),
+                found: format!("version {}", version / 10_000),
+                needed: "PostgreSQL 13 or a later one",
+            });
+        }
+        Ok(Self { connection, armed: None, outside: None })
+    }
+
+    pub(super) async fn rows(
+        &mut self,
+        statement: &Statement,
+        limit: Duration,
+    ) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        self.arm(limit).await?;
+        fetch(&mut self.connection, statement).await
+    }
+
+    pub(super) async fn execute(&mut self, statement: &Statement, limit: Duration) -> Result<u64, SqlError> {
+        self.arm(limit).await?;
+        execute(&mut self.connection, statement).await
+    }
+
+    /// Begins a transaction, and tells the server its time limit on the way.
+    pub(super) async fn begin(&mut self, snapshot: bool, limit: Duration) -> Result<(), SqlError> {
+        let armed = Armed::new(limit);
+        let mut script = Statement::new(Dialect::Postgres);
+        script.sql(if snapshot {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+        } else {
+            "BEGIN ISOLATION LEVEL READ COMMITTED; "
+        });
+        script.sql(&limits("SET LOCAL", armed, limit));
+        self.outside.get_or_insert(self.armed);
+        self.armed = None;
+        execute(&mut self.connection, &script).await?;
+        self.armed = Some(armed);
+        Ok(())
+    }
+
+    /// Ends a transaction. No time limit is told for it: a failed one would not take it.
+    pub(super) async fn end(&mut self, word: &'static str) -> Result<(), SqlError> {
+        execute(&mut self.connection, Statement::new(Dialect::Postgres).sql(word)).await?;
+        if let Some(outside) = self.outside.take() {
+            self.armed = outside;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn ping(&mut self) -> Result<(), SqlError> {
+        self.connection.ping().await.map_err(failed)
+    }
+
+    pub(super) async fn close(self) -> Result<(), SqlError> {
+        self.connection.close().await.map_err(failed)
+    }
+
+    async fn arm(&mut self, limit: Duration) -> Result<(), SqlError> {
+        if self.armed.is_some_and(|armed| armed.serves(limit)) {
+            return Ok(());
+        }
+        let armed = Armed::new(limit);
+        let mut script = Statement::new(Dialect::Postgres);
+        script.sql(&limits(if self.outside.is_some() { "SET LOCAL" } else { "SET" }, armed, limit));
+        self.armed = None;
+        execute(&mut self.connection, &script).await?;
+        self.armed = Some(armed);
+        Ok(())
+    }
+}
+
+fn limits(set: &str, armed: Armed, limit: Duration) -> String {
+    let wait = lock_wait(limit).as_millis();
+    format!("{set} statement_timeout = {}; {set} lock_timeout = {wait}", armed.millis())
+}
+
+async fn login(options: &ConnectOptions) -> Result<PgConnection, SqlError> {
+    // Everything that the environment could set is set, so that PGHOST and its like change nothing.
+    let mut login = PgConnectOptions::new_without_pgpass()
+        .host(&options.host)
+        .port(options.port)
+        .username(&options.user)
+        .password(options.password.as_deref().unwrap_or_default())
+        .database(options.database.as_deref().unwrap_or(&options.user))
+        .application_name("milkrun")
+        .statement_cache_capacity(64)
+        .disable_statement_logging();
+    if let Some(socket) = &options.socket {
+        login = login.socket(socket);
+    }
+    login = if options.socket.is_some() {
+        login.ssl_mode(PgSslMode::Disable)
+    } else if options.is_loopback() {
+        login.ssl_mode(PgSslMode::Prefer)
+    } else {
+        login.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(trust::authorities(options).await?)
+    };
+    login.connect().await.map_err(|error| connect::failed(options, error))
+}
+
+/// Text without values goes as it is, in one round trip; text with values is prepared once and kept.
+async fn fetch(connection: &mut PgConnection, statement: &Statement) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+    let plain = statement.binds().is_empty();
+    let rows = if plain {
+        sqlx::raw_sql(text::safe(statement)).fetch_all(connection).await
+    } else {
+        connection.fetch_all(sqlx::query_with(text::safe(statement), arguments(statement)?)).await
+    };
+    rows.map_err(failed)?
+        .into_iter()
+        .map(|row| (0..row.len()).map(|column| value(&row, column, plain)).collect())
+        .collect()
+}
+
+async fn execute(connection: &mut PgConnection, statement: &Statement) -> Result<u64, SqlError> {
+    let done = if statement.binds().is_empty() {
+        sqlx::raw_sql(text::safe(statement)).execute(connection).await
+    } else {
+        connection.execute(sqlx::query_with(text::safe(statement), arguments(statement)?)).await
+    };
+    Ok(done.map_err(failed)?.rows_affected())
+}
+
+fn arguments(statement: &Statement) -> Result<PgArguments, SqlError> {
+    let mut arguments = PgArguments::default();
+    for bind in statement.binds() {
+        match bind {
+            // PostgreSQL's text holds no NUL; told here, because the server's own words would quote the rest.
+            Bind::Text(text) if text.contains('\0') => {
+                return Err(SqlError::Unsendable("PostgreSQL's text holds no NUL"));
+            }
+            Bind::Text(text) => arguments.add(text.as_str()),
+            Bind::Int(number) => arguments.add(number),
+            Bind::Unsigned(number) => arguments
+                .add(i64::try_from(*number).map_err(|_| SqlError::Unsendable("PostgreSQL's bigint is signed"))?),
+            Bind::Bytes(bytes) => arguments.add(bytes.as_slice()),
+        }
+        .map_err(|_| SqlError::Unsendable("the driver cannot encode it"))?;
+    }
+    Ok(arguments)
+}
+
+/// A value as text. In a plain statement's result everything is; in a prepared one's, integers and booleans are read, and
+/// other types refused.
+fn value(row: &PgRow, column: usize, plain: bool) -> Result<Option<String>, SqlError> {
+    let kind = row.column(column).type_info().name().to_owned();
+    let unreadable = |found: &str| SqlError::Unreadable { column: column + 1, found: found.to_owned() };
+    let wrong = |_: sqlx::Error| unreadable("a value that the driver cannot read");
+    if !plain {
+        match kind.as_str() {
+            "INT2" => {
+                return Ok(row
+                    .try_get_unchecked::<Option<i16>, _>(column)
+                    .map_err(wrong)?
+                    .map(|number| number.to_string()));
+            }
+            "INT4" => {
+                return Ok(row
+                    .try_get_unchecked::<Option<i32>, _>(column)
+                    .map_err(wrong)?
+                    .map(|number| number.to_string()));
+            }
+            "INT8" => {
+                return Ok(row
+                    .try_get_unchecked::<Option<i64>, _>(column)
+                    .map_err(wrong)?
+                    .map(|number| number.to_string()));
+            }
+            "BOOL" => {
+                return Ok(row
+                    .try_get_unchecked::<Option<bool>, _>(column)
+                    .map_err(wrong)?
+                    .map(|yes| if yes { "t" } else { "f" }.to_owned()));
+            }
+            "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "UNKNOWN" | "JSON" | "\"CHAR\"" => {}
+            _ => return Err(unreadable(&kind)),
+        }
+    }
+    let raw = row.try_get_raw(column).map_err(wrong)?;
+    if sqlx::ValueRef::is_null(&raw) {
+        return Ok(None);
+    }
+    raw.as_str().map(|text| Some(text.to_owned())).map_err(|_| unreadable("bytes that are not UTF-8"))
+}
+
+fn failed(error: sqlx::Error) -> SqlError {
+    match error {
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            // The server closes the connection after each of these.
+            Some(error)
+                if error.code().starts_with("57P") || error.code().starts_with("08") || error.code() == "25P03" =>
+            {
+                SqlError::Lost { what: "the server closed it", source: None }
+            }
+            Some(error) => {
+                let mut refusal = Refusal::new(error.code(), class::postgres(error.code()));
+                wording::postgres(&mut refusal, error.code(), error.message());
+                // These fields hold names alone.
+                refusal.table = error.table().map(str::to_owned).or(refusal.table);
+                refusal.column = error.column().map(str::to_owned).or(refusal.column);
+                refusal.constraint = error.constraint().map(str::to_owned);
+                SqlError::Statement(Box::new(refusal))
+            }
+            None => SqlError::Lost { what: "an error of another database", source: None },
+        },
+        sqlx::Error::Io(error) => SqlError::Lost { what: "the network failed", source: Some(error) },
+        sqlx::Error::Encode(_) => SqlError::Unsendable("the driver cannot encode it"),
+        // The texts of the others may quote what was read.
+        _ => SqlError::Lost { what: "the driver did not understand the server", source: None },
+    }
+}

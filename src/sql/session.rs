@@ -1,0 +1,266 @@
+//! A session: one connection, pinned to one behaviour, on which every call has a time limit.
+
+use super::deadline::GRACE;
+use super::mysql::MySql;
+use super::postgres::Postgres;
+use super::sqlite::Sqlite;
+use super::statement::Statement;
+use super::{ConnectOptions, Dialect, Make, SqlError, connect};
+use std::future::Future;
+use std::time::Duration;
+
+/// How long a goodbye may take.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// One connection: UTC, READ COMMITTED, utf8mb4, strict.
+///
+/// Each call takes the time that its statement may use: the server is told and stops the statement itself, with an error
+/// of class capacity. What the server then says is [`SqlError::Statement`], and the session stays usable. If it says
+/// nothing, or a call is abandoned before its end, the session is lost, and each further call answers
+/// [`SqlError::Abandoned`]; the server rolls the open transaction back. After a statement of a transaction has failed,
+/// nothing but [`Session::rollback`] is accepted.
+pub struct Session {
+    driver: Driver,
+    make: Make,
+    default_schema: String,
+    max_packet: u64,
+    /// A call is under way, or one was abandoned, or the connection broke.
+    away: bool,
+    transaction: Transaction,
+}
+
+enum Driver {
+    MySql(Box<MySql>),
+    Postgres(Box<Postgres>),
+    Sqlite(Sqlite),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    Open,
+    /// A statement of it failed.
+    Spoiled,
+}
+
+impl Session {
+    /// Connects, and pins the session, within `limit`.
+    pub async fn open(options: &ConnectOptions, limit: Duration) -> Result<Self, SqlError> {
+        let opening = async {
+            let (driver, make, default_schema, max_packet) = match options.dialect {
+                Dialect::MySql => {
+                    let mut mysql = MySql::open(options).await?;
+                    let (make, schema, packet) = (mysql.make, std::mem::take(&mut mysql.schema), mysql.max_packet);
+                    (Driver::MySql(Box::new(mysql)), make, schema, packet)
+                }
+                Dialect::Postgres => {
+                    let postgres = Postgres::open(options).await?;
+                    // The longest text that PostgreSQL can hold.
+                    (Driver::Postgres(Box::new(postgres)), Make::Postgres, "public".to_owned(), (1 << 30) - 1)
+                }
+                Dialect::Sqlite => {
+                    let sqlite = Sqlite::open(options, limit).await?;
+                    (Driver::Sqlite(sqlite), Make::Sqlite, "main".to_owned(), 1_000_000_000)
+                }
+            };
+            Ok(Self { driver, make, default_schema, max_packet, away: false, transaction: Transaction::None })
+        };
+        tokio::time::timeout(limit, Box::pin(opening)).await.unwrap_or_else(|_| Err(connect::too_slow(options, limit)))
+    }
+
+    /// Which server it is.
+    pub fn make(&self) -> Make {
+        self.make
+    }
+
+    /// Where a table without a schema lies: MySQL: the URL's database; PostgreSQL: `public`; SQLite: `main`.
+    pub fn default_schema(&self) -> &str {
+        &self.default_schema
+    }
+
+    /// Bytes that a statement, and so a value in it, may have: MySQL's `max_allowed_packet`, elsewhere the most that a text
+    /// can be.
+    pub fn max_packet(&self) -> u64 {
+        self.max_packet
+    }
+
+    /// Bytes that a value may have from now on, so that a document that grows too large fails with
+    /// [`crate::fault::Class::TooLarge`] before it fills the memory. SQLite alone works in ours; elsewhere nothing changes.
+    pub fn set_max_length(&mut self, bytes: u64) -> Result<(), SqlError> {
+        match &mut self.driver {
+            Driver::Sqlite(sqlite) => sqlite.set_max_length(bytes),
+            Driver::MySql(_) | Driver::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// The rows of a query, each value as text. Columns of other types than text and integers are cast in the statement.
+    pub async fn rows(&mut self, statement: &Statement, limit: Duration) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        self.admit()?;
+        let work = async {
+            match &mut self.driver {
+                Driver::MySql(mysql) => mysql.rows(statement, limit).await,
+                Driver::Postgres(postgres) => postgres.rows(statement, limit).await,
+                Driver::Sqlite(sqlite) => sqlite.rows(statement, limit).await,
+            }
+        };
+        let result = within(limit, work).await;
+        self.settle(result)
+    }
+
+    /// Executes a statement; the number of rows that it changed. MySQL counts rows that an update found, changed or not.
+    pub async fn execute(&mut self, statement: &Statement, limit: Duration) -> Result<u64, SqlError> {
+        self.admit()?;
+        let work = async {
+            match &mut self.driver {
+                Driver::MySql(mysql) => mysql.execute(statement, limit).await,
+                Driver::Postgres(postgres) => postgres.execute(statement, limit).await,
+                Driver::Sqlite(sqlite) => sqlite.execute(statement, limit).await,
+            }
+        };
+        let result = within(limit, work).await;
+        self.settle(result)
+    }
+
+    /// Begins a transaction that writes. On SQLite it holds the file's write lock from its start.
+    pub async fn begin(&mut self, limit: Duration) -> Result<(), SqlError> {
+        self.start(false, limit).await
+    }
+
+    /// Begins a transaction that only reads, all of it from one snapshot.
+    pub async fn begin_read_only(&mut self, limit: Duration) -> Result<(), SqlError> {
+        self.start(true, limit).await
+    }
+
+    /// Commits. An error leaves open whether it happened.
+    pub async fn commit(&mut self, limit: Duration) -> Result<(), SqlError> {
+        self.admit()?;
+        let work = async {
+            match &mut self.driver {
+                Driver::MySql(mysql) => mysql.end("COMMIT").await,
+                Driver::Postgres(postgres) => postgres.end("COMMIT").await,
+                Driver::Sqlite(sqlite) => sqlite.commit(limit).await,
+            }
+        };
+        let result = within(limit, work).await;
+        if result.is_ok() {
+            self.transaction = Transaction::None;
+        }
+        self.settle(result)
+    }
+
+    /// Rolls back. Without a transaction it does nothing.
+    pub async fn rollback(&mut self, limit: Duration) -> Result<(), SqlError> {
+        if self.transaction == Transaction::None && !self.away {
+            return Ok(());
+        }
+        self.transaction = Transaction::None;
+        self.admit()?;
+        let work = async {
+            match &mut self.driver {
+                Driver::MySql(mysql) => mysql.end("ROLLBACK").await,
+                Driver::Postgres(postgres) => postgres.end("ROLLBACK").await,
+                Driver::Sqlite(sqlite) => sqlite.rollback(limit).await,
+            }
+        };
+        let result = within(limit, work).await;
+        self.settle(result)
+    }
+
+    /// The codes of the warnings and notes that the statement just executed left: MySQL and MariaDB alone have any.
+    pub async fn warnings(&mut self, limit: Duration) -> Result<Vec<u32>, SqlError> {
+        let Driver::MySql(mysql) = &mut self.driver else { return Ok(Vec::new()) };
+        if self.away {
+            return Err(SqlError::Abandoned);
+        }
+        self.away = true;
+        let result = within(limit, mysql.warnings()).await;
+        self.settle(result)
+    }
+
+    /// Whether the server still answers.
+    pub async fn ping(&mut self, limit: Duration) -> Result<(), SqlError> {
+        self.admit()?;
+        let work = async {
+            match &mut self.driver {
+                Driver::MySql(mysql) => mysql.ping().await,
+                Driver::Postgres(postgres) => postgres.ping().await,
+                Driver::Sqlite(sqlite) => sqlite.ping(limit).await,
+            }
+        };
+        let result = within(limit, work).await;
+        self.settle(result)
+    }
+
+    /// Says goodbye, so that the server need not find out by itself. What fails here harms nothing.
+    pub async fn close(self) {
+        let goodbye = async {
+            match self.driver {
+                Driver::MySql(mysql) => mysql.close().await,
+                Driver::Postgres(postgres) => postgres.close().await,
+                Driver::Sqlite(sqlite) => sqlite.close(CLOSING).await,
+            }
+        };
+        if !self.away {
+            let _ = tokio::time::timeout(CLOSING, goodbye).await;
+        }
+    }
+
+    /// The session is lost: open another.
+    pub fn is_lost(&self) -> bool {
+        self.away
+    }
+
+    /// SQLite's own connection, for what has no SQL.
+    pub(super) async fn with_sqlite<T: Send + 'static>(
+        &mut self,
+        limit: Duration,
+        job: impl FnOnce(&mut rusqlite::Connection) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        self.admit()?;
+        let result = match &mut self.driver {
+            Driver::Sqlite(sqlite) => within(limit, sqlite.work(limit, job)).await,
+            Driver::MySql(_) | Driver::Postgres(_) => Err(SqlError::Unsendable("this is no SQLite database")),
+        };
+        self.settle(result)
+    }
+
+    async fn start(&mut self, snapshot: bool, limit: Duration) -> Result<(), SqlError> {
+        self.admit()?;
+        let work = async {
+            match &mut self.driver {
+                Driver::MySql(mysql) => mysql.begin(snapshot, limit).await,
+                Driver::Postgres(postgres) => postgres.begin(snapshot, limit).await,
+                Driver::Sqlite(sqlite) => sqlite.begin(snapshot, limit).await,
+            }
+        };
+        let result = within(limit, work).await;
+        self.transaction = Transaction::Open;
+        self.settle(result)
+    }
+
+    fn admit(&mut self) -> Result<(), SqlError> {
+        if self.away {
+            return Err(SqlError::Abandoned);
+        }
+        if self.transaction == Transaction::Spoiled {
+            return Err(SqlError::Spoiled);
+        }
+        // Until the call comes back, so that one that is dropped on the way leaves it set.
+        self.away = true;
+        Ok(())
+    }
+
+    fn settle<T>(&mut self, result: Result<T, SqlError>) -> Result<T, SqlError> {
+        self.away = result.as_ref().is_err_and(SqlError::is_lost);
+        if result.is_err() && self.transaction == Transaction::Open {
+            self.transaction = Transaction::Spoiled;
+        }
+        result
+    }
+}
+
+/// The server was told the limit; this is for one that does not keep to it.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
+    let limit = limit + GRACE;
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(SqlError::Timeout { limit }))
+}

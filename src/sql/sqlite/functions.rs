@@ -1,0 +1,143 @@
+//! What SQLite's own SQL lacks to build documents: exact JSON of a value by its storage class, base64, SHA-256.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error, ffi};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+/// `milkrun_members(name, value, …)` is the inside of a JSON object: `"name":value,…`, in the order given.
+/// `milkrun_sha256(text)` is the lower-case hex of a text's or blob's digest; NULL of NULL.
+pub(super) fn register(connection: &Connection) -> Result<(), Error> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function(c"milkrun_members", -1, flags, members)?;
+    connection.create_scalar_function(c"milkrun_sha256", 1, flags, sha256)
+}
+
+fn members(context: &Context<'_>) -> Result<String, Error> {
+    if context.len() % 2 != 0 {
+        return Err(mismatch("milkrun_members takes pairs of a name and a value"));
+    }
+    let mut json = String::new();
+    for place in (0..context.len()).step_by(2) {
+        if place > 0 {
+            json.push(',');
+        }
+        string(&mut json, utf8(context.get_raw(place))?)?;
+        json.push(':');
+        value(&mut json, context.get_raw(place + 1))?;
+    }
+    Ok(json)
+}
+
+fn sha256(context: &Context<'_>) -> Result<Option<String>, Error> {
+    let digest = match context.get_raw(0) {
+        ValueRef::Null => return Ok(None),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Sha256::digest(bytes),
+        _ => return Err(mismatch("milkrun_sha256 takes text")),
+    };
+    Ok(Some(digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })))
+}
+
+fn value(json: &mut String, value: ValueRef<'_>) -> Result<(), Error> {
+    match value {
+        ValueRef::Null => json.push_str("null"),
+        ValueRef::Integer(number) => {
+            let _ = write!(json, "{number}");
+        }
+        ValueRef::Real(number) if number.is_nan() => json.push_str("\"NaN\""),
+        ValueRef::Real(number) if number.is_infinite() => {
+            json.push_str(if number > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
+        }
+        // The shortest digits that read back as the same number.
+        ValueRef::Real(number) => {
+            let _ = write!(json, "{number:?}");
+        }
+        ValueRef::Text(_) => string(json, utf8(value)?)?,
+        ValueRef::Blob(bytes) => {
+            json.push('"');
+            STANDARD.encode_string(bytes, json);
+            json.push('"');
+        }
+    }
+    Ok(())
+}
+
+fn string(json: &mut String, text: &str) -> Result<(), Error> {
+    json.push_str(&serde_json::to_string(text).map_err(|_| mismatch("a text has no JSON form"))?);
+    Ok(())
+}
+
+fn utf8(value: ValueRef<'_>) -> Result<&str, Error> {
+    match value {
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).map_err(|_| mismatch("a text is not UTF-8")),
+        _ => Err(mismatch("a name is no text")),
+    }
+}
+
+/// The code says what it is: class `poison`. The text is ours and holds no value.
+fn mismatch(text: &str) -> Error {
+    Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISMATCH), Some(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(sql: &str) -> Result<Option<String>, Error> {
+        let connection = Connection::open_in_memory().unwrap();
+        register(&connection).unwrap();
+        connection.query_row(sql, [], |row| row.get(0))
+    }
+
+    #[test]
+    fn members_are_json() {
+        for (sql, expected) in [
+            ("'a', 9223372036854775807", r#""a":9223372036854775807"#),
+            ("'a', -9223372036854775808, 'b', NULL", r#""a":-9223372036854775808,"b":null"#),
+            ("'a', 0.1 + 0.2", r#""a":0.30000000000000004"#),
+            ("'a', 1e300, 'b', 5e-324, 'c', 1.0, 'd', -0.0", r#""a":1e300,"b":5e-324,"c":1.0,"d":-0.0"#),
+            ("'a', 9e999, 'b', -9e999", r#""a":"Infinity","b":"-Infinity""#),
+            ("'a', x'00ff', 'b', x''", r#""a":"AP8=","b":"""#),
+            ("'a\"\\', 'line' || char(10, 0, 8232) || '😀'", "\"a\\\"\\\\\":\"line\\n\\u0000\u{2028}😀\""),
+            ("", ""),
+        ] {
+            assert_eq!(ask(&format!("SELECT milkrun_members({sql})")).unwrap().as_deref(), Some(expected), "{sql}");
+        }
+    }
+
+    #[test]
+    fn reals_read_back_the_same() {
+        for number in [f64::MAX, f64::MIN_POSITIVE, 1.0 / 3.0, 1e16, 123_456_789.123_456_79, 2f64.powi(60)] {
+            let json = ask(&format!("SELECT '{{' || milkrun_members('a', {number:?}) || '}}'")).unwrap().unwrap();
+            let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(parsed["a"].as_f64(), Some(number), "{json}");
+        }
+    }
+
+    #[test]
+    fn digests() {
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(ask("SELECT milkrun_sha256('abc')").unwrap().as_deref(), Some(abc));
+        assert_eq!(ask("SELECT milkrun_sha256(x'616263')").unwrap().as_deref(), Some(abc));
+        assert_eq!(ask("SELECT milkrun_sha256(NULL)").unwrap(), None);
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused() {
+        let error = ask("SELECT milkrun_members('a', CAST(x'ff41' AS TEXT))").unwrap_err();
+        assert!(error.to_string().contains("not UTF-8"), "{error}");
+        assert!(!error.to_string().contains('A'));
+    }
+
+    #[test]
+    fn as_many_pairs_as_promised() {
+        let pairs = vec!["'a', 1"; super::super::MEMBERS_AT_ONCE].join(", ");
+        assert!(ask(&format!("SELECT milkrun_members({pairs})")).is_ok());
+    }
+}
