@@ -1,2 +1,64 @@
-ci: ## what CI runs
-	cargo test
+# What there is to do here: `make help`. Every target works as root and as a user with sudo.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Where `setup` keeps what no package manager keeps: DynamoDB Local, the SAM command line, the Lambda emulator.
+export MILKRUN_TOOLS ?= $(HOME)/.cache/milkrun
+# In CI the lock file is what is tested.
+LOCKED := $(if $(CI),--locked)
+
+-include deploy.mk
+
+help: ## This list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-15s %s\n", $$1, $$2 }'
+
+setup: ## Install what is missing to build, test and deploy (quick when nothing is)
+	@scripts/setup.sh build test aws
+
+setup-build: ## Install what is missing to build, a C compiler at most
+	@scripts/setup.sh build
+
+fmt: ## Format the code
+	cargo fmt --all
+
+fmt-check:
+	cargo fmt --all -- --check
+
+lint: ## Clippy over everything, warnings are errors
+	cargo clippy $(LOCKED) --all-targets -- -D warnings
+
+tls: ## Check that one TLS stack comes in, and no second one
+	@scripts/check-tls.sh
+
+forbid: ## Check that no loose end is left in the source
+	@scripts/check-loose-ends.sh
+
+test: setup ## All tests, on real servers: MariaDB, PostgreSQL, SQLite, DynamoDB Local, the Lambda emulator
+	cargo test $(LOCKED)
+
+# Each step of `ci`, in order, with how long it took.
+STEPS := setup fmt-check lint tls forbid test template-lint
+ci: ## What CI runs
+	@for step in $(STEPS); do \
+	  printf '\n== %s\n' "$$step"; started=$$SECONDS; $(MAKE) "$$step"; \
+	  printf '== %s took %s s\n' "$$step" "$$((SECONDS - started))"; \
+	done
+
+full: export MILKRUN_FULL := 1
+full: ## As ci, with every slow test at its full length: all the kills, 1.5 million orders, 10 million keys
+	@$(MAKE) ci
+
+demo: setup-build ## See it work in a minute: a shop's closed orders become history. Needs no server and no AWS
+	@scripts/demo.sh
+
+bench: setup ## Orders per second against one single INSERT … SELECT, on MariaDB and PostgreSQL
+	cargo build $(LOCKED) --release --bin milkrun
+	cargo bench $(LOCKED) --bench speed
+
+clean: ## Remove what was built and the demo's folder; tools and servers stay
+	cargo clean
+	rm -rf demo dist .aws-sam
+
+.PHONY: help setup setup-build fmt fmt-check lint tls forbid test ci full demo bench clean template-lint demo-aws

@@ -56,13 +56,16 @@ pub const POLICY: [(Class, Action, &str); 6] = [
 impl Class {
     /// What is done about this class.
     pub fn action(self) -> Action {
-        match self {
-            Self::Transient => Action::Retry,
-            Self::Capacity => Action::Halve,
-            Self::Poison | Self::TooLarge => Action::Bisect,
-            Self::Fatal => Action::Pause,
-            Self::Fenced => Action::Stop,
-        }
+        self.row().1
+    }
+
+    /// What an operator can do about it.
+    pub fn hint(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> (Self, Action, &'static str) {
+        POLICY.into_iter().find(|row| row.0 == self).unwrap_or(POLICY[4])
     }
 }
 
@@ -79,4 +82,32 @@ pub struct Fault {
     /// The error beneath, if it is free of row values.
     #[source]
     pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// An error with everything beneath it, as one line.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_stands_in_the_table_once() {
+        for class in [Class::Transient, Class::Capacity, Class::Poison, Class::TooLarge, Class::Fatal, Class::Fenced] {
+            assert_eq!(POLICY.iter().filter(|row| row.0 == class).count(), 1, "{class:?}");
+            assert_eq!(class.row().0, class);
+        }
+    }
 }

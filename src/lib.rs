@@ -10,6 +10,7 @@
 //! | [`ledger`] | checkpoints and all else that outlives a run: DynamoDB and SQLite |
 //! | [`rows`] | the kind that turns closed database rows into history |
 //! | [`sql`], [`s3`] | adapters: they know no migrations |
+//! | [`secret`] | what must never be shown, and where it is kept |
 //! | [`observe`] | log lines and metrics |
 //! | [`cursor`], [`fault`] | the words that all of them share |
 
@@ -21,5 +22,6 @@ pub mod ledger;
 pub mod observe;
 pub mod rows;
 pub mod s3;
+pub mod secret;
 pub mod spec;
 pub mod sql;

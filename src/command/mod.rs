@@ -1,1 +1,166 @@
-//! TBD
+//! One handler for Lambda and command line alike: an event becomes a [`Command`], a command becomes a reply.
+
+mod error;
+mod event;
+mod open;
+mod plan;
+mod reply;
+mod run;
+mod select;
+mod settings;
+mod status;
+mod switch;
+mod verify;
+
+pub use error::CommandError;
+pub use event::{COMMANDS, Command, RunEvent, StatusEvent};
+pub use settings::{Settings, duration, megabytes};
+
+use crate::engine::lease::{Clock, Terms, system_clock};
+use crate::engine::run::Observer;
+use crate::engine::stop::Stop;
+use crate::ledger::{self, Ledger};
+use crate::s3::S3;
+use crate::secret::SecretStore;
+use crate::spec::{Databases, Definition, Limits, Migrations};
+use aws_config::{BehaviorVersion, SdkConfig};
+use open::Kept;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, OnceCell};
+
+/// What an invocation may use, and who it is.
+#[derive(Clone)]
+pub struct Invocation {
+    /// Its id: the request id of Lambda, or a nonce.
+    pub id: String,
+    /// How long it may take.
+    pub time: Duration,
+    /// Its memory, in MB.
+    pub memory_mb: u64,
+    /// The wish to stop.
+    pub stop: Stop,
+    /// Told of each commit.
+    pub observer: Observer,
+}
+
+impl Invocation {
+    /// An invocation that nobody watches and nobody stops.
+    pub fn new(id: impl Into<String>, time: Duration, memory_mb: u64) -> Self {
+        Self { id: id.into(), time, memory_mb, stop: Stop::default(), observer: Arc::new(|_, _| ()) }
+    }
+}
+
+/// AWS's configuration, looked up when something needs it: a machine without AWS never waits for it.
+#[derive(Clone, Default)]
+pub struct Aws {
+    config: Arc<OnceCell<SdkConfig>>,
+}
+
+impl Aws {
+    /// The configuration. Behaviour is pinned by version: a new one is a decision, with a line in the changelog.
+    pub async fn config(&self) -> SdkConfig {
+        self.config
+            .get_or_init(|| async { aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await })
+            .await
+            .clone()
+    }
+}
+
+/// Everything that outlives an invocation.
+pub struct Handler {
+    ledger: Arc<dyn Ledger>,
+    migrations: Migrations,
+    databases: Databases,
+    clock: Clock,
+    margin_ms: i64,
+    /// The database sessions of the last migration, for the next run of the same.
+    kept: Mutex<Option<Kept>>,
+}
+
+impl Handler {
+    /// Makes the clients and opens a ledger file; calls nothing else.
+    pub async fn new(settings: &Settings, aws: &Aws) -> Result<Self, CommandError> {
+        let ledger = ledger::open(&settings.ledger, || aws.config()).await?;
+        let migrations = Migrations::at(&settings.migrations, async || S3::new(&aws.config().await)).await?;
+        let lazily = aws.clone();
+        let secrets = SecretStore::lazy(move || {
+            let aws = lazily.clone();
+            async move { aws.config().await }
+        });
+        Ok(Self {
+            ledger,
+            migrations,
+            databases: Databases::new(secrets),
+            clock: system_clock(),
+            margin_ms: settings.margin_ms,
+            kept: Mutex::new(None),
+        })
+    }
+
+    /// Carries out what an event asks for.
+    pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, CommandError> {
+        let command = Command::parse(event)?;
+        self.carry_out(command, invocation).await
+    }
+
+    /// Carries out a command.
+    pub async fn carry_out(&self, command: Command, invocation: &Invocation) -> Result<Value, CommandError> {
+        let limit = (invocation.time / 3).min(Duration::from_secs(10));
+        let ledger = &*self.ledger;
+        match command {
+            Command::Run(event) => Box::pin(self.run(event, invocation)).await,
+            Command::Verify(event) => Box::pin(self.verify(&event.migration, invocation)).await,
+            Command::Plan(event) => Box::pin(self.plan(&event.migration, invocation)).await,
+            Command::Status(StatusEvent { migration: Some(name) }) => {
+                status::of(ledger, &self.definition(&name, limit).await?, (self.clock)(), limit).await
+            }
+            Command::Status(StatusEvent { migration: None }) => self.status_of_all(limit).await,
+            Command::Failed(event) => {
+                let definition = self.definition(&event.migration, limit).await?;
+                status::failed(ledger, &definition, event.limit, event.next.as_deref(), limit).await
+            }
+            Command::Pause(event) => {
+                let definition = self.definition(&event.migration, limit).await?;
+                switch::pause(ledger, &definition.name, event.reason, event.by, &self.clock, limit).await?;
+                status::of(ledger, &definition, (self.clock)(), limit).await
+            }
+            Command::Resume(event) => {
+                let definition = self.definition(&event.migration, limit).await?;
+                switch::resume(ledger, &definition, event.accept, event.by, &self.clock, limit).await?;
+                status::of(ledger, &definition, (self.clock)(), limit).await
+            }
+            Command::Reset(event) => {
+                let definition = self.definition(&event.migration, limit).await?;
+                switch::reset(ledger, &definition.name, event.by, &self.clock, limit).await?;
+                status::of(ledger, &definition, (self.clock)(), limit).await
+            }
+        }
+    }
+
+    async fn definition(&self, name: &str, limit: Duration) -> Result<Definition, CommandError> {
+        Ok(self.migrations.one(name, limit).await??)
+    }
+
+    async fn status_of_all(&self, limit: Duration) -> Result<Value, CommandError> {
+        let mut all = Vec::new();
+        for (name, parsed) in self.migrations.all(limit).await? {
+            all.push(match parsed {
+                Ok(definition) => status::of(&*self.ledger, &definition, (self.clock)(), limit).await?,
+                Err(error) => serde_json::json!({"v": reply::VERSION, "migration": name, "state": "invalid", "reason": error.to_string()}),
+            });
+        }
+        Ok(serde_json::json!({"v": reply::VERSION, "migration": null, "migrations": all}))
+    }
+
+    fn terms(&self, limits: &Limits, invocation: &Invocation) -> Terms {
+        let time = u64::try_from(invocation.time.as_millis()).unwrap_or(u64::MAX);
+        Terms {
+            lease: limits.lease,
+            margin_ms: self.margin_ms,
+            deadline_ms: (self.clock)().saturating_add(time),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}

@@ -1,3 +1,18 @@
 //! One run: acquire, loop, commit, release.
+//!
+//! [`run`] is the whole of it, [`walk`](walk) its loop over batches; [`lease`] is the protocol, [`state`] and
+//! [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started; [`migration`] is what a kind gives.
 
+pub mod budget;
+pub mod checkpoint;
+pub mod dead;
+mod hold;
+pub mod lease;
 pub mod migration;
+pub mod report;
+pub mod run;
+pub mod sizer;
+pub mod state;
+pub mod stop;
+pub mod verify;
+mod walk;

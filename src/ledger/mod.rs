@@ -1,5 +1,19 @@
 //! Where checkpoints, dead letters, run records and switches live. One trait, two stores, one conformance suite.
 
+mod attributes;
+mod dynamodb;
+pub mod item;
+mod limits;
+mod listing;
+mod open;
+mod refusal;
+mod sqlite;
+mod sqlite_file;
+
+pub use dynamodb::DynamoDb;
+pub use open::open;
+pub use sqlite::Sqlite;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::time::Duration;

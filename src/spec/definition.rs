@@ -71,6 +71,8 @@ pub struct Related {
     pub key: Vec<String>,
     /// Child column = parent column.
     pub on: Vec<(String, String)>,
+    /// Columns of this table that must not travel, besides the source's `exclude`.
+    pub exclude: Vec<String>,
     /// What is related to it in turn.
     pub related: Vec<Related>,
 }

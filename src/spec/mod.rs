@@ -1,7 +1,49 @@
 //! Migration files become checked types.
+//!
+//! [`parse`] turns a file's text into a [`Definition`] or into everything that is wrong with it; [`Migrations`] finds the
+//! files in a folder or in S3; [`Databases`] turns a [`DatabaseRef`] into a place to connect to.
 
+mod check;
 mod definition;
+mod digest;
+mod file;
+pub mod filter;
+mod load;
+mod problem;
+mod reference;
+mod resolve;
+mod schema;
+mod shape;
+mod unbuilt;
+mod units;
+mod url;
 
 pub use definition::{
     After, ColumnValue, DatabaseRef, Definition, Kind, Limits, Mode, PasswordRef, Related, SecretRef, Source, Target,
 };
+pub use load::{LoadError, Migrations};
+pub use problem::{FileError, Problem};
+pub use resolve::{Databases, ResolveError, ResolvedDatabase, ResolvedServer};
+pub use schema::schema;
+pub use url::UrlError;
+
+use problem::Problems;
+
+/// Understands the text of the file `{stem}.toml`, or says everything that is wrong with it: nothing here asks a database.
+pub fn parse(stem: &str, text: &str) -> Result<Definition, FileError> {
+    let mut problems = Problems::default();
+    let failed = |problems| FileError { file: format!("{stem}.toml"), problems };
+    let file = shape::read(text, &mut problems).map_err(|problem| failed(vec![problem]))?;
+    let definition = check::definition(stem, file, &mut problems);
+    let found = problems.into_found();
+    match definition {
+        Some(definition) if found.is_empty() => Ok(definition),
+        _ => Err(failed(found)),
+    }
+}
+
+/// Whether source and target are one database as far as the file says: the same reference. Different references may
+/// still lead to the same place, which [`ResolvedDatabase::same_place`] tells.
+pub fn same_database(definition: &Definition) -> bool {
+    definition.source.database == definition.target.database
+}

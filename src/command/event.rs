@@ -1,0 +1,290 @@
+//! What an operator, a schedule or a test asks for: an event becomes a [`Command`], or a clear error.
+
+use super::error::CommandError;
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// The commands of this version, as they are spelled.
+pub const COMMANDS: [&str; 8] = ["run", "plan", "status", "pause", "resume", "failed", "verify", "reset"];
+/// Commands that later versions build.
+const LATER: [&str; 2] = ["retry", "rollback"];
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// One chunk.
+    Run(RunEvent),
+    /// Look, do not touch.
+    Plan(Named),
+    /// How far it is.
+    Status(StatusEvent),
+    /// Stop at the next batch boundary.
+    Pause(PauseEvent),
+    /// Go on.
+    Resume(ResumeEvent),
+    /// List dead letters.
+    Failed(FailedEvent),
+    /// Compare source and target.
+    Verify(VerifyEvent),
+    /// Forget the progress.
+    Reset(ResetEvent),
+}
+
+/// `run`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEvent {
+    /// `None`: the runnable one that waited longest.
+    pub migration: Option<String>,
+    /// Stop after so many items.
+    pub max_items: Option<u64>,
+    /// This shard alone.
+    pub shard: Option<String>,
+}
+
+/// A command that needs nothing but a migration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// Its name.
+    pub migration: String,
+}
+
+/// `status`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusEvent {
+    /// `None`: all of them.
+    pub migration: Option<String>,
+}
+
+/// `pause`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PauseEvent {
+    /// Its name.
+    pub migration: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who.
+    pub by: Option<String>,
+}
+
+/// `resume`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeEvent {
+    /// Its name.
+    pub migration: String,
+    /// The digest of the changed definition.
+    pub accept: Option<String>,
+    /// Who.
+    pub by: Option<String>,
+}
+
+/// `failed`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedEvent {
+    /// Its name.
+    pub migration: String,
+    /// Dead letters on a page.
+    #[serde(default = "page")]
+    pub limit: u32,
+    /// Where the page before ended.
+    pub next: Option<String>,
+}
+
+fn page() -> u32 {
+    100
+}
+
+/// `verify`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyEvent {
+    /// Its name.
+    pub migration: String,
+    /// Insert what is missing: not built yet.
+    #[serde(default)]
+    pub repair: bool,
+    /// Also rewrite what differs: not built yet.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// `reset`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetEvent {
+    /// Its name.
+    pub migration: String,
+    /// Its name again.
+    pub confirm: Option<String>,
+    /// Who.
+    pub by: Option<String>,
+}
+
+impl Command {
+    /// Understands an event: `{"command": …}`, or EventBridge's own scheduled event, which means `run`.
+    pub fn parse(event: &Value) -> Result<Self, CommandError> {
+        let Value::Object(fields) = event else {
+            return Err(usage(format!("the event is {}, but has to be an object such as {EXAMPLE}", kind(event))));
+        };
+        if fields.contains_key("detail-type") {
+            return scheduled(event);
+        }
+        let mut fields = fields.clone();
+        let command = match fields.remove("command") {
+            Some(Value::String(command)) => command,
+            Some(other) => return Err(usage(format!("`command` is {}, but has to be one of {}", kind(&other), list()))),
+            None => return Err(usage(format!("the event has no `command`: write {EXAMPLE}, with one of {}", list()))),
+        };
+        // What EventBridge Scheduler puts in by its context keywords.
+        for keyword in ["scheduled_time", "execution_id", "attempt"] {
+            fields.remove(keyword);
+        }
+        // A field that is null is a field that was left out.
+        fields.retain(|_, value| !value.is_null());
+        let parsed = match command.as_str() {
+            "run" => Self::Run(read("run", &fields)?),
+            "plan" => Self::Plan(read("plan", &fields)?),
+            "status" => Self::Status(read("status", &fields)?),
+            "pause" => Self::Pause(read("pause", &fields)?),
+            "resume" => Self::Resume(read("resume", &fields)?),
+            "failed" => Self::Failed(read("failed", &fields)?),
+            "verify" => Self::Verify(read("verify", &fields)?),
+            "reset" => Self::Reset(read("reset", &fields)?),
+            later if LATER.contains(&later) => {
+                return Err(usage(format!("the command `{later}` is not built in this version yet")));
+            }
+            other => {
+                let near = COMMANDS.iter().max_by(|a, b| strsim::jaro(a, other).total_cmp(&strsim::jaro(b, other)));
+                let meant = near.filter(|near| strsim::jaro(near, other) > 0.7);
+                let meant = meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                return Err(usage(format!("there is no command `{other}`: use one of {}{meant}", list())));
+            }
+        };
+        parsed.check()
+    }
+
+    fn check(self) -> Result<Self, CommandError> {
+        match &self {
+            Self::Run(RunEvent { max_items: Some(0), .. }) => {
+                Err(usage("`max_items` is 0, so nothing could move: leave it out, or write at least 1".to_owned()))
+            }
+            Self::Run(RunEvent { shard: Some(_), migration: None, .. }) => {
+                Err(usage("`shard` belongs to one migration: name it in `migration`".to_owned()))
+            }
+            Self::Run(RunEvent { shard: Some(shard), .. }) if shard != crate::engine::run::SHARD => Err(usage(format!(
+                "there is no shard `{shard}`: this version has one a migration, `{}`",
+                crate::engine::run::SHARD
+            ))),
+            Self::Verify(VerifyEvent { repair: true, .. } | VerifyEvent { overwrite: true, .. }) => Err(usage(
+                "`repair` and `overwrite` are not built in this version yet: `verify` only compares".to_owned(),
+            )),
+            Self::Failed(FailedEvent { limit, .. }) if !(1..=1000).contains(limit) => {
+                Err(usage(format!("`limit` is {limit}, but has to be between 1 and 1000")))
+            }
+            Self::Reset(ResetEvent { migration, confirm, .. }) if confirm.as_ref() != Some(migration) => Err(usage(
+                format!("`reset` forgets all progress of `{migration}`: repeat its name as `\"confirm\": \"{migration}\"`"),
+            )),
+            _ => Ok(self),
+        }
+    }
+
+    /// Its name, for logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Plan(_) => "plan",
+            Self::Status(_) => "status",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
+            Self::Failed(_) => "failed",
+            Self::Verify(_) => "verify",
+            Self::Reset(_) => "reset",
+        }
+    }
+}
+
+const EXAMPLE: &str = r#"{"command": "run", "migration": "orders-history"}"#;
+
+fn scheduled(event: &Value) -> Result<Command, CommandError> {
+    let parsed: EventBridgeEvent<Value> = serde_json::from_value(event.clone())
+        .map_err(|error| usage(format!("the event looks like EventBridge's, but is not: {error}")))?;
+    if parsed.source == "aws.events" && parsed.detail_type == "Scheduled Event" {
+        return Ok(Command::Run(RunEvent::default()));
+    }
+    Err(usage(format!(
+        "an EventBridge event of the source `{}` (`{}`) says nothing to milkrun: send a scheduled event, or {EXAMPLE}",
+        parsed.source, parsed.detail_type
+    )))
+}
+
+fn read<T: DeserializeOwned>(command: &str, fields: &Map<String, Value>) -> Result<T, CommandError> {
+    serde_path_to_error::deserialize(Value::Object(fields.clone())).map_err(|error| {
+        let path = error.path().to_string();
+        let place = if path == "." { String::new() } else { format!("`{path}`: ") };
+        usage(format!("{command}: {place}{}", error.into_inner()))
+    })
+}
+
+fn usage(message: String) -> CommandError {
+    CommandError::Usage(message)
+}
+
+fn list() -> String {
+    COMMANDS.map(|name| format!("`{name}`")).join(", ")
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn schedules_mean_run() {
+        let bare = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
+            "account": "1", "time": "2026-01-01T00:00:00Z", "region": "eu-west-1", "resources": [], "detail": {}});
+        assert_eq!(Command::parse(&bare).unwrap(), Command::Run(RunEvent::default()));
+        let scheduler = json!({"command": "run", "scheduled_time": "2026-01-01T00:00:00Z", "execution_id": "x", "attempt": "1"});
+        assert_eq!(Command::parse(&scheduler).unwrap(), Command::Run(RunEvent::default()));
+        let other = json!({"detail-type": "Object Created", "source": "aws.s3", "detail": {}});
+        let message = Command::parse(&other).unwrap_err().to_string();
+        assert!(message.contains("`aws.s3`") && message.contains("scheduled event"), "{message}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (event, message) in [
+            (json!(null), "the event is null, but has to be an object such as {\"command\": \"run\", \"migration\": \"orders-history\"}"),
+            (json!({"command": "retry", "migration": "m"}), "the command `retry` is not built in this version yet"),
+            (json!({"command": "verify", "migration": "m", "repair": true}), "`repair` and `overwrite` are not built in this version yet: `verify` only compares"),
+            (json!({"command": "run", "max_items": 0}), "`max_items` is 0, so nothing could move: leave it out, or write at least 1"),
+            (json!({"command": "run", "migration": 7}), "run: `migration`: invalid type: integer `7`, expected a string"),
+            (json!({"command": "plan"}), "plan: missing field `migration`"),
+            (json!({"command": "reset", "migration": "m"}), "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`"),
+            (json!({"command": "reset", "migration": "m", "confirm": "n"}), "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`"),
+        ] {
+            assert_eq!(Command::parse(&event).unwrap_err().to_string(), message);
+        }
+        let message = Command::parse(&json!({"command": "stats"})).unwrap_err().to_string();
+        assert!(message.ends_with("did you mean `status`?"), "{message}");
+        let message = Command::parse(&json!({"command": "run", "migraton": "m"})).unwrap_err().to_string();
+        assert!(message.contains("unknown field `migraton`") && message.contains("`migration`"), "{message}");
+    }
+}

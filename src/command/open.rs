@@ -1,0 +1,81 @@
+//! From a definition to open sessions with its database: kept from one invocation to the next, read again when a
+//! password was rotated, tried again while a server is away.
+
+use super::error::CommandError;
+use super::Handler;
+use crate::engine::budget::Budget;
+use crate::engine::stop::Stop;
+use crate::fault::Class;
+use crate::rows::{Rows, RowsError};
+use crate::spec::Definition;
+use crate::sql::ConnectOptions;
+use std::time::Duration;
+
+/// Sessions that outlive an invocation.
+pub(super) struct Kept {
+    digest: String,
+    options: ConnectOptions,
+    rows: Rows,
+}
+
+impl Handler {
+    /// The migration's database, checked against its definition. Nothing is changed there.
+    pub(super) async fn open(&self, definition: &Definition, budget: &Budget, stop: &Stop) -> Result<Rows, CommandError> {
+        let mut wait = Duration::from_millis(100);
+        let mut forgot = false;
+        loop {
+            let options = self.options(definition, budget).await?;
+            let error = match self.sessions(definition, &options, budget.remaining()).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => error,
+            };
+            if error.is_authentication() && !forgot && self.databases.forget(&definition.source.database) {
+                forgot = true;
+                continue;
+            }
+            if error.class() != Class::Transient || budget.remaining() < wait * 2 || stop.is_set() {
+                return Err(error.into());
+            }
+            tracing::warn!(migration = %definition.name, "{}; trying again", crate::fault::chain(&error));
+            stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+            wait = (wait * 2).min(Duration::from_secs(3));
+        }
+    }
+
+    /// Keeps sessions for the next invocation. They are checked before they are used again.
+    pub(super) async fn keep(&self, definition: &Definition, rows: Rows) {
+        let kept = Kept { digest: definition.digest.clone(), options: rows.options().clone(), rows };
+        *self.kept.lock().await = Some(kept);
+    }
+
+    async fn sessions(&self, definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Rows, RowsError> {
+        let kept = self.kept.lock().await.take();
+        if let Some(kept) = kept {
+            if kept.digest == definition.digest && kept.options == *options {
+                // A session that died while the sandbox was frozen is nobody's fault: open another.
+                if let Ok(rows) = kept.rows.again(definition, limit).await {
+                    return Ok(rows);
+                }
+            } else {
+                kept.rows.close().await;
+            }
+        }
+        Rows::open(definition, options, limit).await
+    }
+
+    async fn options(&self, definition: &Definition, budget: &Budget) -> Result<ConnectOptions, CommandError> {
+        let limit = budget.call();
+        let source = self.databases.resolve(&definition.source.database, limit).await?;
+        if definition.target.database != definition.source.database {
+            let target = self.databases.resolve(&definition.target.database, limit).await?;
+            if !source.same_place(&target) {
+                return Err(CommandError::Definition(format!(
+                    "{}.toml: target.database: is another database than `source.database`; moving between databases is not \
+                     built in this version yet",
+                    definition.name
+                )));
+            }
+        }
+        Ok(source.into())
+    }
+}

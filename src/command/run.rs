@@ -1,0 +1,214 @@
+//! `run`: one chunk of one migration.
+
+use super::error::CommandError;
+use super::event::RunEvent;
+use super::reply::{self, Keys, instant};
+use super::select::Selected;
+use super::status::{current, shards};
+use super::{Handler, Invocation};
+use crate::engine::budget::Budget;
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::lease::nonce;
+use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
+use crate::engine::run::{self, Run};
+use crate::engine::state::{self, Phase, Stored};
+use crate::ledger::{Record, item};
+use crate::observe::{log, metrics};
+use crate::rows::Rows;
+use crate::spec::Definition;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+/// Run records are cleaned up after a month.
+const KEEP_S: u64 = 30 * 86_400;
+
+impl Handler {
+    pub(super) async fn run(&self, event: RunEvent, invocation: &Invocation) -> Result<Value, CommandError> {
+        let budget = Budget::new(invocation.time, invocation.memory_mb);
+        let definition = match event.migration {
+            Some(name) => self.definition(&name, budget.call()).await?,
+            None => match self.select(budget.call()).await? {
+                Selected::Run(definition) => *definition,
+                Selected::Nothing(outcome, until) => {
+                    let reply = reply::nothing(outcome, until, &invocation.id, &budget);
+                    log::wide("run", "INFO", &reply);
+                    return Ok(reply);
+                }
+            },
+        };
+        let began = (self.clock)();
+        let report = self.report(&definition, event.max_items, invocation, &budget).await?;
+        let keys = Keys { shown: definition.limits.log_keys };
+        let reply = reply::run(Some(&definition.name), &invocation.id, &report, &budget, keys);
+        if report.stopped_by.is_some() {
+            self.remember(&definition.name, began, invocation, &reply, &budget).await;
+        }
+        let worrying = report.refused || report.outcome == Outcome::Paused || report.stopped_by == Some(StoppedBy::Error);
+        log::wide("run", if worrying { "WARN" } else { "INFO" }, &reply);
+        metrics::emit(&reply, report.outcome == Outcome::More && report.counters.batches == 0 && report.until.is_none());
+        Ok(reply)
+    }
+
+    async fn report(
+        &self,
+        definition: &Definition,
+        max_items: Option<u64>,
+        invocation: &Invocation,
+        budget: &Budget,
+    ) -> Result<Report, CommandError> {
+        let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
+        if let Some(report) = self.answered(definition, &stored, budget).await? {
+            return Ok(report);
+        }
+        let rows = self.open(definition, budget, &invocation.stop).await?;
+        let stored = match self.pin(definition, &rows, stored, budget).await? {
+            Pinned::Yes(stored) => stored,
+            Pinned::Changed(report) => {
+                self.keep(definition, rows).await;
+                return Ok(*report);
+            }
+        };
+        rows.prepare(budget.remaining()).await?;
+        let run = Run {
+            migration: definition.name.clone(),
+            id: invocation.id.clone(),
+            kind: &rows,
+            limits: &definition.limits,
+            ledger: self.ledger.clone(),
+            terms: self.terms(&definition.limits, invocation),
+            budget: *budget,
+            stop: invocation.stop.clone(),
+            max_items,
+            observer: invocation.observer.clone(),
+        };
+        let report = Box::pin(run.go(stored)).await;
+        drop(run);
+        self.keep(definition, rows).await;
+        Ok(report?)
+    }
+
+    /// What can be answered without the database: paused, complete, waiting, busy.
+    async fn answered(&self, definition: &Definition, stored: &Stored, budget: &Budget) -> Result<Option<Report>, CommandError> {
+        let (state, call) = (&stored.state, budget.call());
+        if let Some(pause) = &state.paused {
+            let report = self.standing(definition, stored, Outcome::Paused, budget).await?;
+            return Ok(Some(Report { reason: Some(pause.reason.clone()), ..report }));
+        }
+        if state.pin.as_ref().is_some_and(|pin| pin.file != definition.digest) {
+            let reason = changed(definition, stored);
+            return Ok(Some(self.pause(definition, stored.clone(), &reason, budget).await?));
+        }
+        if state.phase() == Phase::Complete {
+            return Ok(Some(self.standing(definition, stored, Outcome::Complete, budget).await?));
+        }
+        let now = (self.clock)();
+        let due = state.sweep_due(definition.limits.settle).filter(|&due| due > now);
+        let record = self.ledger.get(&definition.name, &item::shard(0), call).await?;
+        let held = match &record {
+            Some(record) if record.owner.is_some() => Some(Checkpoint::from_record(record)?.lease_until).filter(|&until| until > now),
+            _ => None,
+        };
+        let (outcome, until) = match (held, due) {
+            (Some(until), _) => (Outcome::Busy, until),
+            (None, Some(due)) => (Outcome::More, due),
+            (None, None) => return Ok(None),
+        };
+        let report = self.standing(definition, stored, outcome, budget).await?;
+        Ok(Some(Report { until: Some(until), ..report }))
+    }
+
+    async fn standing(&self, definition: &Definition, stored: &Stored, outcome: Outcome, budget: &Budget) -> Result<Report, CommandError> {
+        let shards = shards(&*self.ledger, &definition.name, &stored.state, budget.call()).await?;
+        let checkpoints: Vec<Checkpoint> = shards.into_iter().map(|(_, checkpoint, _)| checkpoint).collect();
+        Ok(Report::idle(outcome, Progress::of(&stored.state, &checkpoints)))
+    }
+
+    /// Pins the definition at the first run; at later ones compares the source's columns with it.
+    async fn pin(&self, definition: &Definition, rows: &Rows, stored: Stored, budget: &Budget) -> Result<Pinned, CommandError> {
+        let mut now = current(&stored.state, definition);
+        now.columns = rows.columns_digest();
+        let name = &definition.name;
+        match &stored.state.pin {
+            Some(pin) if *pin == now => Ok(Pinned::Yes(stored)),
+            Some(_) => {
+                let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
+                    state.proposed = Some(now.clone());
+                    true
+                })
+                .await?;
+                let reason = format!(
+                    "the columns of the source have changed since the definition was pinned: look at what changed, then \
+                     `resume` with \"accept\": \"{}\"",
+                    now.digest()
+                );
+                Ok(Pinned::Changed(Box::new(self.pause(definition, stored, &reason, budget).await?)))
+            }
+            None => {
+                let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
+                    let fresh = state.pin.is_none();
+                    if fresh {
+                        state.pin = Some(now.clone());
+                    }
+                    fresh
+                })
+                .await?;
+                Ok(Pinned::Yes(stored))
+            }
+        }
+    }
+
+    async fn pause(&self, definition: &Definition, stored: Stored, reason: &str, budget: &Budget) -> Result<Report, CommandError> {
+        let now = (self.clock)();
+        let stored = run::pause(&*self.ledger, &definition.name, stored, reason, now, budget.call()).await?;
+        let report = self.standing(definition, &stored, Outcome::Paused, budget).await?;
+        Ok(Report { reason: Some(reason.to_owned()), stopped_by: Some(StoppedBy::Pause), ..report })
+    }
+
+    /// Keeps a record of the run. It is for people: a run whose record could not be kept is none the worse.
+    async fn remember(&self, name: &str, began: u64, invocation: &Invocation, reply: &Value, budget: &Budget) {
+        let now = (self.clock)();
+        let started = OffsetDateTime::from_unix_timestamp_nanos(i128::from(began) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let mut body = serde_json::Map::new();
+        body.insert("run".into(), json!(invocation.id));
+        body.insert("started".into(), json!(instant(began)));
+        body.insert("ended".into(), json!(instant(now)));
+        for field in
+            ["outcome", "until", "reason", "stopped_by", "moved", "skipped", "conflicts", "failed", "bytes", "batches", "elapsed_ms", "batch_ms"]
+        {
+            if let Some(value) = reply.get(field).filter(|value| !value.is_null()) {
+                body.insert(field.into(), value.clone());
+            }
+        }
+        let record = Record {
+            migration: name.to_owned(),
+            item: item::run(started, &invocation.id),
+            seq: 1,
+            epoch: 0,
+            owner: None,
+            stamp: nonce(),
+            expires: Some(now / 1000 + KEEP_S),
+            body,
+        };
+        if let Err(error) = self.ledger.put(&record, budget.call()).await {
+            tracing::warn!(migration = name, "the record of this run was not kept: {}", crate::fault::chain(&error));
+        }
+    }
+}
+
+enum Pinned {
+    Yes(Stored),
+    Changed(Box<Report>),
+}
+
+fn changed(definition: &Definition, stored: &Stored) -> String {
+    let now = current(&stored.state, definition);
+    if stored.state.pin.as_ref().is_some_and(|pin| pin.identity != now.identity) {
+        return "the definition has changed in its kind, database, key, table or target, which cannot be accepted: undo the \
+                change and `resume`, or `reset` the migration"
+            .to_owned();
+    }
+    format!(
+        "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{}\"",
+        now.digest()
+    )
+}

@@ -1,0 +1,66 @@
+//! Which migration a bare `run` takes: of those that are runnable, the one that waited longest.
+
+use super::error::CommandError;
+use super::Handler;
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::report::Outcome;
+use crate::engine::state;
+use crate::ledger::item;
+use crate::spec::Definition;
+use std::time::Duration;
+
+/// What a bare `run` comes to.
+pub(super) enum Selected {
+    /// This one.
+    Run(Box<Definition>),
+    /// None: all that could run are held or have to wait (`busy`, with until when), or there is none (`idle`).
+    Nothing(Outcome, Option<u64>),
+}
+
+impl Handler {
+    /// Selects. A bad file is logged and passed over; if no file is good, the run fails.
+    pub(super) async fn select(&self, limit: Duration) -> Result<Selected, CommandError> {
+        let all = self.migrations.all(limit).await?;
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for (_, parsed) in all {
+            match parsed {
+                Ok(definition) => good.push(definition),
+                Err(error) => {
+                    tracing::error!("{error}");
+                    bad.push(error.to_string());
+                }
+            }
+        }
+        if good.is_empty() {
+            let place = self.migrations.place();
+            return Err(CommandError::Definition(if bad.is_empty() {
+                format!("there is no migration in `{place}`: put a `*.toml` file there, or correct `MILKRUN_MIGRATIONS`")
+            } else {
+                format!("no migration in `{place}` is valid:\n{}", bad.join("\n"))
+            }));
+        }
+        let now = (self.clock)();
+        let mut runnable = Vec::new();
+        let mut waiting: Option<u64> = None;
+        for definition in good {
+            let state = state::load(&*self.ledger, &definition.name, limit).await?.state;
+            if state.paused.is_some() || state.complete {
+                continue;
+            }
+            let record = self.ledger.get(&definition.name, &item::shard(0), limit).await?;
+            let checkpoint = record.as_ref().map(Checkpoint::from_record).transpose()?.unwrap_or_default();
+            let held = record.is_some_and(|record| record.owner.is_some()) && checkpoint.lease_until > now;
+            let until = if held { Some(checkpoint.lease_until) } else { state.sweep_due(definition.limits.settle) };
+            match until.filter(|&until| until > now) {
+                Some(until) => waiting = Some(waiting.map_or(until, |other| other.min(until))),
+                None => runnable.push((checkpoint.run.map_or(0, |run| run.at), definition.name.clone(), definition)),
+            }
+        }
+        runnable.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
+        Ok(match runnable.into_iter().next() {
+            Some((_, _, definition)) => Selected::Run(Box::new(definition)),
+            None if waiting.is_some() => Selected::Nothing(Outcome::Busy, waiting),
+            None => Selected::Nothing(Outcome::Idle, None),
+        })
+    }
+}

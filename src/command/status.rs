@@ -1,0 +1,152 @@
+//! `status`: progress, rate, ETA, dead letters by class, who holds what.
+
+use super::error::CommandError;
+use super::reply::{Keys, VERSION, instant};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::dead::DeadLetter;
+use crate::engine::report::Progress;
+use crate::engine::state::{self, Pin, State};
+use crate::ledger::{Ledger, Record, item};
+use crate::spec::Definition;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Dead letters that are counted, at most: beyond it the counters of `progress` are the ones to read.
+const COUNTED: usize = 10_000;
+
+/// The state of one migration.
+pub async fn of(ledger: &dyn Ledger, definition: &Definition, now: u64, limit: Duration) -> Result<Value, CommandError> {
+    let name = definition.name.as_str();
+    let stored = state::load(ledger, name, limit).await?;
+    let state = &stored.state;
+    let shards = shards(ledger, name, state, limit).await?;
+    let checkpoints: Vec<Checkpoint> = shards.iter().map(|(_, checkpoint, _)| checkpoint.clone()).collect();
+    let progress = Progress::of(state, &checkpoints);
+    let leases: Vec<Value> = shards
+        .iter()
+        .filter(|(_, checkpoint, owner)| owner.is_some() && checkpoint.lease_until > now)
+        .map(|(shard, checkpoint, owner)| {
+            let owner = checkpoint.run.as_ref().map(|run| run.id.clone()).or(owner.clone());
+            json!({"shard": shard, "owner": owner, "until": instant(checkpoint.lease_until)})
+        })
+        .collect();
+    let dead = dead(ledger, name, state.life, limit).await?;
+    let last = ledger.list(name, item::RUN, None, 1, true, limit).await?.records.into_iter().next();
+    let mut reply = Map::new();
+    reply.insert("v".into(), json!(VERSION));
+    reply.insert("migration".into(), json!(name));
+    reply.insert("state".into(), json!(state.phase()));
+    reply.insert("reason".into(), json!(state.paused.as_ref().map(|pause| &pause.reason)));
+    if let Some(pause) = &state.paused {
+        reply.insert("paused".into(), json!({"by": pause.by, "at": instant(pause.at)}));
+    }
+    reply.insert("pass".into(), json!(state.pass));
+    reply.insert("progress".into(), json!(progress));
+    reply.insert("rate".into(), json!(rate(&checkpoints)));
+    reply.insert("eta_s".into(), json!(progress.eta_s));
+    reply.insert("dead".into(), json!(dead));
+    reply.insert("leases".into(), json!(leases));
+    reply.insert("pinned".into(), json!(state.pin.as_ref().map(Pin::digest)));
+    reply.insert("definition".into(), json!(current(state, definition).digest()));
+    reply.insert("last_run".into(), last.map_or(Value::Null, |record| summary(&record)));
+    Ok(Value::Object(reply))
+}
+
+/// A pin as it would be if the file as it is now were accepted.
+pub fn current(state: &State, definition: &Definition) -> Pin {
+    let seen = state.proposed.as_ref().or(state.pin.as_ref());
+    Pin {
+        file: definition.digest.clone(),
+        identity: definition.identity.clone(),
+        columns: seen.map(|pin| pin.columns.clone()).unwrap_or_default(),
+    }
+}
+
+/// The shards of the migration's present life: number, checkpoint, holder.
+pub async fn shards(
+    ledger: &dyn Ledger,
+    migration: &str,
+    state: &State,
+    limit: Duration,
+) -> Result<Vec<(String, Checkpoint, Option<String>)>, CommandError> {
+    let mut shards = Vec::new();
+    let mut after = None;
+    loop {
+        let page = ledger.list(migration, item::MOVE, after.as_deref(), 100, false, limit).await?;
+        for record in page.records {
+            let checkpoint = Checkpoint::from_record(&record)?;
+            if checkpoint.life == state.life {
+                let number = record.item.trim_start_matches(item::MOVE).to_owned();
+                shards.push((number, checkpoint, record.owner));
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(shards);
+        }
+    }
+}
+
+/// Items per second of wall clock, the time between runs included.
+fn rate(shards: &[Checkpoint]) -> f64 {
+    let sum: f64 = shards.iter().map(|shard| shard.pace.items_per_s).sum();
+    (sum * 10.0).round() / 10.0
+}
+
+async fn dead(ledger: &dyn Ledger, name: &str, life: u64, limit: Duration) -> Result<BTreeMap<String, u64>, CommandError> {
+    let mut classes = BTreeMap::new();
+    let mut after = None;
+    let mut seen = 0;
+    loop {
+        let page = ledger.list(name, item::DEAD, after.as_deref(), 1000, false, limit).await?;
+        for record in &page.records {
+            let letter = DeadLetter::from_record(record)?;
+            if letter.life == life {
+                *classes.entry(letter.class).or_insert(0) += 1;
+            }
+            seen += 1;
+        }
+        after = page.next;
+        if after.is_none() || seen >= COUNTED {
+            return Ok(classes);
+        }
+    }
+}
+
+fn summary(record: &Record) -> Value {
+    Value::Object(record.body.clone())
+}
+
+/// `failed`: a page of dead letters.
+pub async fn failed(
+    ledger: &dyn Ledger,
+    definition: &Definition,
+    limit: u32,
+    next: Option<&str>,
+    time: Duration,
+) -> Result<Value, CommandError> {
+    let name = definition.name.as_str();
+    let life = state::load(ledger, name, time).await?.state.life;
+    let keys = Keys { shown: definition.limits.log_keys };
+    if let Some(next) = next.filter(|next| !next.starts_with(item::DEAD)) {
+        return Err(CommandError::Usage(format!("`next` is `{next}`, but has to be the `next` of the page before")));
+    }
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let page = ledger.list(name, item::DEAD, next, most, false, time).await?;
+    let mut items = Vec::new();
+    for record in &page.records {
+        let letter = DeadLetter::from_record(record)?;
+        if letter.life == life {
+            items.push(json!({
+                "key": keys.texts(&letter.key),
+                "class": letter.class,
+                "message": letter.message,
+                "attempts": letter.attempts,
+                "first_at": instant(letter.first_at),
+                "last_at": instant(letter.last_at),
+            }));
+        }
+    }
+    Ok(json!({"v": VERSION, "migration": name, "items": items, "next": page.next}))
+}

@@ -1,0 +1,178 @@
+//! The operator's switches: `pause`, `resume`, `reset`. Who, when and why are kept.
+
+use super::error::CommandError;
+use super::status::current;
+use crate::engine::lease::{Clock, nonce};
+use crate::engine::state::{self, Pause, State};
+use crate::ledger::{Ledger, Record, Swap, item};
+use crate::spec::Definition;
+use serde_json::json;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// Operator records are cleaned up after a year.
+const KEEP_S: u64 = 365 * 86_400;
+
+/// Pauses: the holder stops at the next batch boundary.
+pub async fn pause(
+    ledger: &dyn Ledger,
+    name: &str,
+    reason: Option<String>,
+    by: Option<String>,
+    clock: &Clock,
+    limit: Duration,
+) -> Result<(), CommandError> {
+    let reason = reason.unwrap_or_else(|| "paused by an operator".to_owned());
+    let by = by.unwrap_or_else(|| "unknown".to_owned());
+    let pause = Pause { reason: reason.clone(), by: by.clone(), at: clock() };
+    let stored = state::load(ledger, name, limit).await?;
+    state::update(ledger, name, stored, limit, |state| {
+        let fresh = state.paused.is_none();
+        if fresh {
+            state.paused = Some(pause.clone());
+        }
+        fresh
+    })
+    .await?;
+    keep(ledger, name, json!({"command": "pause", "by": by, "reason": reason}), clock, limit).await
+}
+
+/// Goes on; with `accept`, under the definition that the file now holds.
+pub async fn resume(
+    ledger: &dyn Ledger,
+    definition: &Definition,
+    accept: Option<String>,
+    by: Option<String>,
+    clock: &Clock,
+    limit: Duration,
+) -> Result<(), CommandError> {
+    let name = definition.name.as_str();
+    let stored = state::load(ledger, name, limit).await?;
+    if let Some(accept) = &accept {
+        acceptable(&stored.state, definition, accept)?;
+    }
+    state::update(ledger, name, stored, limit, |state| {
+        let now = current(state, definition);
+        let accepted = accept.is_some() && state.pin.is_some() && state.pin.as_ref() != Some(&now);
+        if accepted {
+            state.pin = Some(now);
+        }
+        let proposed = state.proposed.take().is_some();
+        state.paused.take().is_some() || accepted || proposed
+    })
+    .await?;
+    let by = by.unwrap_or_else(|| "unknown".to_owned());
+    keep(ledger, name, json!({"command": "resume", "by": by, "accept": accept}), clock, limit).await
+}
+
+fn acceptable(state: &State, definition: &Definition, accept: &str) -> Result<(), CommandError> {
+    let Some(pin) = &state.pin else { return Ok(()) };
+    let now = current(state, definition);
+    if pin.identity != now.identity {
+        return Err(CommandError::Usage(format!(
+            "the change of `{}` cannot be accepted, since its kind, database, key, table or target is another: \
+             undo the change, or `reset` the migration",
+            definition.name
+        )));
+    }
+    if accept != now.digest() {
+        return Err(CommandError::Usage(format!(
+            "`accept` is not the digest of the definition as it is now: look at what changed, then accept `{}`",
+            now.digest()
+        )));
+    }
+    Ok(())
+}
+
+/// Forgets the progress: a new life begins. Epochs go on, so whoever still runs is fenced.
+pub async fn reset(
+    ledger: &dyn Ledger,
+    name: &str,
+    by: Option<String>,
+    clock: &Clock,
+    limit: Duration,
+) -> Result<(), CommandError> {
+    let stored = state::load(ledger, name, limit).await?;
+    if stored.is_new() {
+        return Ok(());
+    }
+    let old = stored.state.life;
+    state::update(ledger, name, stored, limit, |state| {
+        // A reset that was cut short is taken up where it stopped: its life is already the new one.
+        *state = State { life: state.life.max(old + 1), ..State::default() };
+        true
+    })
+    .await?;
+    for prefix in [item::MOVE, item::VERIFY] {
+        fence(ledger, name, prefix, limit).await?;
+    }
+    for prefix in [item::DEAD, item::RUN] {
+        forget(ledger, name, prefix, limit).await?;
+    }
+    let by = by.unwrap_or_else(|| "unknown".to_owned());
+    keep(ledger, name, json!({"command": "reset", "by": by}), clock, limit).await
+}
+
+/// Takes the shards from whoever holds them: an epoch above every one given out, and nobody's.
+async fn fence(ledger: &dyn Ledger, name: &str, prefix: &str, limit: Duration) -> Result<(), CommandError> {
+    let mut after = None;
+    loop {
+        let page = ledger.list(name, prefix, after.as_deref(), 100, false, limit).await?;
+        for record in page.records {
+            let mut seen = Some(record);
+            while let Some(stored) = seen {
+                let freed = Record {
+                    seq: stored.seq + 1,
+                    epoch: stored.epoch + 1,
+                    owner: None,
+                    stamp: nonce(),
+                    ..stored.clone()
+                };
+                seen = match ledger.swap(&freed, Some(&stored), limit).await? {
+                    Swap::Done => None,
+                    Swap::Lost(other) => other,
+                };
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn forget(ledger: &dyn Ledger, name: &str, prefix: &str, limit: Duration) -> Result<(), CommandError> {
+    loop {
+        let page = ledger.list(name, prefix, None, 100, false, limit).await?;
+        for record in &page.records {
+            ledger.delete(name, &record.item, limit).await?;
+        }
+        if page.next.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn keep(
+    ledger: &dyn Ledger,
+    name: &str,
+    what: serde_json::Value,
+    clock: &Clock,
+    limit: Duration,
+) -> Result<(), CommandError> {
+    let now = clock();
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let serde_json::Value::Object(mut body) = what else { return Ok(()) };
+    body.insert("at".into(), json!(super::reply::instant(now)));
+    let record = Record {
+        migration: name.to_owned(),
+        item: item::operator(time),
+        seq: 1,
+        epoch: 0,
+        owner: None,
+        stamp: nonce(),
+        expires: Some(now / 1000 + KEEP_S),
+        body,
+    };
+    Ok(ledger.put(&record, limit).await?)
+}

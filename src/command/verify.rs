@@ -1,0 +1,46 @@
+//! `verify`: compares one chunk of source and target.
+
+use super::error::CommandError;
+use super::reply::{self, Keys};
+use super::{Handler, Invocation};
+use crate::engine::budget::Budget;
+use crate::engine::checkpoint::Tally;
+use crate::engine::report::Outcome;
+use crate::engine::run::Run;
+use crate::engine::state;
+use crate::observe::log;
+use serde_json::Value;
+
+impl Handler {
+    pub(super) async fn verify(&self, name: &str, invocation: &Invocation) -> Result<Value, CommandError> {
+        let budget = Budget::new(invocation.time, invocation.memory_mb);
+        let definition = self.definition(name, budget.call()).await?;
+        let keys = Keys { shown: definition.limits.log_keys };
+        let stored = state::load(&*self.ledger, name, budget.call()).await?;
+        if let Some(pause) = &stored.state.paused {
+            let reply = reply::verify(name, Outcome::Paused, None, Some(&pause.reason), &Tally::default(), keys);
+            return Ok(reply);
+        }
+        let rows = self.open(&definition, &budget, &invocation.stop).await?;
+        let run = Run {
+            migration: name.to_owned(),
+            id: invocation.id.clone(),
+            kind: &rows,
+            limits: &definition.limits,
+            ledger: self.ledger.clone(),
+            terms: self.terms(&definition.limits, invocation),
+            budget,
+            stop: invocation.stop.clone(),
+            max_items: None,
+            observer: invocation.observer.clone(),
+        };
+        let verified = Box::pin(run.verify(&stored.state)).await;
+        drop(run);
+        self.keep(&definition, rows).await;
+        let verified = verified?;
+        let reply = reply::verify(name, verified.outcome, verified.until, None, &verified.tally, keys);
+        let clean = verified.tally.missing + verified.tally.different + verified.tally.extra == 0;
+        log::wide("verify", if clean { "INFO" } else { "WARN" }, &reply);
+        Ok(reply)
+    }
+}

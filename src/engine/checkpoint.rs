@@ -1,0 +1,202 @@
+//! A shard's record in the ledger: how far it is, what it counted, what it was about to do.
+
+use super::sizer::Tuner;
+use crate::cursor::Cursor;
+use crate::ledger::{LedgerError, Record};
+use serde::{Deserialize, Serialize};
+
+/// What passed through a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Written to the target.
+    pub moved: u64,
+    /// Found equal in the target.
+    pub skipped: u64,
+    /// Found different in the target.
+    pub conflicts: u64,
+    /// Set aside for any other reason.
+    pub failed: u64,
+    /// Bytes moved.
+    pub bytes: u64,
+    /// Batches committed, those without an item included.
+    pub batches: u64,
+    /// Source keys looked at.
+    pub scanned: u64,
+}
+
+impl Counters {
+    /// Adds what another batch, run or shard counted.
+    pub fn add(&mut self, more: &Self) {
+        self.moved += more.moved;
+        self.skipped += more.skipped;
+        self.conflicts += more.conflicts;
+        self.failed += more.failed;
+        self.bytes += more.bytes;
+        self.batches += more.batches;
+        self.scanned += more.scanned;
+    }
+
+    /// Items, whatever became of them.
+    pub fn items(&self) -> u64 {
+        self.moved + self.skipped + self.conflicts + self.failed
+    }
+}
+
+/// The batch that the holder is about to write.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Announced {
+    /// Keys that it looks at.
+    pub size: u64,
+    /// Its last key. Absent until the batch was read: nothing has been written then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Cursor>,
+    /// In a sweep, the items that it found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Cursor>,
+}
+
+/// Who ran last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunMark {
+    /// The invocation's id.
+    pub id: String,
+    /// When it acquired the shard, in Unix milliseconds.
+    pub at: u64,
+}
+
+/// How fast the shard goes by the wall clock, the time between runs included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pace {
+    /// When the last run began, in Unix milliseconds.
+    pub at: u64,
+    /// Keys scanned by then.
+    pub scanned: u64,
+    /// Items passed by then.
+    pub items: u64,
+    /// Keys per second of wall clock; 0: not known yet.
+    pub keys_per_s: f64,
+    /// Items per second of wall clock.
+    pub items_per_s: f64,
+}
+
+impl Pace {
+    /// Learns from the time between the beginnings of two runs.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub fn begin_run(&mut self, now: u64, counters: &Counters) {
+        let secs = now.saturating_sub(self.at) as f64 / 1000.0;
+        if self.at > 0 && secs >= 0.2 {
+            let blend = |old: f64, new: f64| if old == 0.0 { new } else { (old + new) / 2.0 };
+            self.keys_per_s = blend(self.keys_per_s, counters.scanned.saturating_sub(self.scanned) as f64 / secs);
+            self.items_per_s = blend(self.items_per_s, counters.items().saturating_sub(self.items) as f64 / secs);
+        }
+        (self.at, self.scanned, self.items) = (now, counters.scanned, counters.items());
+    }
+}
+
+/// A shard's checkpoint. Epoch, owner and sequence stand beside it in the [`Record`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Checkpoint {
+    /// Grows by one with every `reset`.
+    pub life: u64,
+    /// The pass that the cursor belongs to.
+    pub pass: u32,
+    /// The last key that was looked at and committed; `None` at the start of a pass.
+    pub cursor: Option<Cursor>,
+    /// The pass has walked to its bound.
+    pub done: bool,
+    /// Since the migration's life began.
+    pub counters: Counters,
+    /// Since the pass began.
+    pub in_pass: Counters,
+    /// What was learned about batches.
+    pub tuner: Tuner,
+    /// The next batch, from before its first effect until its commit.
+    pub announced: Option<Announced>,
+    /// The end of the range that a killed run had announced, until the cursor has passed it.
+    pub interrupted: Option<Cursor>,
+    /// The items that a killed sweep had announced, until they are accounted for.
+    pub interrupted_keys: Vec<Cursor>,
+    /// Takeovers in a row that found a batch of one, with no commit between.
+    pub kills: u32,
+    /// Batches of one in a row that ran out of time, with no commit between.
+    pub timeouts: u32,
+    /// Until when the holder may work, in Unix milliseconds, skew allowance included.
+    pub lease_until: u64,
+    /// The same without the allowance: a takeover before it was only allowed by a negative margin.
+    pub lease_expires: u64,
+    /// Who holds or held it.
+    pub run: Option<RunMark>,
+    /// Speed by the wall clock.
+    pub pace: Pace,
+    /// What `verify` has found: in its own records alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tally: Option<Tally>,
+}
+
+/// What a verification has found since its first call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    /// Its end, frozen at its first call.
+    pub bound: Option<Cursor>,
+    /// Everything up to the end was compared.
+    pub complete: bool,
+    /// Items compared.
+    pub checked: u64,
+    /// Equal on both sides.
+    pub equal: u64,
+    /// Without a target.
+    pub missing: u64,
+    /// With a target that differs.
+    pub different: u64,
+    /// Targets without a source.
+    pub extra: u64,
+    /// A few keys, each with `missing`, `different` or `extra`.
+    pub examples: Vec<(Vec<String>, String)>,
+}
+
+impl Checkpoint {
+    /// What a record holds.
+    pub fn from_record(record: &Record) -> Result<Self, LedgerError> {
+        serde_json::from_value(record.body.clone().into()).map_err(|error| LedgerError::Record {
+            migration: record.migration.clone(),
+            item: record.item.clone(),
+            message: format!("cannot be read as a checkpoint: {error}"),
+        })
+    }
+
+    /// The body of a record.
+    pub fn to_body(&self) -> serde_json::Map<String, serde_json::Value> {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(body)) => body,
+            _ => serde_json::Map::new(),
+        }
+    }
+
+    /// Begins `pass` if this checkpoint is still in an earlier one, or in an earlier life.
+    pub fn enter(&mut self, life: u64, pass: u32) {
+        if self.life != life {
+            let run = self.run.take();
+            *self = Self {
+                life,
+                run,
+                lease_until: self.lease_until,
+                lease_expires: self.lease_expires,
+                ..Self::default()
+            };
+        }
+        if self.pass != pass {
+            self.pass = pass;
+            self.cursor = None;
+            self.done = false;
+            self.in_pass = Counters::default();
+            self.interrupted = None;
+            self.interrupted_keys = Vec::new();
+            self.announced = None;
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The right to work on a shard. The lease lives in the checkpoint's own record, so a commit of progress is at the same
+//! time the proof that nobody else has taken over.
+//!
+//! Every write of a holder is one conditional write on the owner, epoch and sequence that it saw last; no clock is in the
+//! condition. A holder whose lease ran out, but whom nobody replaced, may still commit; a replaced one cannot.
+
+use super::checkpoint::{Announced, Checkpoint, RunMark};
+use crate::ledger::{Ledger, LedgerError, Record, Swap};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// The wall clock, in Unix milliseconds. A port, because tests make it jump.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The machine's own clock.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// A fresh nonce.
+pub fn nonce() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// How long a lease lasts.
+#[derive(Clone)]
+pub struct Terms {
+    /// `lease`: from each acquisition, commit and heartbeat.
+    pub lease: Duration,
+    /// `MILKRUN_LEASE_MARGIN` in milliseconds: the skew allowance; tests may set it negative.
+    pub margin_ms: i64,
+    /// When this invocation ends for sure, in Unix milliseconds: no lease outlives it.
+    pub deadline_ms: u64,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Terms {
+    /// Until when, with and without the skew allowance.
+    fn until(&self) -> (u64, u64) {
+        let lease = u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX);
+        let expires = (self.clock)().saturating_add(lease).min(self.deadline_ms);
+        (expires.saturating_add_signed(self.margin_ms), expires)
+    }
+}
+
+/// What came of an attempt to acquire.
+pub enum Acquired {
+    /// The shard is ours.
+    Ours(Box<Lease>),
+    /// Somebody else holds it.
+    Held {
+        /// Their nonce.
+        owner: String,
+        /// Until when at the latest, in Unix milliseconds.
+        until: u64,
+    },
+}
+
+/// What came of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Kept {
+    /// It is in the ledger.
+    Yes,
+    /// Somebody has taken over: nothing may be touched any more.
+    Fenced,
+}
+
+/// What was found at acquisition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Takeover {
+    /// The holder before had announced a batch and never came back.
+    pub killed: bool,
+}
+
+/// A held lease.
+pub struct Lease {
+    ledger: Arc<dyn Ledger>,
+    terms: Terms,
+    seen: Record,
+    checkpoint: Checkpoint,
+    /// What was found at acquisition.
+    pub takeover: Takeover,
+}
+
+impl Lease {
+    /// Acquires the shard `item` of `migration` for the run `run`, or says who holds it.
+    ///
+    /// The holder before who left an announced batch behind was killed or outlived its lease: the range is remembered as
+    /// interrupted, and the batch size starts at a quarter.
+    pub async fn acquire(
+        ledger: Arc<dyn Ledger>,
+        migration: &str,
+        item: &str,
+        life: u64,
+        run: &str,
+        terms: Terms,
+        limit: Duration,
+    ) -> Result<Acquired, LedgerError> {
+        let mut stored = ledger.get(migration, item, limit).await?;
+        let owner = nonce();
+        loop {
+            let now = (terms.clock)();
+            let mut checkpoint = stored.as_ref().map_or(Ok(Checkpoint::default()), Checkpoint::from_record)?;
+            let held_by = stored.as_ref().and_then(|record| record.owner.clone());
+            if let Some(holder) = &held_by
+                && checkpoint.lease_until > now
+            {
+                return Ok(Acquired::Held { owner: holder.clone(), until: checkpoint.lease_until });
+            }
+            let mut takeover = Takeover::default();
+            if checkpoint.life == life {
+                takeover = inherit(&mut checkpoint, held_by.is_some(), now);
+            }
+            checkpoint.pace.begin_run(now, &checkpoint.counters.clone());
+            checkpoint.run = Some(RunMark { id: run.to_owned(), at: now });
+            (checkpoint.lease_until, checkpoint.lease_expires) = terms.until();
+            let record = Record {
+                migration: migration.to_owned(),
+                item: item.to_owned(),
+                seq: stored.as_ref().map_or(0, |record| record.seq) + 1,
+                epoch: stored.as_ref().map_or(0, |record| record.epoch) + 1,
+                owner: Some(owner.clone()),
+                stamp: nonce(),
+                expires: None,
+                body: checkpoint.to_body(),
+            };
+            match swap_until_answered(&*ledger, &record, stored.as_ref(), limit).await? {
+                Swap::Done => {
+                    return Ok(Acquired::Ours(Box::new(Self { ledger, terms, seen: record, checkpoint, takeover })));
+                }
+                Swap::Lost(other) => stored = other,
+            }
+        }
+    }
+
+    /// The checkpoint as the ledger has it.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The epoch of this acquisition.
+    pub fn epoch(&self) -> u64 {
+        self.seen.epoch
+    }
+
+    /// Writes what `change` makes of the checkpoint, and extends the lease.
+    pub async fn write(&mut self, change: impl FnOnce(&mut Checkpoint), limit: Duration) -> Result<Kept, LedgerError> {
+        let mut checkpoint = self.checkpoint.clone();
+        change(&mut checkpoint);
+        (checkpoint.lease_until, checkpoint.lease_expires) = self.terms.until();
+        let record = self.next(self.seen.owner.clone(), &checkpoint);
+        self.swap(record, checkpoint, limit).await
+    }
+
+    /// Extends the lease and changes nothing else.
+    pub async fn renew(&mut self, limit: Duration) -> Result<Kept, LedgerError> {
+        self.write(|_| {}, limit).await
+    }
+
+    /// Gives the shard back, after `change`. The announced batch is cleared: its holder left in good order.
+    pub async fn release(&mut self, change: impl FnOnce(&mut Checkpoint), limit: Duration) -> Result<Kept, LedgerError> {
+        let mut checkpoint = self.checkpoint.clone();
+        change(&mut checkpoint);
+        checkpoint.announced = None;
+        (checkpoint.lease_until, checkpoint.lease_expires) = (0, 0);
+        let record = self.next(None, &checkpoint);
+        self.swap(record, checkpoint, limit).await
+    }
+
+    /// How often a long batch has to be renewed.
+    pub fn heartbeat(&self) -> Duration {
+        (self.terms.lease / 3).max(Duration::from_millis(100))
+    }
+
+    fn next(&self, owner: Option<String>, checkpoint: &Checkpoint) -> Record {
+        Record {
+            seq: self.seen.seq + 1,
+            owner,
+            stamp: nonce(),
+            body: checkpoint.to_body(),
+            ..self.seen.clone()
+        }
+    }
+
+    async fn swap(&mut self, record: Record, checkpoint: Checkpoint, limit: Duration) -> Result<Kept, LedgerError> {
+        match swap_until_answered(&*self.ledger, &record, Some(&self.seen), limit).await? {
+            Swap::Done => {
+                self.seen = record;
+                self.checkpoint = checkpoint;
+                Ok(Kept::Yes)
+            }
+            Swap::Lost(_) => Ok(Kept::Fenced),
+        }
+    }
+}
+
+/// Repeats a conditional write that the ledger did not answer, as long as `limit` lasts. The stamp stays the same, so an
+/// attempt that had succeeded without a reply is recognised.
+pub(super) async fn swap_until_answered(
+    ledger: &dyn Ledger,
+    record: &Record,
+    seen: Option<&Record>,
+    limit: Duration,
+) -> Result<Swap, LedgerError> {
+    let end = Instant::now() + limit;
+    let mut wait = Duration::from_millis(25);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match ledger.swap(record, seen, left.max(Duration::from_millis(50))).await {
+            Err(LedgerError::Unreachable { .. }) if left > wait * 2 => {
+                tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+                wait *= 2;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Draws the consequences of what the holder before left behind.
+fn inherit(checkpoint: &mut Checkpoint, held: bool, now: u64) -> Takeover {
+    let Some(announced) = checkpoint.announced.take() else { return Takeover::default() };
+    if !held {
+        return Takeover::default();
+    }
+    // While an interrupted range is not passed, batches are cut at its end: an older one reaches at least as far.
+    if checkpoint.interrupted.is_none() {
+        checkpoint.interrupted.clone_from(&announced.to);
+    }
+    if !announced.keys.is_empty() {
+        checkpoint.interrupted_keys.clone_from(&announced.keys);
+    }
+    if checkpoint.lease_expires > now {
+        // Only a negative margin allowed this takeover: the holder may well be alive, and its batch innocent.
+        return Takeover::default();
+    }
+    checkpoint.tuner.quarter(announced.size);
+    checkpoint.kills = if announced.size <= 1 { checkpoint.kills + 1 } else { 0 };
+    // Whoever takes over next counts this acquisition, should it be killed before it announces a batch of its own.
+    checkpoint.announced = Some(Announced { size: (announced.size / 4).max(1), to: None, keys: Vec::new() });
+    Takeover { killed: true }
+}

@@ -1,0 +1,343 @@
+//! One run of one migration: acquire a shard, open a pass where one is due, walk it, close it, release.
+
+use super::budget::Budget;
+use super::checkpoint::{Checkpoint, Counters};
+use super::lease::{Acquired, Kept, Lease, Terms};
+use super::migration::Migration;
+use super::report::{Outcome, Progress, Report, ShardReport, StoppedBy};
+use super::state::{self, Pause, State, Stored};
+use super::stop::Stop;
+use super::walk::{Walk, Walked};
+use crate::cursor::Cursor;
+use crate::fault::{Class, Fault};
+use crate::ledger::{Ledger, LedgerError, item};
+use crate::spec::Limits;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The only shard there is so far.
+pub const SHARD: &str = "0000";
+
+/// What makes an invocation fail.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The source or the target, after retries.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Called after each commit, for progress bars.
+pub type Observer = Arc<dyn Fn(&Checkpoint, &State) + Send + Sync>;
+
+/// Everything that a run needs.
+pub struct Run<'a, M: Migration> {
+    /// The migration's name.
+    pub migration: String,
+    /// The invocation's id.
+    pub id: String,
+    /// What moves.
+    pub kind: &'a M,
+    /// How fast and how much.
+    pub limits: &'a Limits,
+    /// Where checkpoints live.
+    pub ledger: Arc<dyn Ledger>,
+    /// How long leases last.
+    pub terms: Terms,
+    /// Time and memory.
+    pub budget: Budget,
+    /// The wish to stop.
+    pub stop: Stop,
+    /// Stop after so many items.
+    pub max_items: Option<u64>,
+    /// Told of each commit.
+    pub observer: Observer,
+}
+
+impl<M: Migration> Run<'_, M> {
+    /// Carries out the run. `stored` is the state as it was just read: not paused, not complete, with its definition pinned.
+    pub async fn go(&self, stored: Stored) -> Result<Report, EngineError> {
+        let item = item::shard(0);
+        let life = stored.state.life;
+        let acquired = Lease::acquire(
+            self.ledger.clone(),
+            &self.migration,
+            &item,
+            life,
+            &self.id,
+            self.terms.clone(),
+            self.budget.call(),
+        )
+        .await?;
+        let mut lease = match acquired {
+            Acquired::Ours(lease) => lease,
+            Acquired::Held { until, .. } => {
+                let progress = Progress { estimated_total: stored.state.expected.items, ..Progress::default() };
+                return Ok(Report { until: Some(until), ..Report::idle(Outcome::Busy, progress) });
+            }
+        };
+        let mut chunk = Chunk::default();
+        let ended = self.passes(&mut lease, stored, &mut chunk).await;
+        let call = self.budget.call();
+        let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
+        if !fenced {
+            let released = lease.release(|_| {}, call).await;
+            if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
+                tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");
+            }
+        } else {
+            tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "commit refused: somebody has taken over");
+        }
+        let ended = ended?;
+        let checkpoint = lease.checkpoint();
+        Ok(Report {
+            outcome: ended.outcome,
+            stopped_by: Some(ended.stopped_by),
+            until: ended.until,
+            reason: ended.reason,
+            counters: chunk.counters,
+            shards: vec![ShardReport {
+                shard: SHARD.to_owned(),
+                pass: checkpoint.pass,
+                cursor: checkpoint.cursor.clone(),
+                counters: chunk.counters,
+                stopped_by: ended.stopped_by,
+                batch: chunk.size,
+            }],
+            batch_time: chunk.batch_time,
+            progress: self.progress(&ended.state, checkpoint, &chunk),
+            refused: fenced,
+            epoch: lease.epoch(),
+        })
+    }
+
+    async fn passes(&self, lease: &mut Lease, mut stored: Stored, chunk: &mut Chunk) -> Result<Ended, EngineError> {
+        if lease.checkpoint().life == stored.state.life && lease.checkpoint().kills >= self.limits.max_attempts {
+            return self.killed_alone(lease, stored).await;
+        }
+        loop {
+            if !stored.state.open {
+                if let Some(due) = stored.state.sweep_due(self.limits.settle)
+                    && due > (self.terms.clock)()
+                {
+                    return Ok(Ended { until: Some(due), ..Ended::new(Outcome::More, StoppedBy::End, stored.state) });
+                }
+                stored = match self.open_pass(&stored).await? {
+                    Some(opened) => opened,
+                    None => return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state)),
+                };
+            }
+            let (life, pass) = (stored.state.life, stored.state.pass);
+            if (lease.checkpoint().life, lease.checkpoint().pass) != (life, pass)
+                && lease.write(|it| it.enter(life, pass), self.budget.call()).await? == Kept::Fenced
+            {
+                return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+            }
+            if !lease.checkpoint().done {
+                let walked = match stored.state.bound.clone() {
+                    None => Walked::ToTheEnd,
+                    Some(bound) => {
+                        let mut walk = Walk::new(self, lease, stored.state.clone(), bound, chunk.counters);
+                        let walked = walk.walk().await;
+                        chunk.counters = walk.counters;
+                        chunk.batch_time += walk.batch_time;
+                        chunk.size = walk.size.or(chunk.size);
+                        walked?
+                    }
+                };
+                match walked {
+                    Walked::ToTheEnd => {}
+                    Walked::Stopped(StoppedBy::Fence) => {
+                        return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+                    }
+                    Walked::Stopped(why) => return Ok(Ended::new(Outcome::More, why, stored.state)),
+                    Walked::Paused(StoppedBy::Pause, reason) => {
+                        let ended = Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state);
+                        return Ok(Ended { reason: Some(reason), ..ended });
+                    }
+                    Walked::Paused(why, reason) => return self.pause(stored, why, reason).await,
+                    Walked::Failed(fault) if chunk.counters.batches == 0 => return Err(fault.into()),
+                    Walked::Failed(fault) => {
+                        let ended = Ended::new(Outcome::More, StoppedBy::Error, stored.state);
+                        return Ok(Ended { reason: Some(crate::fault::chain(&fault)), ..ended });
+                    }
+                }
+                if lease.write(|it| (it.done, it.announced) = (true, None), self.budget.call()).await? == Kept::Fenced {
+                    return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+                }
+            }
+            stored = self.close_pass(stored, lease.checkpoint().in_pass).await?;
+            if (stored.state.life, stored.state.pass) != (life, pass) {
+                return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+            }
+            if let Some(pause) = &stored.state.paused {
+                let reason = Some(pause.reason.clone());
+                return Ok(Ended { reason, ..Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state) });
+            }
+            if stored.state.complete {
+                return Ok(Ended::new(Outcome::Complete, StoppedBy::End, stored.state));
+            }
+            if self.stop.is_set() {
+                return Ok(Ended::new(Outcome::More, StoppedBy::Signal, stored.state));
+            }
+            if self.budget.remaining() < self.budget.total() / 20 {
+                return Ok(Ended::new(Outcome::More, StoppedBy::Time, stored.state));
+            }
+        }
+    }
+
+    /// Freezes the bound of the next pass, and opens it by one conditional write. `None`: somebody else was there before.
+    async fn open_pass(&self, stored: &Stored) -> Result<Option<Stored>, EngineError> {
+        let remaining = self.budget.remaining();
+        let bound = self.patiently(|limit| self.kind.bound(stored.state.covered.as_ref(), limit)).await?;
+        let now_us = (self.terms.clock)().saturating_mul(1000);
+        let first = stored.state.pass == 0;
+        let mut expected = stored.state.expected;
+        if first && bound.is_some() {
+            let started = std::time::UNIX_EPOCH + Duration::from_micros(now_us);
+            let limit = (remaining / 10).min(Duration::from_secs(2));
+            expected = self.kind.estimate(started, limit).await.into();
+        }
+        let (life, pass) = (stored.state.life, stored.state.pass);
+        let opened = state::update(&*self.ledger, &self.migration, stored.clone(), self.budget.call(), |now| {
+            let ours = now.life == life && now.pass == pass && !now.open && now.paused.is_none();
+            if ours {
+                now.open_pass(bound.clone(), now_us);
+                now.expected = expected;
+            }
+            ours
+        })
+        .await?;
+        let ours = opened.state.life == life && opened.state.pass == pass + 1 && opened.state.open;
+        Ok(ours.then_some(opened))
+    }
+
+    async fn close_pass(&self, stored: Stored, in_pass: Counters) -> Result<Stored, EngineError> {
+        let (life, pass) = (stored.state.life, stored.state.pass);
+        let now = (self.terms.clock)();
+        Ok(state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
+            let ours = state.life == life && state.pass == pass && state.open;
+            if ours {
+                state.close_pass(in_pass.items(), self.limits.max_sweeps, now);
+            }
+            ours
+        })
+        .await?)
+    }
+
+    async fn pause(&self, stored: Stored, why: StoppedBy, reason: String) -> Result<Ended, EngineError> {
+        tracing::error!(migration = %self.migration, "paused: {reason}");
+        let stored = pause(&*self.ledger, &self.migration, stored, &reason, (self.terms.clock)(), self.budget.call()).await?;
+        Ok(Ended { reason: Some(reason), ..Ended::new(Outcome::Paused, why, stored.state) })
+    }
+
+    /// A batch of one was killed too often: its key is what a person has to look at.
+    async fn killed_alone(&self, lease: &mut Lease, stored: Stored) -> Result<Ended, EngineError> {
+        let checkpoint = lease.checkpoint();
+        let key = checkpoint.interrupted_keys.first().or(checkpoint.interrupted.as_ref());
+        let which = key.map_or_else(|| "the item after the cursor".to_owned(), |key| format!("item {}", self.show(key)));
+        let reason = format!(
+            "{which}: the function was killed {} times in a row while it moved this item alone; raise its memory or time, \
+             or leave the item out by `where`, then `resume`",
+            checkpoint.kills
+        );
+        // `resume` gives it as many attempts again.
+        if lease.write(|it| it.kills = 0, self.budget.call()).await? == Kept::Fenced {
+            return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+        }
+        self.pause(stored, StoppedBy::Error, reason).await
+    }
+
+    /// Repeats a read that failed for a passing reason, as long as the budget lasts.
+    async fn patiently<T, F: Future<Output = Result<T, Fault>>>(&self, call: impl Fn(Duration) -> F) -> Result<T, Fault> {
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match call(self.budget.remaining()).await {
+                Err(fault) if fault.class == Class::Transient && self.budget.remaining() > wait * 2 && !self.stop.is_set() => {
+                    self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+                    wait = (wait * 2).min(Duration::from_secs(3));
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn progress(&self, state: &State, checkpoint: &Checkpoint, chunk: &Chunk) -> Progress {
+        let mut progress = Progress::of(state, std::slice::from_ref(checkpoint));
+        if progress.eta_s.is_none() && state.open && state.expected.keys > 0 {
+            progress.eta_s = chunk.eta(state.expected.keys.saturating_sub(checkpoint.in_pass.scanned));
+        }
+        progress
+    }
+
+    /// Bytes that a batch may move: a transaction has to stay digestible for the database.
+    pub(super) fn batch_bytes(&self) -> u64 {
+        (self.budget.memory_mb() << 20).div_ceil(16).clamp(1 << 20, 64 << 20).max(self.limits.max_item)
+    }
+
+    /// A key as logs and messages may show it.
+    pub(super) fn show(&self, key: &Cursor) -> String {
+        show_key(&key.json(), self.limits.log_keys)
+    }
+}
+
+/// A key as logs and messages may show it: hashed where `log_keys = false`.
+pub fn show_key(json: &str, log_keys: bool) -> String {
+    if log_keys {
+        return json.to_owned();
+    }
+    let hash: String = Sha256::digest(json).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hash}…")
+}
+
+/// Pauses a migration on milkrun's own account.
+pub async fn pause(
+    ledger: &dyn Ledger,
+    migration: &str,
+    stored: Stored,
+    reason: &str,
+    now: u64,
+    limit: Duration,
+) -> Result<Stored, LedgerError> {
+    state::update(ledger, migration, stored, limit, |state| {
+        let fresh = state.paused.is_none();
+        if fresh {
+            state.paused = Some(Pause { reason: reason.to_owned(), by: "milkrun".to_owned(), at: now });
+        }
+        fresh
+    })
+    .await
+}
+
+/// What adds up over the passes of one run.
+#[derive(Default)]
+struct Chunk {
+    counters: Counters,
+    batch_time: Duration,
+    size: Option<super::report::BatchSize>,
+}
+
+impl Chunk {
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rough figure")]
+    fn eta(&self, keys: u64) -> Option<u64> {
+        let rate = self.counters.scanned as f64 / self.batch_time.as_secs_f64().max(1e-3);
+        (rate > 0.0).then(|| (keys as f64 / rate).ceil() as u64)
+    }
+}
+
+struct Ended {
+    outcome: Outcome,
+    stopped_by: StoppedBy,
+    until: Option<u64>,
+    reason: Option<String>,
+    state: State,
+}
+
+impl Ended {
+    fn new(outcome: Outcome, stopped_by: StoppedBy, state: State) -> Self {
+        Self { outcome, stopped_by, until: None, reason: None, state }
+    }
+}

@@ -1,0 +1,299 @@
+//! The batch size finds itself: how many source keys the next batch may look at, and which limit says so.
+//!
+//! A batch costs a fixed part (round trips, the commit) and a part that grows with its keys. Both are fitted to the
+//! batches seen, recent ones counting more, so that a slow network does not shrink batches to nothing. What was
+//! learned travels in the checkpoint: a cold start does not learn again.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The size of the very first batch of a migration.
+const FIRST_SIZE: u64 = 256;
+/// Growth from one batch to the next, at most.
+const GROWTH: f64 = 1.5;
+/// The weight of everything before, as a new batch comes in.
+const MEMORY: f64 = 0.75;
+/// Batches whose spread around the prediction is remembered.
+const SPREAD: usize = 20;
+/// A batch that took this many times its prediction says that the database has changed: what was learned is dropped.
+const BREAK: f64 = 2.0;
+
+/// Which limit decided a batch's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoundBy {
+    /// `batch_time`, or what is left of the run.
+    Time,
+    /// The byte budget of a batch.
+    Bytes,
+    /// `max_batch`.
+    MaxBatch,
+    /// Growth is limited from one batch to the next.
+    Growth,
+    /// `max_items`.
+    Items,
+    /// A batch that failed or was killed.
+    Failure,
+}
+
+/// What a batch may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Caps {
+    /// What a batch should take.
+    pub target: Duration,
+    /// What is left of the run for batches.
+    pub remaining: Duration,
+    /// `max_batch`.
+    pub max_batch: u64,
+    /// Bytes that a batch may move.
+    pub bytes: u64,
+    /// Items that the run may still pass.
+    pub items: Option<u64>,
+    /// No more than this, because a batch failed.
+    pub failure: Option<u64>,
+}
+
+/// What was learned about the time and bytes of batches; part of the checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tuner {
+    /// Size of the next batch before the limits of the moment; 0: nothing learned.
+    size: u64,
+    /// Decayed sums over batches: weight, keys, seconds, keys², keys·seconds.
+    weight: f64,
+    keys: f64,
+    secs: f64,
+    keys_keys: f64,
+    keys_secs: f64,
+    /// The fixed part in seconds, where the sums cannot tell it.
+    overhead: f64,
+    /// Actual over predicted time of the last batches.
+    spread: Vec<f64>,
+    /// Bytes moved per key scanned, decayed.
+    bytes_per_key: f64,
+}
+
+impl Tuner {
+    /// The size for the next batch, or `None` when nothing worth starting fits what is left of the run.
+    pub fn next(&self, caps: &Caps) -> Option<(u64, BoundBy)> {
+        let mut size = if self.size == 0 { FIRST_SIZE } else { self.size };
+        let mut bound = if self.size == 0 { BoundBy::Growth } else { BoundBy::Time };
+        if let Some((fixed, slope)) = self.fit() {
+            let target = caps.target.as_secs_f64().max(2.0 * fixed);
+            let ideal = whole((target - fixed) / slope);
+            if ideal <= size {
+                (size, bound) = (ideal, BoundBy::Time);
+            } else {
+                bound = BoundBy::Growth;
+            }
+            let fits = (caps.remaining.as_secs_f64() / self.factor() - fixed) / slope;
+            if fits < 1.0 || fits < usual(size) / 20.0 {
+                return None;
+            }
+            if whole(fits) < size {
+                (size, bound) = (whole(fits), BoundBy::Time);
+            }
+        }
+        if self.bytes_per_key > 0.0 {
+            let by_bytes = whole(usual(caps.bytes) / self.bytes_per_key);
+            if by_bytes < size {
+                (size, bound) = (by_bytes, BoundBy::Bytes);
+            }
+        }
+        for (cap, why) in
+            [(Some(caps.max_batch), BoundBy::MaxBatch), (caps.items, BoundBy::Items), (caps.failure, BoundBy::Failure)]
+        {
+            if let Some(cap) = cap.filter(|&cap| cap < size) {
+                (size, bound) = (cap, why);
+            }
+        }
+        Some((size.max(1), bound))
+    }
+
+    /// The time that a batch of `keys` will stay under, nineteen times of twenty; `None` while nothing is known.
+    pub fn p95(&self, keys: u64) -> Option<Duration> {
+        self.predict(keys).map(|secs| Duration::from_secs_f64(secs * self.factor()))
+    }
+
+    /// Learns from a batch that looked at `keys`, took `took` with its commit, and moved `bytes`.
+    pub fn observe(&mut self, keys: u64, took: Duration, bytes: u64) {
+        let (n, t) = (usual(keys.max(1)), took.as_secs_f64().max(1e-6));
+        let mut surprised = false;
+        if let Some(predicted) = self.predict(keys) {
+            let ratio = t / predicted;
+            self.spread.push(ratio.min(4.0));
+            if self.spread.len() > SPREAD {
+                self.spread.remove(0);
+            }
+            surprised = ratio > BREAK;
+        }
+        if surprised {
+            *self = Self { spread: std::mem::take(&mut self.spread), overhead: self.overhead.min(t / 2.0), ..Self::default_from(self) };
+        }
+        for sum in [&mut self.weight, &mut self.keys, &mut self.secs, &mut self.keys_keys, &mut self.keys_secs] {
+            *sum *= MEMORY;
+        }
+        self.weight += 1.0;
+        self.keys += n;
+        self.secs += t;
+        self.keys_keys += n * n;
+        self.keys_secs += n * t;
+        let per_key = usual(bytes) / n;
+        self.bytes_per_key =
+            if self.bytes_per_key == 0.0 { per_key } else { (self.bytes_per_key * MEMORY + per_key * (1.0 - MEMORY)).max(per_key) };
+        if let Some((fixed, _)) = self.fit() {
+            self.overhead = fixed;
+        }
+    }
+
+    /// Settles the size that the next batch starts from: the ideal for `target`, but at most half as much again as `keys`,
+    /// the size of a batch that went well. A batch that was cut short for another reason does not shrink it.
+    pub fn settle(&mut self, keys: u64, target: Duration, max_batch: u64) {
+        let Some((fixed, slope)) = self.fit() else { return };
+        let ideal = whole((target.as_secs_f64().max(2.0 * fixed) - fixed) / slope);
+        let most = whole(usual(keys.max(self.size)) * GROWTH).max(keys + 1);
+        self.size = ideal.min(most).clamp(1, max_batch);
+    }
+
+    /// A batch failed: the next ones are no larger than `size` until they have grown again.
+    pub fn shrink(&mut self, size: u64) {
+        self.size = self.size.min(size).max(1);
+    }
+
+    /// Starts over from a quarter of `size`: its batch was killed, or outlived its lease.
+    pub fn quarter(&mut self, size: u64) {
+        self.size = (size / 4).max(1);
+    }
+
+    fn default_from(old: &Self) -> Self {
+        Self { size: old.size, bytes_per_key: old.bytes_per_key, ..Self::default() }
+    }
+
+    fn predict(&self, keys: u64) -> Option<f64> {
+        self.fit().map(|(fixed, slope)| fixed + slope * usual(keys))
+    }
+
+    /// Seconds that every batch costs, and seconds per key.
+    fn fit(&self) -> Option<(f64, f64)> {
+        if self.weight <= 0.0 {
+            return None;
+        }
+        let (mean_n, mean_t) = (self.keys / self.weight, self.secs / self.weight);
+        let variance = self.keys_keys / self.weight - mean_n * mean_n;
+        let slope = if variance > (0.1 * mean_n).powi(2) {
+            (self.keys_secs / self.weight - mean_n * mean_t) / variance
+        } else {
+            (mean_t - self.overhead) / mean_n
+        };
+        let slope = slope.clamp(0.05 * mean_t / mean_n, mean_t / mean_n);
+        Some(((mean_t - slope * mean_n).max(0.0), slope))
+    }
+
+    fn factor(&self) -> f64 {
+        let mut sorted = self.spread.clone();
+        sorted.sort_by(f64::total_cmp);
+        let place = sorted.len() * 95 / 100;
+        sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or(1.5).clamp(1.1, 3.0)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
+fn usual(number: u64) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+fn whole(number: f64) -> u64 {
+    number.clamp(1.0, 1e15) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caps() -> Caps {
+        Caps {
+            target: Duration::from_secs(1),
+            remaining: Duration::from_secs(30),
+            max_batch: 10_000,
+            bytes: u64::MAX / 2,
+            items: None,
+            failure: None,
+        }
+    }
+
+    /// Runs `batches` over a database with a fixed cost and a cost per key; returns the last size.
+    fn walk(tuner: &mut Tuner, batches: usize, fixed: f64, per_key: f64) -> u64 {
+        let mut last = 0;
+        for _ in 0..batches {
+            let (size, _) = tuner.next(&caps()).expect("there is time");
+            let took = Duration::from_secs_f64(fixed + per_key * usual(size));
+            tuner.observe(size, took, size * 100);
+            tuner.settle(size, caps().target, caps().max_batch);
+            last = size;
+        }
+        last
+    }
+
+    #[test]
+    fn finds_the_size_that_takes_the_batch_time() {
+        let mut tuner = Tuner::default();
+        let size = walk(&mut tuner, 30, 0.02, 0.001);
+        assert!((900..=1000).contains(&size), "{size}");
+    }
+
+    #[test]
+    fn grows_by_at_most_half() {
+        let mut tuner = Tuner::default();
+        let mut last = walk(&mut tuner, 1, 0.001, 0.000_01);
+        for _ in 0..10 {
+            let size = walk(&mut tuner, 1, 0.001, 0.000_01);
+            assert!(size <= last * 3 / 2 + 1, "{last} → {size}");
+            last = size;
+        }
+        assert_eq!(last, 10_000);
+    }
+
+    #[test]
+    fn follows_a_database_that_turns_five_times_slower_at_once() {
+        let mut tuner = Tuner::default();
+        walk(&mut tuner, 30, 0.01, 0.001);
+        walk(&mut tuner, 1, 0.05, 0.005);
+        let size = walk(&mut tuner, 1, 0.05, 0.005);
+        assert!((120..=220).contains(&size), "{size}");
+    }
+
+    #[test]
+    fn slow_round_trips_do_not_shrink_batches_to_nothing() {
+        let mut tuner = Tuner::default();
+        let short = Caps { target: Duration::from_millis(300), ..caps() };
+        let mut size = 0;
+        for _ in 0..30 {
+            (size, _) = tuner.next(&short).expect("there is time");
+            tuner.observe(size, Duration::from_secs_f64(0.4 + 0.0005 * usual(size)), 0);
+            tuner.settle(size, short.target, short.max_batch);
+        }
+        assert!(size >= 400, "{size}");
+    }
+
+    #[test]
+    fn nothing_starts_that_will_not_fit() {
+        let mut tuner = Tuner::default();
+        walk(&mut tuner, 30, 0.02, 0.001);
+        let late = Caps { remaining: Duration::from_millis(20), ..caps() };
+        assert_eq!(tuner.next(&late), None);
+        let (size, bound) = tuner.next(&Caps { remaining: Duration::from_millis(500), ..caps() }).expect("half fits");
+        assert_eq!(bound, BoundBy::Time);
+        assert!(size < 480, "{size}");
+        assert!(tuner.p95(size).expect("known") <= Duration::from_millis(510));
+    }
+
+    #[test]
+    fn the_least_limit_is_named() {
+        let mut tuner = Tuner::default();
+        walk(&mut tuner, 30, 0.02, 0.001);
+        assert_eq!(tuner.next(&Caps { items: Some(7), ..caps() }), Some((7, BoundBy::Items)));
+        assert_eq!(tuner.next(&Caps { failure: Some(3), ..caps() }), Some((3, BoundBy::Failure)));
+        assert_eq!(tuner.next(&Caps { max_batch: 50, ..caps() }), Some((50, BoundBy::MaxBatch)));
+        assert_eq!(tuner.next(&Caps { bytes: 1000, ..caps() }), Some((10, BoundBy::Bytes)));
+    }
+}

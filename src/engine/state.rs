@@ -1,0 +1,262 @@
+//! A migration's own record: its life, its passes, its switches. docs/state-machine.md draws it.
+
+use super::lease::{nonce, swap_until_answered};
+use super::migration::Estimate;
+use crate::cursor::Cursor;
+use crate::ledger::{Ledger, LedgerError, Record, Swap};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The item that holds it.
+pub const ITEM: &str = "state";
+
+/// Why nothing moves, and who said so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// In words for an operator.
+    pub reason: String,
+    /// Who: a person, or `milkrun`.
+    pub by: String,
+    /// When, in Unix milliseconds.
+    pub at: u64,
+}
+
+/// What the definition was when the first run began, or when `resume` accepted a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pin {
+    /// Digest of the file's meaning.
+    pub file: String,
+    /// Digest of the part that cannot be accepted.
+    pub identity: String,
+    /// Digest of the source columns; empty until a run has seen them.
+    pub columns: String,
+}
+
+impl Pin {
+    /// The one digest that operators see and accept.
+    pub fn digest(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        hash.update(&self.file);
+        hash.update(&self.columns);
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// An estimate, as it is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Expected {
+    /// Source keys of a pass.
+    pub keys: u64,
+    /// Items of the first pass.
+    pub items: u64,
+    /// Counted, not estimated.
+    pub exact: bool,
+}
+
+impl From<Estimate> for Expected {
+    fn from(estimate: Estimate) -> Self {
+        Self { keys: estimate.keys, items: estimate.items, exact: estimate.exact }
+    }
+}
+
+/// The record's body.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// Grows by one with every `reset`. The first life is 0.
+    pub life: u64,
+    /// The pass that is open, or the last one that was; 0 before the first.
+    pub pass: u32,
+    /// The pass is being walked.
+    pub open: bool,
+    /// Its last key, frozen when it began; `None` for an empty source.
+    pub bound: Option<Cursor>,
+    /// When it began, in Unix microseconds: what `:pass_started` means.
+    pub pass_started: u64,
+    /// When the last pass ended, in Unix milliseconds.
+    pub pass_ended: u64,
+    /// The bound of the last pass that ended: up to here everything was looked at once.
+    pub covered: Option<Cursor>,
+    /// How much there is to do, as estimated when the first pass began.
+    pub expected: Expected,
+    /// What the last sweep still found, and moved.
+    pub left: u64,
+    /// Finished.
+    pub complete: bool,
+    /// Nothing moves until `resume`.
+    pub paused: Option<Pause>,
+    /// The definition that the progress belongs to.
+    pub pin: Option<Pin>,
+    /// The definition that a run met instead of the pinned one.
+    pub proposed: Option<Pin>,
+}
+
+/// A migration's state as a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Never run.
+    New,
+    /// In its first pass.
+    Moving,
+    /// After it.
+    Sweeping,
+    /// Waiting for a person.
+    Paused,
+    /// Finished.
+    Complete,
+}
+
+impl State {
+    /// The word for it.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self { paused: Some(_), .. } => Phase::Paused,
+            Self { complete: true, .. } => Phase::Complete,
+            Self { pass: 0, .. } => Phase::New,
+            Self { pass: 1, open: true, .. } => Phase::Moving,
+            _ => Phase::Sweeping,
+        }
+    }
+
+    /// When the next sweep may begin, in Unix milliseconds; `None` if a pass is open or none has ended yet.
+    pub fn sweep_due(&self, settle: Duration) -> Option<u64> {
+        let settle = u64::try_from(settle.as_millis()).unwrap_or(u64::MAX);
+        (self.pass > 0 && !self.open && !self.complete).then(|| self.pass_ended.saturating_add(settle))
+    }
+
+    /// Opens the next pass.
+    pub fn open_pass(&mut self, bound: Option<Cursor>, now_us: u64) {
+        self.pass += 1;
+        self.open = true;
+        self.bound = bound;
+        self.pass_started = now_us;
+    }
+
+    /// Closes the open pass, in which `found` items had no target yet. A sweep that found none completes the migration,
+    /// and so does the last one that `max_sweeps` allows.
+    pub fn close_pass(&mut self, found: u64, max_sweeps: u32, now: u64) {
+        self.open = false;
+        self.pass_ended = now;
+        if self.bound.is_some() {
+            self.covered.clone_from(&self.bound);
+        }
+        if self.pass > 1 {
+            self.left = found;
+            self.complete = found == 0 || self.pass > max_sweeps;
+        }
+    }
+
+    /// The time that `:pass_started` means.
+    pub fn pass_started_at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_micros(self.pass_started)
+    }
+}
+
+/// A state together with the record that it was read from.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// What it says.
+    pub state: State,
+    record: Option<Record>,
+}
+
+impl Stored {
+    /// Nothing was ever written.
+    pub fn is_new(&self) -> bool {
+        self.record.is_none()
+    }
+}
+
+/// Reads a migration's state.
+pub async fn load(ledger: &dyn Ledger, migration: &str, limit: Duration) -> Result<Stored, LedgerError> {
+    parse(ledger.get(migration, ITEM, limit).await?)
+}
+
+fn parse(record: Option<Record>) -> Result<Stored, LedgerError> {
+    let Some(record) = record else { return Ok(Stored::default()) };
+    let state = serde_json::from_value(record.body.clone().into()).map_err(|error| LedgerError::Record {
+        migration: record.migration.clone(),
+        item: record.item.clone(),
+        message: format!("cannot be read as a state: {error}"),
+    })?;
+    Ok(Stored { state, record: Some(record) })
+}
+
+/// Applies `change` to the state as it is now: by one conditional write, again if somebody else was there before.
+/// `change` answers whether there is anything to write.
+pub async fn update(
+    ledger: &dyn Ledger,
+    migration: &str,
+    mut stored: Stored,
+    limit: Duration,
+    mut change: impl FnMut(&mut State) -> bool + Send,
+) -> Result<Stored, LedgerError> {
+    loop {
+        let mut state = stored.state.clone();
+        if !change(&mut state) {
+            return Ok(stored);
+        }
+        let body = match serde_json::to_value(&state) {
+            Ok(serde_json::Value::Object(body)) => body,
+            _ => serde_json::Map::new(),
+        };
+        let record = Record {
+            migration: migration.to_owned(),
+            item: ITEM.to_owned(),
+            seq: stored.record.as_ref().map_or(0, |record| record.seq) + 1,
+            epoch: 0,
+            owner: None,
+            stamp: nonce(),
+            expires: None,
+            body,
+        };
+        match swap_until_answered(ledger, &record, stored.record.as_ref(), limit).await? {
+            Swap::Done => return Ok(Stored { state, record: Some(record) }),
+            Swap::Lost(other) => stored = parse(other)?,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::KeyPart;
+
+    #[test]
+    fn every_arrow_of_the_state_machine() {
+        let key = |n: u64| Some(Cursor(vec![KeyPart::Int(n.to_string())]));
+        let mut state = State::default();
+        assert_eq!(state.phase(), Phase::New);
+        assert_eq!(state.sweep_due(Duration::ZERO), None);
+        state.open_pass(key(9), 1_000_000);
+        assert_eq!((state.phase(), state.pass), (Phase::Moving, 1));
+        state.close_pass(5, 3, 2_000);
+        assert_eq!((state.phase(), state.left, state.covered.clone()), (Phase::Sweeping, 0, key(9)));
+        assert_eq!(state.sweep_due(Duration::from_secs(10)), Some(12_000));
+        state.open_pass(key(12), 12_000_000);
+        assert_eq!((state.phase(), state.sweep_due(Duration::ZERO)), (Phase::Sweeping, None));
+        state.close_pass(2, 3, 13_000);
+        assert_eq!((state.phase(), state.left, state.complete), (Phase::Sweeping, 2, false));
+        state.open_pass(key(12), 23_000_000);
+        state.close_pass(0, 3, 24_000);
+        assert_eq!((state.phase(), state.left, state.complete), (Phase::Complete, 0, true));
+        state.paused = Some(Pause { reason: "r".into(), by: "b".into(), at: 1 });
+        assert_eq!(state.phase(), Phase::Paused);
+    }
+
+    #[test]
+    fn the_last_sweep_allowed_completes_with_what_it_found() {
+        let mut state = State::default();
+        for _ in 0..4 {
+            assert!(!state.complete);
+            state.open_pass(None, 0);
+            state.close_pass(7, 3, 0);
+        }
+        assert!(state.complete);
+        assert_eq!((state.pass, state.left), (4, 7));
+    }
+}

@@ -1,0 +1,38 @@
+//! The wish to stop: SIGTERM and Ctrl-C, heard between batches.
+
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Anybody who holds a clone can ask the run to stop at the next batch boundary.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    sender: watch::Sender<bool>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { sender: watch::Sender::new(false) }
+    }
+}
+
+impl Stop {
+    /// Asks.
+    pub fn set(&self) {
+        self.sender.send_replace(true);
+    }
+
+    /// Whether somebody has asked.
+    pub fn is_set(&self) -> bool {
+        *self.sender.borrow()
+    }
+
+    /// Sleeps, but not beyond the moment when somebody asks.
+    pub async fn sleep(&self, time: Duration) {
+        let mut receiver = self.sender.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            // The sender lives in `self`, so this ends only by being asked.
+            _ = receiver.wait_for(|stop| *stop) => {}
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Verification: chunked, leased and checkpointed like a run, but it only looks.
+
+use super::checkpoint::{Checkpoint, Tally};
+use super::hold::hold;
+use super::lease::{Acquired, Kept, Lease};
+use super::migration::{Comparison, Migration, Range, Read};
+use super::report::Outcome;
+use super::run::{EngineError, Run};
+use super::sizer::Caps;
+use super::state::State;
+use crate::cursor::Cursor;
+use crate::fault::Action;
+use crate::ledger::item;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Examples that are kept, at most.
+const EXAMPLES: usize = 20;
+
+/// What a call of `verify` came to.
+#[derive(Debug)]
+pub struct Verified {
+    /// `more`, `complete`, `busy` or `fenced`.
+    pub outcome: Outcome,
+    /// Until when somebody else verifies.
+    pub until: Option<u64>,
+    /// Cumulative since the first call.
+    pub tally: Tally,
+}
+
+impl<M: Migration> Run<'_, M> {
+    /// Compares one chunk. The end is frozen at the first call; the call after the one that completed begins anew.
+    pub async fn verify(&self, state: &State) -> Result<Verified, EngineError> {
+        let call = self.budget.call();
+        let acquired = Lease::acquire(
+            self.ledger.clone(),
+            &self.migration,
+            &item::verify(0),
+            state.life,
+            &self.id,
+            self.terms.clone(),
+            call,
+        )
+        .await?;
+        let mut lease = match acquired {
+            Acquired::Ours(lease) => lease,
+            Acquired::Held { until, .. } => {
+                return Ok(Verified { outcome: Outcome::Busy, until: Some(until), tally: Tally::default() });
+            }
+        };
+        let ended = self.compare(&mut lease, state).await;
+        if !matches!(ended, Ok(Outcome::Fenced)) {
+            let _ = lease.release(|_| {}, self.budget.call()).await;
+        }
+        let outcome = ended?;
+        Ok(Verified { outcome, until: None, tally: lease.checkpoint().tally.clone().unwrap_or_default() })
+    }
+
+    async fn compare(&self, lease: &mut Lease, state: &State) -> Result<Outcome, EngineError> {
+        let anew = lease.checkpoint().life != state.life || lease.checkpoint().tally.as_ref().is_none_or(|tally| tally.complete);
+        if anew {
+            let bound = self.reached(state).await?;
+            let begin = |it: &mut Checkpoint| {
+                it.enter(state.life, it.pass.wrapping_add(1));
+                it.tally = Some(Tally { complete: bound.is_none(), bound, ..Tally::default() });
+            };
+            if lease.write(begin, self.budget.call()).await? == Kept::Fenced {
+                return Ok(Outcome::Fenced);
+            }
+        }
+        let Some(bound) = lease.checkpoint().tally.as_ref().and_then(|tally| tally.bound.clone()) else {
+            return Ok(Outcome::Complete);
+        };
+        let range = Range { bound, pass_started: state.pass_started_at() };
+        let mut cap = None;
+        let mut wait = Duration::from_millis(40);
+        loop {
+            if self.stop.is_set() || self.budget.memory_is_short() {
+                return Ok(Outcome::More);
+            }
+            let caps = Caps {
+                target: self.budget.batch_time(self.limits.batch_time),
+                remaining: self.budget.remaining(),
+                max_batch: self.limits.max_batch,
+                bytes: self.batch_bytes(),
+                items: None,
+                failure: cap,
+            };
+            if self.budget.remaining().is_zero() {
+                return Ok(Outcome::More);
+            }
+            let Some((size, _)) = lease.checkpoint().tuner.next(&caps) else { return Ok(Outcome::More) };
+            let after = lease.checkpoint().cursor.clone();
+            let began = Instant::now();
+            let work = self.kind.verify(&range, after.as_ref(), size, self.budget.remaining());
+            let Some(read) = hold(lease, self.budget.call(), work).await? else { return Ok(Outcome::Fenced) };
+            let change: Box<dyn FnOnce(&mut Checkpoint) + Send> = match read {
+                Ok(Some(read)) => {
+                    cap = None;
+                    let (took, caps) = (began.elapsed(), caps);
+                    Box::new(move |it| {
+                        it.tuner.observe(read.scanned, took, read.bytes);
+                        it.tuner.settle(read.scanned, caps.target, caps.max_batch);
+                        count(it, read);
+                    })
+                }
+                Ok(None) => Box::new(|it| {
+                    if let Some(tally) = &mut it.tally {
+                        tally.complete = true;
+                    }
+                }),
+                Err(fault) => match fault.class.action() {
+                    Action::Retry if self.budget.remaining() > wait * 2 => {
+                        self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+                        wait *= 2;
+                        continue;
+                    }
+                    Action::Halve | Action::Bisect if size > 1 => {
+                        cap = Some(size / 2);
+                        Box::new(move |it| it.tuner.shrink(size / 2))
+                    }
+                    _ => return Err(fault.into()),
+                },
+            };
+            if lease.write(change, self.budget.call()).await? == Kept::Fenced {
+                return Ok(Outcome::Fenced);
+            }
+            if lease.checkpoint().tally.as_ref().is_some_and(|tally| tally.complete) {
+                return Ok(Outcome::Complete);
+            }
+        }
+    }
+
+    /// How far items were moved: the cursor in the first pass, the last pass's bound after it.
+    async fn reached(&self, state: &State) -> Result<Option<Cursor>, EngineError> {
+        if state.covered.is_some() {
+            return Ok(state.covered.clone());
+        }
+        let record = self.ledger.get(&self.migration, &item::shard(0), self.budget.call()).await?;
+        let Some(record) = record else { return Ok(None) };
+        let checkpoint = Checkpoint::from_record(&record)?;
+        Ok(checkpoint.cursor.filter(|_| checkpoint.life == state.life))
+    }
+}
+
+fn count(checkpoint: &mut Checkpoint, read: Read<Comparison>) {
+    checkpoint.cursor = Some(read.end);
+    checkpoint.kills = 0;
+    let Some(tally) = &mut checkpoint.tally else { return };
+    let found = read.batch;
+    tally.checked += found.checked;
+    tally.equal += found.equal;
+    tally.missing += found.missing;
+    tally.different += found.different;
+    tally.extra += found.extra;
+    let room = EXAMPLES.saturating_sub(tally.examples.len());
+    tally.examples.extend(found.examples.into_iter().take(room).map(|(key, kind)| (key.texts(), kind.to_owned())));
+}

@@ -1,0 +1,413 @@
+//! The loop: read a batch, announce it, write it while the next one is read, commit, until something says stop.
+
+use super::checkpoint::{Announced, Counters};
+use super::lease::{Kept, Lease};
+use super::migration::{Effort, Migration, Outcome, Range, Read};
+use super::report::{BatchSize, StoppedBy};
+use super::run::{EngineError, Run};
+use super::sizer::Caps;
+use super::state::{self, State};
+use super::dead;
+use super::hold::hold;
+use crate::cursor::Cursor;
+use crate::fault::{Action, Fault, chain};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How a walk ended.
+#[derive(Debug)]
+pub(super) enum Walked {
+    /// At the bound.
+    ToTheEnd,
+    /// Before it, in good order.
+    Stopped(StoppedBy),
+    /// Somebody paused the migration, or something did that needs a person.
+    Paused(StoppedBy, String),
+    /// Nothing could be done about it within this run.
+    Failed(Fault),
+}
+
+/// A batch that may be written.
+struct Ready<B> {
+    batch: B,
+    /// The cursor once it is committed; `None`: the cursor stays (items that a killed sweep had announced).
+    end: Option<Cursor>,
+    scanned: u64,
+    found: Vec<Cursor>,
+    recovered: bool,
+    /// It ends what killed runs had announced.
+    passes_interrupted: bool,
+}
+
+/// One walk over one shard.
+pub(super) struct Walk<'a, M: Migration> {
+    run: &'a Run<'a, M>,
+    lease: &'a mut Lease,
+    state: State,
+    bound: Cursor,
+    /// Batches are no larger than this until the walk has passed `suspect`.
+    cap: Option<u64>,
+    suspect: Option<Cursor>,
+    commit_time: Duration,
+    backoff: Duration,
+    /// Since the run began.
+    pub(super) counters: Counters,
+    /// Time within batches.
+    pub(super) batch_time: Duration,
+    /// The size of the last batch.
+    pub(super) size: Option<BatchSize>,
+}
+
+impl<'a, M: Migration> Walk<'a, M> {
+    pub(super) fn new(run: &'a Run<'a, M>, lease: &'a mut Lease, state: State, bound: Cursor, before: Counters) -> Self {
+        Self {
+            run,
+            lease,
+            state,
+            bound,
+            cap: None,
+            suspect: None,
+            commit_time: Duration::from_millis(5),
+            backoff: Duration::from_millis(40),
+            counters: before,
+            batch_time: Duration::ZERO,
+            size: None,
+        }
+    }
+
+    pub(super) async fn walk(&mut self) -> Result<Walked, EngineError> {
+        let mut ahead: Option<Ready<M::Batch>> = None;
+        loop {
+            if let Some(why) = self.stop() {
+                return Ok(Walked::Stopped(why));
+            }
+            let Some((size, bound_by)) = self.lease.checkpoint().tuner.next(&self.caps()) else {
+                return Ok(Walked::Stopped(StoppedBy::Time));
+            };
+            self.size = Some(BatchSize { size, bound_by });
+            let started = Instant::now();
+            let ready = match ahead.take().filter(|ready| self.fits(ready)) {
+                Some(ready) => ready,
+                None => match self.read(size).await {
+                    Ok(Some(ready)) => ready,
+                    Ok(None) if self.lease.checkpoint().interrupted.is_some() => {
+                        if self.lease.write(|it| it.interrupted = None, self.run.budget.call()).await? == Kept::Fenced {
+                            return Ok(Walked::Stopped(StoppedBy::Fence));
+                        }
+                        continue;
+                    }
+                    Ok(None) if self.suspect.is_some() => {
+                        (self.cap, self.suspect) = (None, None);
+                        continue;
+                    }
+                    Ok(None) => return Ok(Walked::ToTheEnd),
+                    Err(fault) => match self.mend(fault, size, None).await? {
+                        Some(walked) => return Ok(walked),
+                        None => continue,
+                    },
+                },
+            };
+            if self.announce(&ready).await? == Kept::Fenced {
+                return Ok(Walked::Stopped(StoppedBy::Fence));
+            }
+            let (written, next, switch) = match self.write(&ready, size).await? {
+                Some(done) => done,
+                None => return Ok(Walked::Stopped(StoppedBy::Fence)),
+            };
+            let outcome = match written {
+                Ok(outcome) => outcome,
+                Err(fault) => {
+                    self.batch_time += started.elapsed();
+                    let single = if ready.end.is_none() || self.sweeping() { ready.found.len() == 1 } else { ready.scanned == 1 };
+                    let key = single.then(|| ready.found.first().or(ready.end.as_ref()).cloned()).flatten();
+                    let wide = u64::try_from(ready.found.len()).unwrap_or(0).max(ready.scanned);
+                    self.suspect = self.suspect.take().or(ready.end);
+                    match self.mend(fault, wide, key).await? {
+                        Some(walked) => return Ok(walked),
+                        None => continue,
+                    }
+                }
+            };
+            self.backoff = Duration::from_millis(40);
+            let passed = ready.end.clone();
+            ahead = next.filter(|_| self.suspect.is_none() || self.suspect == passed);
+            if self.commit(ready, outcome, started.elapsed(), ahead.as_ref()).await? == Kept::Fenced {
+                return Ok(Walked::Stopped(StoppedBy::Fence));
+            }
+            self.batch_time += started.elapsed();
+            if self.suspect == passed {
+                (self.cap, self.suspect) = (None, None);
+            } else if self.suspect.is_none() {
+                self.cap = self.cap.map(|cap| cap * 2).filter(|&cap| cap < self.run.limits.max_batch);
+            }
+            match switch {
+                Some(now) if now.life != self.state.life => return Ok(Walked::Stopped(StoppedBy::Fence)),
+                Some(State { paused: Some(pause), .. }) => return Ok(Walked::Paused(StoppedBy::Pause, pause.reason)),
+                _ => {}
+            }
+        }
+    }
+
+    fn sweeping(&self) -> bool {
+        self.state.pass > 1
+    }
+
+    fn stop(&self) -> Option<StoppedBy> {
+        if self.run.stop.is_set() {
+            return Some(StoppedBy::Signal);
+        }
+        if self.run.max_items.is_some_and(|most| self.counters.items() >= most) {
+            return Some(StoppedBy::Items);
+        }
+        if self.run.budget.remaining() <= self.commit_time {
+            return Some(StoppedBy::Time);
+        }
+        self.run.budget.memory_is_short().then_some(StoppedBy::Memory)
+    }
+
+    fn caps(&self) -> Caps {
+        Caps {
+            target: self.run.budget.batch_time(self.run.limits.batch_time),
+            remaining: self.run.budget.remaining().saturating_sub(self.commit_time),
+            max_batch: self.run.limits.max_batch,
+            bytes: self.run.batch_bytes(),
+            items: self.run.max_items.map(|most| most.saturating_sub(self.counters.items())),
+            failure: self.cap,
+        }
+    }
+
+    fn fits(&self, ready: &Ready<M::Batch>) -> bool {
+        let room = self.run.budget.remaining().saturating_sub(self.commit_time);
+        let tuner = &self.lease.checkpoint().tuner;
+        let most = self.run.max_items.map_or(u64::MAX, |most| most.saturating_sub(self.counters.items()));
+        ready.scanned <= most && tuner.p95(ready.scanned).is_none_or(|expected| expected <= room)
+    }
+
+    fn range(&self, bound: &Cursor) -> Range {
+        Range { bound: bound.clone(), pass_started: self.state.pass_started_at() }
+    }
+
+    /// The next batch: what a killed sweep had announced comes first.
+    async fn read(&mut self, size: u64) -> Result<Option<Ready<M::Batch>>, Fault> {
+        let checkpoint = self.lease.checkpoint();
+        if !checkpoint.interrupted_keys.is_empty() {
+            let most = self.cap.and_then(|cap| usize::try_from(cap).ok()).unwrap_or(usize::MAX);
+            let keys: Vec<Cursor> = checkpoint.interrupted_keys.iter().take(most.max(1)).cloned().collect();
+            let batch = self.run.kind.fetch(&self.range(&self.bound), &keys);
+            return Ok(Some(Ready {
+                batch,
+                end: None,
+                scanned: u64::try_from(keys.len()).unwrap_or(u64::MAX),
+                found: keys,
+                recovered: true,
+                passes_interrupted: false,
+            }));
+        }
+        let bounds = Bounds { interrupted: checkpoint.interrupted.clone(), suspect: self.suspect.clone() };
+        stretch(self.run, &self.state, &self.bound, &bounds, checkpoint.cursor.as_ref(), size).await
+    }
+
+    /// Says in the ledger what is about to be written, unless the last commit has said it already.
+    async fn announce(&mut self, ready: &Ready<M::Batch>) -> Result<Kept, EngineError> {
+        let announced = self.announcement(ready);
+        if announced.is_none() || self.lease.checkpoint().announced == announced {
+            return Ok(Kept::Yes);
+        }
+        Ok(self.lease.write(|it| it.announced = announced, self.run.budget.call()).await?)
+    }
+
+    /// In a sweep a batch is what it found; one that found nothing writes nothing, and needs no announcement.
+    fn announcement(&self, ready: &Ready<M::Batch>) -> Option<Announced> {
+        let size = ready.scanned;
+        if self.sweeping() || ready.end.is_none() {
+            (!ready.found.is_empty()).then(|| Announced { size, to: None, keys: ready.found.clone() })
+        } else {
+            Some(Announced { size, to: ready.end.clone(), keys: Vec::new() })
+        }
+    }
+
+    /// Writes a batch. Meanwhile the next one is read, the switches are looked at, and the lease is kept alive.
+    /// `None`: the lease was lost.
+    async fn write(&mut self, ready: &Ready<M::Batch>, size: u64) -> Result<Option<Written<M::Batch>>, EngineError> {
+        let effort = Effort {
+            limit: self.run.budget.remaining(),
+            recovered: ready.recovered,
+            run: self.run.id.clone(),
+        };
+        let (run, state, bound) = (self.run, self.state.clone(), self.bound.clone());
+        let bounds = Bounds {
+            interrupted: self.lease.checkpoint().interrupted.clone().filter(|_| !ready.passes_interrupted),
+            suspect: self.suspect.clone().filter(|suspect| Some(suspect) != ready.end.as_ref()),
+        };
+        let effects = async {
+            if ready.found.is_empty() && (state.pass > 1 || ready.end.is_none()) {
+                return Ok(Outcome::default());
+            }
+            run.kind.write(&ready.batch, &effort).await
+        };
+        let ahead = async {
+            let after = ready.end.as_ref()?;
+            stretch(run, &state, &bound, &bounds, Some(after), size).await.ok().flatten()
+        };
+        let switch = async {
+            let limit = Duration::from_secs(1).min(run.budget.call());
+            state::load(&*run.ledger, &run.migration, limit).await.ok().map(|stored| stored.state)
+        };
+        let work = async { tokio::join!(effects, ahead, switch) };
+        Ok(hold(self.lease, run.budget.call(), work).await?)
+    }
+
+    /// Makes the batch's outcome durable: its dead letters first, then cursor and counters, with the next announcement.
+    async fn commit(
+        &mut self,
+        ready: Ready<M::Batch>,
+        outcome: Outcome,
+        took: Duration,
+        ahead: Option<&Ready<M::Batch>>,
+    ) -> Result<Kept, EngineError> {
+        let run = self.run;
+        dead::record(&*run.ledger, &run.migration, self.state.life, &outcome.aside, (run.terms.clock)(), run.budget.call())
+            .await?;
+        let conflicts = outcome.aside.iter().filter(|aside| aside.class == "conflict").count();
+        let batch = Counters {
+            moved: outcome.moved,
+            skipped: outcome.skipped,
+            conflicts: u64::try_from(conflicts).unwrap_or(u64::MAX),
+            failed: u64::try_from(outcome.aside.len() - conflicts).unwrap_or(u64::MAX),
+            bytes: outcome.bytes,
+            batches: 1,
+            scanned: if ready.end.is_some() { ready.scanned } else { 0 },
+        };
+        let announced = ahead.and_then(|next| self.announcement(next));
+        let target = run.budget.batch_time(run.limits.batch_time);
+        let (commit_time, capped) = (self.commit_time, self.cap.is_some());
+        let began = Instant::now();
+        let kept = self
+            .lease
+            .write(
+                |it| {
+                    if ready.end.is_some() {
+                        it.cursor = ready.end;
+                        it.tuner.observe(ready.scanned, took + commit_time, outcome.bytes);
+                        if !capped {
+                            it.tuner.settle(ready.scanned, target, run.limits.max_batch);
+                        }
+                    } else {
+                        it.interrupted_keys.retain(|key| !ready.found.contains(key));
+                    }
+                    if ready.passes_interrupted {
+                        it.interrupted = None;
+                    }
+                    it.counters.add(&batch);
+                    it.in_pass.add(&batch);
+                    it.announced = announced;
+                    (it.kills, it.timeouts) = (0, 0);
+                },
+                run.budget.call(),
+            )
+            .await?;
+        // A slow commit is remembered, a quick one only slowly believed.
+        self.commit_time = began.elapsed().max(self.commit_time.mul_f64(0.9));
+        if kept == Kept::Yes {
+            self.counters.add(&batch);
+            (run.observer)(self.lease.checkpoint(), &self.state);
+        }
+        Ok(kept)
+    }
+
+    /// Does what the error policy says. `None`: go on.
+    async fn mend(&mut self, fault: Fault, wide: u64, single: Option<Cursor>) -> Result<Option<Walked>, EngineError> {
+        tracing::warn!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
+        match fault.class.action() {
+            Action::Retry => {
+                let wait = self.backoff.mul_f64(0.5 + rand::random::<f64>());
+                self.backoff = (self.backoff * 2).min(Duration::from_secs(3));
+                if self.run.budget.remaining() <= wait + self.commit_time {
+                    return Ok(Some(Walked::Failed(fault)));
+                }
+                self.run.stop.sleep(wait).await;
+                Ok(None)
+            }
+            Action::Halve | Action::Bisect if wide > 1 && single.is_none() => {
+                self.cap = Some((wide / 2).max(1));
+                let size = wide / 2;
+                Ok(self.lease.write(|it| it.tuner.shrink(size), self.run.budget.call()).await.map(|kept| match kept {
+                    Kept::Yes => None,
+                    Kept::Fenced => Some(Walked::Stopped(StoppedBy::Fence)),
+                })?)
+            }
+            Action::Halve => self.out_of_time_alone(fault, single).await,
+            Action::Bisect => Ok(Some(self.refuse(&fault, single))),
+            Action::Pause => Ok(Some(Walked::Paused(StoppedBy::Error, self.explain(&fault, None)))),
+            Action::Stop => Ok(Some(Walked::Stopped(StoppedBy::Fence))),
+        }
+    }
+
+    /// A single item did not get done. At the end of a run that says nothing; with a whole run's time it counts.
+    async fn out_of_time_alone(&mut self, fault: Fault, single: Option<Cursor>) -> Result<Option<Walked>, EngineError> {
+        if self.run.budget.elapsed() < self.run.budget.total() / 2 && self.lease.checkpoint().timeouts == 0 {
+            // Half of the run is left: once more, with nothing else before it.
+            return Ok(self.count_timeout().await?);
+        }
+        if let Some(walked) = self.count_timeout().await? {
+            return Ok(Some(walked));
+        }
+        if self.lease.checkpoint().timeouts >= self.run.limits.max_attempts {
+            return Ok(Some(self.refuse(&fault, single)));
+        }
+        Ok(Some(Walked::Stopped(StoppedBy::Time)))
+    }
+
+    async fn count_timeout(&mut self) -> Result<Option<Walked>, EngineError> {
+        let kept = self.lease.write(|it| it.timeouts += 1, self.run.budget.call()).await?;
+        Ok((kept == Kept::Fenced).then_some(Walked::Stopped(StoppedBy::Fence)))
+    }
+
+    fn refuse(&self, fault: &Fault, single: Option<Cursor>) -> Walked {
+        Walked::Paused(StoppedBy::Error, self.explain(fault, single.or(fault.key.clone()).as_ref()))
+    }
+
+    /// A fault in words: the item, what went wrong, what to do about it.
+    fn explain(&self, fault: &Fault, key: Option<&Cursor>) -> String {
+        let which = key.map_or_else(String::new, |key| format!("item {}: ", self.run.show(key)));
+        format!("{which}{}; {}", chain(fault), fault.class.hint())
+    }
+}
+
+/// What came of a batch's effects, the batch read meanwhile, and the switches as they were meanwhile.
+type Written<B> = (Result<Outcome, Fault>, Option<Ready<B>>, Option<State>);
+
+/// Ends nearer than the pass's bound, at which a batch is cut.
+struct Bounds {
+    /// What a killed run had announced: batches lie wholly inside or outside of it.
+    interrupted: Option<Cursor>,
+    /// A batch that failed: inside of it batches stay small.
+    suspect: Option<Cursor>,
+}
+
+/// Reads one stretch.
+async fn stretch<M: Migration>(
+    run: &Run<'_, M>,
+    state: &State,
+    bound: &Cursor,
+    bounds: &Bounds,
+    after: Option<&Cursor>,
+    size: u64,
+) -> Result<Option<Ready<M::Batch>>, Fault> {
+    let nearest = bounds.suspect.as_ref().or(bounds.interrupted.as_ref()).unwrap_or(bound);
+    let range = Range { bound: nearest.clone(), pass_started: state.pass_started_at() };
+    let limit = run.budget.remaining();
+    let read = if state.pass > 1 {
+        run.kind.sweep(&range, after, size, limit).await?
+    } else {
+        run.kind.read(&range, after, size, limit).await?
+    };
+    Ok(read.map(|Read { batch, end, scanned, found, .. }| Ready {
+        batch,
+        passes_interrupted: bounds.interrupted.as_ref() == Some(&end),
+        end: Some(end),
+        scanned,
+        found,
+        recovered: bounds.interrupted.is_some(),
+    }))
+}

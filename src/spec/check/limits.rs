@@ -1,0 +1,105 @@
+//! `[limits]`, with the defaults filled in.
+
+use crate::spec::definition::Limits;
+use crate::spec::file::LimitsSection;
+use crate::spec::problem::{Path, Problems};
+use crate::spec::{schema, units};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems) -> Option<Limits> {
+    let mut fields = Fields { path, problems };
+    let millisecond = Duration::from_millis(1);
+    let batch_time = fields.duration(
+        "batch_time",
+        written.batch_time,
+        Duration::from_secs(1),
+        millisecond..=minutes(15),
+        "1ms to 15m",
+    );
+    let max_batch = fields.number("max_batch", written.max_batch, 10_000, 1..=1_000_000);
+    let max_item = fields.size("max_item", written.max_item, 8 << 20, 1 << 10..=1 << 30, "1 KB to 1 GB");
+    let max_attempts = fields.number("max_attempts", written.max_attempts, 3, 1..=1_000);
+    let settle =
+        fields.duration("settle", written.settle, Duration::from_secs(10), Duration::ZERO..=DAY * 365, "0s to 365d");
+    let max_sweeps = fields.number("max_sweeps", written.max_sweeps, 3, 1..=1_000);
+    let second = Duration::from_secs(1);
+    let lease = fields.duration("lease", written.lease, Duration::from_secs(30), second..=minutes(15), "1s to 15m");
+    Some(Limits {
+        batch_time: batch_time?,
+        max_batch: u64::from(max_batch?),
+        max_item: max_item?,
+        max_attempts: max_attempts?,
+        settle: settle?,
+        max_sweeps: max_sweeps?,
+        lease: lease?,
+        log_keys: written.log_keys.unwrap_or(true),
+    })
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+struct Fields<'a> {
+    path: &'a Path,
+    problems: &'a mut Problems,
+}
+
+impl Fields<'_> {
+    fn duration(
+        &mut self,
+        name: &str,
+        written: Option<String>,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+        in_words: &str,
+    ) -> Option<Duration> {
+        let Some(text) = written else { return Some(default) };
+        let form = "a whole number with `ms`, `s`, `m`, `h` or `d`";
+        self.measured(name, &text, units::duration(&text), &range, ("a duration", form, in_words))
+    }
+
+    fn size(
+        &mut self,
+        name: &str,
+        written: Option<String>,
+        default: u64,
+        range: RangeInclusive<u64>,
+        in_words: &str,
+    ) -> Option<u64> {
+        let Some(text) = written else { return Some(default) };
+        let form = "a whole number with `B`, `KB`, `MB` or `GB`";
+        self.measured(name, &text, units::bytes(&text), &range, ("a size", form, in_words))
+    }
+
+    fn measured<T: PartialOrd>(
+        &mut self,
+        name: &str,
+        text: &str,
+        value: Option<T>,
+        range: &RangeInclusive<T>,
+        (what, form, in_words): (&str, &str, &str),
+    ) -> Option<T> {
+        let path = self.path.key(name);
+        let example = schema::example(&path);
+        match value {
+            None => self.problems.add(&path, format!("`{text}` is not {what}"), format!("{example}: {form}")),
+            Some(value) if range.contains(&value) => return Some(value),
+            Some(_) => self.problems.add(&path, format!("`{text}` is out of range"), format!("write {in_words}")),
+        }
+        None
+    }
+
+    fn number(&mut self, name: &str, written: Option<i64>, default: u32, range: RangeInclusive<u32>) -> Option<u32> {
+        let Some(number) = written else { return Some(default) };
+        let value = u32::try_from(number).ok().filter(|value| range.contains(value));
+        if value.is_none() {
+            let hint = format!("write {} to {}", range.start(), range.end());
+            self.problems.add(&self.path.key(name), format!("`{number}` is out of range"), hint);
+        }
+        value
+    }
+}

@@ -1,0 +1,127 @@
+//! From fields to meaning: everything that can be said of a migration file without a database.
+
+mod limits;
+mod source;
+mod target;
+
+use super::definition::{Definition, Kind, Mode};
+use super::digest;
+use super::file::File;
+use super::problem::{Path, Problems, listed, nearest};
+use super::schema;
+use super::unbuilt::NOT_BUILT;
+
+/// Understands a whole file; what is wrong with it is added to `problems`.
+pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Option<Definition> {
+    let root = Path::root();
+    let name = name(&root.key("name"), stem, file.name, problems);
+    let kind = required(&root.key("kind"), file.kind, problems);
+    let kind = kind.and_then(|kind| word(&root.key("kind"), &kind, &[("rows", Kind::Rows)], &[], problems));
+    let mode = file.mode.unwrap_or_else(|| "once".to_owned());
+    let mode = word(&root.key("mode"), &mode, &[("once", Mode::Once)], &["continuous"], problems);
+    let source = required(&root.key("source"), file.source, problems);
+    let source = source.and_then(|source| source::check(&root.key("source"), source, problems));
+    let target = required(&root.key("target"), file.target, problems);
+    let target = target.and_then(|target| target::check(&root.key("target"), target, problems));
+    let limits = limits::check(&root.key("limits"), file.limits.unwrap_or_default(), problems);
+    let (kind, source, target) = (kind?, source?, target?);
+    target::check_against(&root.key("target"), &target, &source, problems);
+    let digest = digest::of_meaning(kind, &source, &target);
+    let identity = digest::of_identity(kind, &source, &target);
+    Some(Definition { name: name?, kind, mode: mode?, source, target, limits: limits?, digest, identity })
+}
+
+fn name(path: &Path, stem: &str, written: Option<String>, problems: &mut Problems) -> Option<String> {
+    let name = required(path, written, problems)?;
+    let legal = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if name.is_empty() || name.len() > 100 || !name.chars().all(legal) {
+        let hint = "letters, digits, `-`, `_` and `.`, up to 100 of them, as in `orders-history`";
+        problems.add(path, "is not a name that a migration can have", hint);
+        return None;
+    }
+    if name != stem {
+        let hint = format!("write `name = {stem:?}`, or call the file `{name}.toml`");
+        problems.add(path, format!("is `{name}`, but the file is called `{stem}.toml`"), hint);
+        return None;
+    }
+    Some(name)
+}
+
+fn required<T>(path: &Path, value: Option<T>, problems: &mut Problems) -> Option<T> {
+    if value.is_none() {
+        problems.add(path, "is missing", schema::example(path));
+    }
+    value
+}
+
+/// One of a few words.
+fn word<T: Copy>(
+    path: &Path,
+    written: &str,
+    built: &[(&str, T)],
+    later: &[&str],
+    problems: &mut Problems,
+) -> Option<T> {
+    if let Some((_, meaning)) = built.iter().find(|(word, _)| *word == written) {
+        return Some(*meaning);
+    }
+    let known = || built.iter().map(|(word, _)| *word);
+    let instead = format!("write `{} = \"{}\"`", path.last_key(), known().next().unwrap_or_default());
+    if later.contains(&written) {
+        problems.add(path, format!("`{written}` {NOT_BUILT}"), instead);
+    } else {
+        let hint = match nearest(written, known().chain(later.iter().copied())) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => instead,
+        };
+        problems.add(path, format!("`{written}` is unknown, {} is known", listed(known(), "and")), hint);
+    }
+    None
+}
+
+/// The name of a table, a schema, a column or an array: any text that a database takes.
+fn identifier(path: &Path, name: Option<String>, problems: &mut Problems) -> Option<String> {
+    let name = required(path, name, problems)?;
+    plain(path, &name, problems).then_some(name)
+}
+
+/// As `identifier`, for a field that may be left out.
+fn optional_identifier(path: &Path, name: Option<String>, problems: &mut Problems) -> Option<Option<String>> {
+    match name {
+        None => Some(None),
+        Some(name) => plain(path, &name, problems).then_some(Some(name)),
+    }
+}
+
+fn plain(path: &Path, name: &str, problems: &mut Problems) -> bool {
+    if name.is_empty() {
+        problems.add(path, "is empty", schema::example(path));
+    } else if name.contains('\0') {
+        problems.add(path, "holds a NUL character", "no database takes it in a name");
+    }
+    !name.is_empty() && !name.contains('\0')
+}
+
+/// A list of columns, each named once.
+fn columns(path: &Path, names: Vec<String>, problems: &mut Problems) -> Option<Vec<String>> {
+    let mut good = true;
+    for (place, name) in names.iter().enumerate() {
+        let at = path.index(place);
+        good &= plain(&at, name, problems);
+        if !name.is_empty() && names.iter().take(place).any(|earlier| earlier == name) {
+            problems.add(&at, format!("names `{name}` a second time"), "name each column once");
+            good = false;
+        }
+    }
+    (good && problems.sound(path)).then_some(names)
+}
+
+/// A key: at least one column.
+fn key(path: &Path, names: Option<Vec<String>>, problems: &mut Problems) -> Option<Vec<String>> {
+    let names = required(path, names, problems)?;
+    if names.is_empty() {
+        problems.add(path, "is empty", schema::example(path));
+        return None;
+    }
+    columns(path, names, problems)
+}

@@ -1,0 +1,228 @@
+//! A migration file as it is written. These structs are read by serde, and they are what `milkrun schema` prints: their
+//! comments become the schema's descriptions, their examples the hints of error messages.
+
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A milkrun migration: what moves, from where to where.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("required" = ["name", "kind", "source", "target"]))]
+pub(super) struct File {
+    /// Equals the file's name without `.toml`: letters, digits, `-`, `_` and `.`, up to 100 of them.
+    #[schemars(example = &"orders-history", regex(pattern = r"^[A-Za-z0-9_.-]{1,100}$"))]
+    pub(super) name: Option<String>,
+    /// What moves: `rows` turns database rows, each with its related rows, into history records.
+    #[schemars(example = &"rows", extend("enum" = ["rows"]))]
+    pub(super) kind: Option<String>,
+    /// `once` is complete when a sweep finds nothing more.
+    #[schemars(example = &"once", extend("enum" = ["once"], "default" = "once"))]
+    pub(super) mode: Option<String>,
+    /// From where.
+    pub(super) source: Option<SourceSection>,
+    /// To where.
+    pub(super) target: Option<TargetSection>,
+    /// How much at once, and how carefully. Changes apply from the next run.
+    pub(super) limits: Option<LimitsSection>,
+}
+
+/// From where rows come.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Source", extend("required" = ["database", "table", "key"]))]
+pub(super) struct SourceSection {
+    /// The database that rows are read from.
+    pub(super) database: Option<Database>,
+    /// The table's schema. Default: `public` on PostgreSQL, the URL's database elsewhere.
+    #[schemars(example = &"sales")]
+    pub(super) schema: Option<String>,
+    /// The table. A dot is part of its name: `schema` is a field of its own.
+    #[schemars(example = &"orders")]
+    pub(super) table: Option<String>,
+    /// The columns of a unique key without NULLs, in the order in which the table is walked.
+    #[schemars(example = ["id"])]
+    pub(super) key: Option<Vec<String>>,
+    /// Which rows move: a condition over this table alone (as `t`). For the current time write `:pass_started`. Default: every row.
+    #[schemars(example = &"status IN ('cancelled', 'dispensed')")]
+    #[serde(rename = "where")]
+    pub(super) filter: Option<String>,
+    /// Columns that must not travel, neither of this table nor of related ones.
+    #[schemars(example = ["card_number"])]
+    pub(super) exclude: Option<Vec<String>>,
+    /// Tables whose rows belong to a row of this one.
+    pub(super) related: Option<Vec<RelatedSection>>,
+}
+
+/// A table whose rows belong to a row of the table above it, as an array in its document.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Related", extend("required" = ["name", "table", "key", "on"]))]
+pub(super) struct RelatedSection {
+    /// The array's name in the document.
+    #[schemars(example = &"items")]
+    pub(super) name: Option<String>,
+    /// The table's schema. Default: that of the source.
+    #[schemars(example = &"sales")]
+    pub(super) schema: Option<String>,
+    /// The table.
+    #[schemars(example = &"order_items")]
+    pub(super) table: Option<String>,
+    /// The order inside the array.
+    #[schemars(example = ["id"])]
+    pub(super) key: Option<Vec<String>>,
+    /// Column of this table = column of the table above. Needs an index that starts with these columns of this table.
+    #[schemars(with = "Option<BTreeMap<String, String>>", example = BTreeMap::from([("order_id", "id")]))]
+    pub(super) on: Option<Ordered>,
+    /// Columns of this table that must not travel, besides those that the source excludes.
+    #[schemars(example = ["note"])]
+    pub(super) exclude: Option<Vec<String>>,
+    /// Tables whose rows belong to a row of this one in turn.
+    pub(super) related: Option<Vec<RelatedSection>>,
+}
+
+/// Where records go.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Target", extend("required" = ["database", "table", "key", "columns"]))]
+pub(super) struct TargetSection {
+    /// The database that records are written to: in this version that of the source.
+    pub(super) database: Option<Database>,
+    /// The table's schema. Default: `public` on PostgreSQL, the URL's database elsewhere.
+    #[schemars(example = &"history")]
+    pub(super) schema: Option<String>,
+    /// The table.
+    #[schemars(example = &"order_history")]
+    pub(super) table: Option<String>,
+    /// The columns of a unique index of the target, fed by exactly the source key.
+    #[schemars(example = ["order_id"])]
+    pub(super) key: Option<Vec<String>>,
+    /// What becomes of a source row that was moved: `keep` leaves it where it is.
+    #[schemars(example = &"keep", extend("enum" = ["keep"], "default" = "keep"))]
+    pub(super) after: Option<String>,
+    /// Create the table if it is missing.
+    #[schemars(example = true, extend("default" = false))]
+    pub(super) create: Option<bool>,
+    /// Target column = what fills it: a source column's name, or `$document` (the row and its related rows as JSON),
+    /// `$now` (the batch's time), `$run` (the run's id), `$digest` (SHA-256 of the document), `$definition` (digest of
+    /// this migration). A source column that is really named `$now` is written `$$now`.
+    #[schemars(
+        with = "Option<BTreeMap<String, String>>",
+        example = BTreeMap::from([("order_id", "id"), ("document", "$document")])
+    )]
+    pub(super) columns: Option<Ordered>,
+}
+
+/// How much at once, and how carefully.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Limits")]
+pub(super) struct LimitsSection {
+    /// What a batch should take, at most a tenth of the run's time.
+    #[schemars(example = &"1s", extend("default" = "1s"))]
+    pub(super) batch_time: Option<String>,
+    /// Source keys that a batch looks at, at most: 1 to 1000000.
+    #[schemars(example = 10_000, extend("default" = 10_000, "minimum" = 1, "maximum" = 1_000_000))]
+    pub(super) max_batch: Option<i64>,
+    /// The largest document. 1 MB is 2^20 bytes.
+    #[schemars(example = &"8 MB", extend("default" = "8 MB"))]
+    pub(super) max_item: Option<String>,
+    /// Disjoint ranges of the key. Only 1 in this version.
+    #[schemars(example = 1, extend("const" = 1))]
+    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    pub(super) shards: Option<i64>,
+    /// Shards that a run works on side by side. Only 1 in this version.
+    #[schemars(example = 1, extend("const" = 1))]
+    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    pub(super) lanes: Option<i64>,
+    /// Items moved in a second, at most. Only 0, unlimited, in this version.
+    #[schemars(example = 0, extend("const" = 0))]
+    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    pub(super) items_per_second: Option<i64>,
+    /// Bytes moved in a second, at most. Only 0, unlimited, in this version.
+    #[schemars(example = 0, extend("const" = 0))]
+    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    pub(super) bytes_per_second: Option<i64>,
+    /// How often in a row a batch of one may be killed before its item is set aside.
+    #[schemars(example = 3, extend("default" = 3, "minimum" = 1, "maximum" = 1000))]
+    pub(super) max_attempts: Option<i64>,
+    /// Least time between the end of a pass and the sweep that may complete the migration.
+    #[schemars(example = &"10s", extend("default" = "10s"))]
+    pub(super) settle: Option<String>,
+    /// Sweeps before the migration completes with something left.
+    #[schemars(example = 3, extend("default" = 3, "minimum" = 1, "maximum" = 1000))]
+    pub(super) max_sweeps: Option<i64>,
+    /// How long an acquisition or a commit holds the migration: 1s to 15m.
+    #[schemars(example = &"30s", extend("default" = "30s"))]
+    pub(super) lease: Option<String>,
+    /// Whether keys appear in logs, messages and replies; hashed if not.
+    #[schemars(example = true, extend("default" = true))]
+    pub(super) log_keys: Option<bool>,
+}
+
+/// Where a database is: `"$NAME"` takes a URL from the environment, `"secret:NAME-OR-ARN"` from Secrets Manager, or a
+/// literal URL without a password (mysql, mariadb, postgres, postgresql, sqlite).
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged, example = &"$SHOP_DATABASE_URL")]
+pub(super) enum Database {
+    /// A reference or a literal URL without a password.
+    Short(String),
+    /// A literal URL with its password elsewhere.
+    Long(LongDatabase),
+}
+
+/// A literal URL with its password elsewhere.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("required" = ["url"]))]
+pub(super) struct LongDatabase {
+    /// The URL, without a password.
+    #[schemars(example = &"mysql://shop@host/shop")]
+    pub(super) url: Option<String>,
+    /// Where the password is: `$NAME` or `secret:NAME-OR-ARN#field`.
+    #[schemars(example = &"$SHOP_PASSWORD")]
+    pub(super) password: Option<String>,
+    /// PEM file of a certificate authority to trust besides the system's and RDS's.
+    #[schemars(example = &"certificates/shop.pem")]
+    pub(super) ca: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Database {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Database;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string or a table")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Database, E> {
+                Ok(Database::Short(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Database, A::Error> {
+                LongDatabase::deserialize(MapAccessDeserializer::new(map)).map(Database::Long)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// A table of strings in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct Ordered(pub(super) Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Ordered {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Ordered;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a table")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ordered, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Ordered(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}

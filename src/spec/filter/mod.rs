@@ -1,0 +1,208 @@
+//! `where`: a condition over the source table that gives the same answer however often and whenever it is asked.
+//!
+//! This guards against mistakes, before any database is asked; the database then has its own say about the syntax.
+
+mod names;
+mod token;
+
+use token::{Kind, Token};
+
+/// A stretch of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// SQL as it is written.
+    Sql(String),
+    /// `:pass_started`: bind the time at which the pass began.
+    PassStarted,
+}
+
+/// What is wrong with a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) message: String,
+    pub(super) hint: String,
+}
+
+impl Finding {
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
+/// The condition in pieces, so that `:pass_started` can be bound wherever it stands outside of quotes. Joined again,
+/// the pieces are the condition. It has been checked: anything else comes back as one piece.
+pub fn pieces(filter: &str) -> Vec<Piece> {
+    let tokens = token::tokens(filter).unwrap_or_default();
+    let mut pieces = Vec::new();
+    let mut rest = filter;
+    let mut begun = 0;
+    for token in tokens.iter().filter(|token| token.kind == Kind::PassStarted) {
+        let (before, after) = rest.split_at(token.at - begun);
+        if !before.is_empty() {
+            pieces.push(Piece::Sql(before.to_owned()));
+        }
+        pieces.push(Piece::PassStarted);
+        rest = &after[token.text.len()..];
+        begun = token.at + token.text.len();
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Sql(rest.to_owned()));
+    }
+    pieces
+}
+
+/// Everything that is wrong with a condition, as far as that can be said without a database.
+pub(super) fn check(filter: &str) -> Vec<Finding> {
+    if filter.trim().is_empty() {
+        return vec![Finding::new("is empty", "leave it out to move every row")];
+    }
+    match token::tokens(filter) {
+        Err(finding) => vec![finding],
+        Ok(tokens) => {
+            let mut findings: Vec<_> = unbalanced(&tokens).into_iter().collect();
+            findings.extend(names::check(&tokens));
+            findings
+        }
+    }
+}
+
+fn unbalanced(tokens: &[Token<'_>]) -> Option<Finding> {
+    let mut open = Vec::new();
+    for token in tokens {
+        match token.kind {
+            Kind::Open => open.push(token.text),
+            Kind::Close => {
+                let matching = if token.text == ")" { "(" } else { "[" };
+                if open.pop() != Some(matching) {
+                    return Some(Finding::new(
+                        format!("closes a `{}` that is not open", token.text),
+                        format!("balance `{matching}` and `{}`", token.text),
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    open.pop().map(|left| Finding::new(format!("leaves a `{left}` open"), "close it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(filter: &str) -> String {
+        let findings = check(filter);
+        assert!(!findings.is_empty(), "{filter} was accepted");
+        findings.iter().map(|finding| format!("{}; {}", finding.message, finding.hint)).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn ordinary_conditions_pass() {
+        let conditions = [
+            "status IN ('uncollected', 'cancelled', 'dispensed')",
+            "t.closed_at < :pass_started AND note <> 'it''s; -- fine /* too */ ? :x $1 #'",
+            r#"`now` = 1 AND "current_date" = 'x' AND [rand] = 2 AND t.utc_date IS NULL"#,
+            "created::date < :pass_started::timestamptz",
+            "now = 1 OR random IS NULL OR uuid = 'a' OR sleep > 3",
+            "status = 'now' OR status IN ('today', 'later')",
+            r"path = 'C:\\temp' AND name LIKE '%\_x'",
+            "unix_timestamp(created_at) < 1700000000 AND date(created_at) = '2024-01-01'",
+            "tags @> ARRAY['a'] AND a[1] = 2 AND j->>'x' = 'y'",
+            "a$b = 1 AND größe > 1e5 AND x = 0xFF",
+            "strftime('%Y', created_at) = '2024' AND age(a, b) > interval '1 day'",
+        ];
+        for condition in conditions {
+            assert_eq!(check(condition), [], "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_could_reach_beyond_the_condition_is_refused() {
+        let cases = [
+            ("", "is empty"),
+            ("a = 1; DELETE FROM t", "holds a `;`"),
+            ("a = 1 -- b", "holds a comment"),
+            ("a = 1 /* b */", "holds a comment"),
+            ("a = 1 # b", "holds a `#`"),
+            ("(a = 1", "leaves a `(` open"),
+            ("a = 1)", "closes a `)` that is not open"),
+            ("a = [1)", "closes a `)` that is not open"),
+            ("a = 'x", "leaves a quote open"),
+            ("a = \"x", "leaves a quote open"),
+            ("a = `x", "leaves a quote open"),
+            (r"a = 'it\'s'", "holds a backslash before a quote"),
+            ("a = ?", "holds a placeholder `?`"),
+            ("a = $1", "holds a `$`"),
+            ("a = $q$x$q$", "holds a `$`"),
+            ("a = :started", "holds the parameter `:started`"),
+            ("a = :pass_started2", "holds the parameter `:pass_started2`"),
+            ("a = @x", "holds the variable `@x`"),
+            ("a = @@global.x", "holds the variable `@@global`"),
+            ("id IN (SELECT id FROM u)", "holds a sub-select"),
+            ("a = '\0'", "holds a NUL character"),
+        ];
+        for (filter, expected) in cases {
+            assert!(refused(filter).starts_with(expected), "{filter}: {}", refused(filter));
+        }
+    }
+
+    #[test]
+    fn clocks_and_dice_are_refused_by_name() {
+        let filters = [
+            "a < now()",
+            "a < NOW ( 6 )",
+            "a < CURRENT_TIMESTAMP",
+            "a < current_date",
+            "a < localtimestamp(3)",
+            "a < sysdate()",
+            "a < curdate()",
+            "a < utc_timestamp",
+            "a < unix_timestamp()",
+            "a < clock_timestamp()",
+            "a < pg_catalog.now()",
+            "a < \"now\"()",
+            "a < `now`()",
+            "a < date('now')",
+            "a < datetime('now', '-1 day')",
+            "a < julianday()",
+            "a < strftime('%s', 'now')",
+            "a < strftime('%s')",
+            "a < 'now'::timestamp",
+            "a < timestamp 'today'",
+            "a < 'yesterday'",
+            "a > cast('now' as date)",
+            "a < timestamp with time zone 'now'",
+            "age(a) > interval '1 day'",
+        ];
+        for filter in filters {
+            assert!(refused(filter).contains(":pass_started"), "{filter}: {}", refused(filter));
+        }
+        for filter in [
+            "rand() < 0.1",
+            "random() < 0",
+            "a = uuid()",
+            "a = gen_random_uuid()",
+            "a = uuid_generate_v4()",
+            "a = randomblob(4)",
+        ] {
+            assert!(refused(filter).contains("random"), "{filter}: {}", refused(filter));
+        }
+        for filter in
+            ["sleep(1) = 0", "pg_sleep(1) IS NULL", "a = last_insert_id()", "a = connection_id()", "nextval('s') > 0"]
+        {
+            assert!(refused(filter).contains("session"), "{filter}: {}", refused(filter));
+        }
+        assert_eq!(refused("a < now() AND rand() < 1").lines().count(), 2);
+    }
+
+    #[test]
+    fn pieces_bind_outside_of_quotes_alone() {
+        let sql = |text: &str| Piece::Sql(text.to_owned());
+        assert_eq!(pieces("a = 1"), [sql("a = 1")]);
+        assert_eq!(
+            pieces(":pass_started > a AND b = ':pass_started' AND ü<:pass_started::date"),
+            [Piece::PassStarted, sql(" > a AND b = ':pass_started' AND ü<"), Piece::PassStarted, sql("::date")]
+        );
+        assert_eq!(pieces("a < :pass_started"), [sql("a < "), Piece::PassStarted]);
+    }
+}

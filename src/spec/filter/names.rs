@@ -1,0 +1,204 @@
+//! Functions and keywords whose value changes from one asking to the next, in all three databases.
+
+use super::Finding;
+use super::token::{Kind, Token};
+
+/// Clocks that are called.
+const CLOCKS: [&str; 15] = [
+    "now",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    "localtimestamp",
+    "sysdate",
+    "curdate",
+    "curtime",
+    "utc_date",
+    "utc_time",
+    "utc_timestamp",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "clock_timestamp",
+];
+/// Clocks that are called, and have no bare form.
+const MORE_CLOCKS: [&str; 2] = ["timeofday", "getdate"];
+/// Clocks that are written without parentheses. `now` and `sysdate` alone are columns.
+const BARE_CLOCKS: [&str; 8] = [
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    "localtimestamp",
+    "utc_date",
+    "utc_time",
+    "utc_timestamp",
+];
+/// Functions that are a clock when they have fewer arguments than this.
+const CLOCKS_BELOW: [(&str, usize); 9] = [
+    ("unix_timestamp", 1),
+    ("date", 1),
+    ("time", 1),
+    ("datetime", 1),
+    ("julianday", 1),
+    ("unixepoch", 1),
+    ("timestamp", 1),
+    ("strftime", 2),
+    ("age", 2),
+];
+/// Dice.
+const DICE: [&str; 16] = [
+    "rand",
+    "random",
+    "random_normal",
+    "random_bytes",
+    "randomblob",
+    "gen_random_uuid",
+    "gen_random_bytes",
+    "uuid",
+    "uuid_short",
+    "uuid_v4",
+    "uuid_v7",
+    "uuidv4",
+    "uuidv7",
+    "sys_guid",
+    "setseed",
+    "newid",
+];
+/// What depends on the session, waits, or leaves something behind.
+const SESSION: [&str; 26] = [
+    "last_insert_id",
+    "last_insert_rowid",
+    "connection_id",
+    "pg_backend_pid",
+    "sleep",
+    "benchmark",
+    "pg_sleep",
+    "pg_sleep_for",
+    "pg_sleep_until",
+    "nextval",
+    "currval",
+    "lastval",
+    "setval",
+    "row_count",
+    "found_rows",
+    "changes",
+    "total_changes",
+    "get_lock",
+    "release_lock",
+    "txid_current",
+    "pg_current_xact_id",
+    "set_config",
+    "pg_advisory_lock",
+    "pg_try_advisory_lock",
+    "load_file",
+    "load_extension",
+];
+/// Texts that PostgreSQL and SQLite take for a time when a time is wanted.
+const TIME_TEXTS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+/// Functions that want a time.
+const WANT_TIME: [&str; 14] = [
+    "date",
+    "time",
+    "datetime",
+    "julianday",
+    "strftime",
+    "unixepoch",
+    "timediff",
+    "timestamp",
+    "timestamptz",
+    "age",
+    "date_trunc",
+    "date_part",
+    "extract",
+    "cast",
+];
+/// Types of PostgreSQL that are a time; `zone` ends `timestamp with time zone`.
+const TIME_TYPES: [&str; 6] = ["date", "time", "timestamp", "timestamptz", "timetz", "zone"];
+
+/// Everything in a condition that would not give the same answer twice.
+pub(super) fn check(tokens: &[Token<'_>]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // The function that each open parenthesis belongs to, and the arguments it has so far.
+    let mut calls: Vec<(String, usize)> = Vec::new();
+    for (place, token) in tokens.iter().enumerate() {
+        let previous = place.checked_sub(1).and_then(|before| tokens.get(before));
+        let next = tokens.get(place + 1);
+        if let Some((_, arguments @ 0)) = calls.last_mut() {
+            *arguments = usize::from(token.kind != Kind::Close);
+        }
+        match token.kind {
+            Kind::Open => calls.push((previous.filter(|name| callable(name)).map(Token::name).unwrap_or_default(), 0)),
+            Kind::Close => {
+                let (name, arguments) = calls.pop().unwrap_or_default();
+                if CLOCKS_BELOW.iter().any(|(clock, least)| *clock == name && arguments < *least) {
+                    findings.push(clock(&format!("{name}(…)")));
+                }
+            }
+            Kind::Symbol if token.is(",") => {
+                if let Some((_, arguments)) = calls.last_mut() {
+                    *arguments += 1;
+                }
+            }
+            Kind::Text if is_a_time(&token.name(), tokens, place, &calls) => {
+                findings.push(clock(&format!("'{}'", token.name())))
+            }
+            Kind::Word | Kind::Quoted if next.is_some_and(|next| next.is("(")) => {
+                findings.extend(called(&token.name()))
+            }
+            Kind::Word if !previous.is_some_and(|dot| dot.is(".")) => findings.extend(bare(&token.name())),
+            _ => {}
+        }
+    }
+    findings
+}
+
+fn callable(token: &Token<'_>) -> bool {
+    matches!(token.kind, Kind::Word | Kind::Quoted)
+}
+
+fn called(name: &str) -> Option<Finding> {
+    if CLOCKS.contains(&name) || MORE_CLOCKS.contains(&name) {
+        return Some(clock(&format!("{name}()")));
+    }
+    if DICE.contains(&name) || name.starts_with("uuid_generate_") {
+        let hint = "a condition has to give the same answer in every run: it must not be random";
+        return Some(Finding::new(format!("calls `{name}()`"), hint));
+    }
+    if SESSION.contains(&name) {
+        let hint = "a condition has to give the same answer in every session, and to change nothing";
+        return Some(Finding::new(format!("calls `{name}()`"), hint));
+    }
+    None
+}
+
+fn bare(name: &str) -> Option<Finding> {
+    if BARE_CLOCKS.contains(&name) {
+        return Some(clock(name));
+    }
+    let hint = "a condition sees the source table alone: decide by its own columns";
+    (name == "select").then(|| Finding::new("holds a sub-select", hint))
+}
+
+fn clock(name: &str) -> Finding {
+    let hint = "write `:pass_started`, the time at which the pass began; a column of that name stands in quotes or behind `t.`";
+    Finding::new(format!("reads the clock with `{name}`"), hint)
+}
+
+/// `date('now')`, `'now'::date`, `date 'now'`, `< 'now'`; not `status = 'now'`.
+fn is_a_time(text: &str, tokens: &[Token<'_>], place: usize, calls: &[(String, usize)]) -> bool {
+    if !TIME_TEXTS.contains(&text) {
+        return false;
+    }
+    let before = |steps: usize| place.checked_sub(steps).and_then(|at| tokens.get(at));
+    let is_type = |token: Option<&Token<'_>>| token.is_some_and(|token| TIME_TYPES.contains(&token.name().as_str()));
+    let is = |token: Option<&Token<'_>>, symbols: [&str; 2]| {
+        token.is_some_and(|token| symbols.iter().any(|symbol| token.is(symbol)))
+    };
+    calls.iter().any(|(name, _)| WANT_TIME.contains(&name.as_str()))
+        || (tokens.get(place + 1).is_some_and(|cast| cast.kind == Kind::Cast) && is_type(tokens.get(place + 2)))
+        || before(1).is_some_and(|word| word.kind == Kind::Word) && is_type(before(1))
+        || is(before(1), ["<", ">"])
+        || (is(before(1), ["=", "="]) && is(before(2), ["<", ">"]))
+        || before(1).is_some_and(|word| word.kind == Kind::Word && word.name() == "between")
+}

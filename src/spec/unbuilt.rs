@@ -1,0 +1,81 @@
+//! What the design names and this version does not build: refused by name, never ignored. Later versions shorten these
+//! tables.
+
+use super::problem::{Path, Problems};
+use toml::{Table, Value};
+
+/// What is said of all of them.
+pub(super) const NOT_BUILT: &str = "is not built in this version yet";
+
+/// Kinds that have a meaning, only not here.
+const KINDS: [(&str, &str); 3] = [
+    ("files", "this version moves `rows`"),
+    ("objects", "this version moves `rows`"),
+    ("cutover", "the name is reserved; this version moves `rows`"),
+];
+
+/// Fields, by section.
+const FIELDS: [(&[&str], &str, &str); 8] = [
+    (&[], "throttle", "leave the section out; `batch_time` in `[limits]` keeps batches short"),
+    (&["source"], "changed", "leave it out: sweeps look at the whole key"),
+    (&["source"], "overlap", "leave it out, with `changed`"),
+    (&["source"], "http", "leave the section out: it belongs to migrations of kind `files`"),
+    (&["source"], "files", "leave the sections out: they belong to migrations of kind `files`"),
+    (&["source"], "prefix", "leave it out: it belongs to migrations of kind `objects`"),
+    (&["limits"], "sweep_every", "leave it out: it belongs to `mode = \"continuous\"`"),
+    (&["limits"], "stop_when_failed", "leave it out: the first item that the target refuses pauses the migration"),
+];
+
+/// Fields of `[limits]` that are understood at one value alone.
+const FIXED: [(&str, i64, &str); 4] = [
+    ("shards", 1, "leave it out, or write `shards = 1`"),
+    ("lanes", 1, "leave it out, or write `lanes = 1`"),
+    ("items_per_second", 0, "leave it out, or write `items_per_second = 0`, which is unlimited"),
+    ("bytes_per_second", 0, "leave it out, or write `bytes_per_second = 0`, which is unlimited"),
+];
+
+/// Refuses a kind of a later version. `true`: nothing else of the file can be judged by what this version knows.
+pub(super) fn refuse_kind(file: &Table, problems: &mut Problems) -> bool {
+    let Some(kind) = file.get("kind").and_then(Value::as_str) else { return false };
+    let Some((_, hint)) = KINDS.iter().find(|(name, _)| *name == kind) else { return false };
+    problems.add(&Path::root().key("kind"), format!("`{kind}` {NOT_BUILT}"), *hint);
+    problems.spoil(Path::root());
+    true
+}
+
+/// Refuses fields of later versions and takes them out of the file.
+pub(super) fn refuse_fields(file: &mut Table, problems: &mut Problems) {
+    for (section, field, hint) in FIELDS {
+        let mut path = Path::root();
+        let mut table = Some(&mut *file);
+        for name in section {
+            path = path.key(name);
+            table = table.and_then(|table| table.get_mut(*name)?.as_table_mut());
+        }
+        if table.and_then(|table| table.remove(field)).is_some() {
+            problems.add(&path.key(field), NOT_BUILT, hint);
+        }
+    }
+    if let Some(limits) = file.get_mut("limits").and_then(Value::as_table_mut) {
+        for (field, only, hint) in FIXED {
+            if limits.remove(field).is_some_and(|value| value != Value::Integer(only)) {
+                problems.add(&Path::root().key("limits").key(field), format!("other than {only} {NOT_BUILT}"), hint);
+            }
+        }
+    }
+    if let Some(source) = file.get_mut("source").and_then(Value::as_table_mut) {
+        refuse_in_related(source, &Path::root().key("source"), problems);
+    }
+}
+
+fn refuse_in_related(parent: &mut Table, path: &Path, problems: &mut Problems) {
+    let Some(related) = parent.get_mut("related").and_then(Value::as_array_mut) else { return };
+    for (place, child) in related.iter_mut().enumerate() {
+        let Some(child) = child.as_table_mut() else { continue };
+        let path = path.key("related").index(place);
+        if child.remove("target").is_some() {
+            problems.add(&path.key("target"), NOT_BUILT, "leave it out: related rows travel inside the document");
+        }
+        refuse_in_related(child, &path, problems);
+    }
+}

@@ -1,0 +1,211 @@
+//! Killed: `bootstrap` under the emulator and the command line, each with -9 at random moments over the whole job, on MariaDB and on
+//! PostgreSQL. Afterwards history equals that of one undisturbed run, and the counters agree.
+//!
+//! A victim is stopped before it is killed, so that the database can be asked in peace whether it was inside a batch's transaction.
+
+use crate::support::child::signal;
+use crate::support::database::{Database, TextRow};
+use crate::support::job::{Job, full};
+use crate::support::servers::Kind;
+use crate::support::shop::{self, Size};
+use crate::support::slow::Slow;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// A round is one such job from its start to its end; there are as many as the kills need.
+const SHOP: Size = Size { orders: 1500, closed: 700, items: 3, discounts: 2 };
+
+/// Small batches, so that there are many moments to be killed at, and never so unlucky a batch that it is given up for killing.
+const LIMITS: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 15\nmax_attempts = 1000";
+
+/// Each thing that is said to the database takes this much longer.
+const DELAY: Duration = Duration::from_millis(10);
+
+/// A run's time.
+const RUN: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Lambda,
+    CommandLine,
+}
+
+#[test]
+fn the_lambda_is_killed_on_mariadb() {
+    kill(Kind::MariaDb, Victim::Lambda);
+}
+
+#[test]
+fn the_lambda_is_killed_on_postgres() {
+    kill(Kind::Postgres, Victim::Lambda);
+}
+
+#[test]
+fn the_command_line_is_killed_on_mariadb() {
+    kill(Kind::MariaDb, Victim::CommandLine);
+}
+
+#[test]
+fn the_command_line_is_killed_on_postgres() {
+    kill(Kind::Postgres, Victim::CommandLine);
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    kills: u32,
+    inside: u32,
+}
+
+fn kill(kind: Kind, victim: Victim) {
+    let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
+    println!("{victim:?} on {kind:?}: MILKRUN_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let undisturbed = undisturbed(kind);
+    let wanted = if full() { 100 } else { 10 };
+    let mut count = Count::default();
+    while count.kills < wanted {
+        let before = count.kills;
+        round(kind, victim, &undisturbed, &mut random, &mut count);
+        assert!(count.kills > before, "a job came to its end without a kill: it is too short");
+    }
+    println!("{victim:?} on {kind:?}: {} kills, {} inside a batch, 0 violations", count.kills, count.inside);
+    assert!(count.inside * 2 >= count.kills, "{count:?}: too few between a batch's first statement and its commit");
+}
+
+fn job(kind: Kind) -> Job {
+    let mut job = Job::new(kind);
+    shop::load(&job.database, SHOP);
+    job.source = Some(shop::closed(&job.database));
+    job.define(&shop::migration(LIMITS));
+    job.set("MILKRUN_LEASE_MARGIN", "0s");
+    job
+}
+
+fn undisturbed(kind: Kind) -> Vec<TextRow> {
+    let job = job(kind);
+    job.run_to_the_end();
+    job.assert_complete();
+    job.fingerprint("status")
+}
+
+/// One job, killed at a random moment of each of its runs until one of them completes it.
+fn round(kind: Kind, victim: Victim, undisturbed: &[TextRow], random: &mut StdRng, count: &mut Count) {
+    let mut job = job(kind);
+    let (_slow, url) = Slow::before(job.database.url(), DELAY);
+    job.set("SHOP_DATABASE_URL", &url);
+    // One that only looks, so that a killer can ask while the test reads.
+    let watch = Database::connect(job.database.url());
+    let emulator = matches!(victim, Victim::Lambda).then(|| job.lambda(RUN.as_secs(), 1024));
+    for _ in 0..200 {
+        let killer = Killer {
+            moment: random.random_range(Duration::ZERO..RUN),
+            inside: random.random_bool(0.6),
+            seed: random.random(),
+        };
+        let (running, over) = channel::<()>();
+        let (reply, done) = match &emulator {
+            Some(emulator) => std::thread::scope(|scope| {
+                let watch = &watch;
+                let killer = scope.spawn(move || killer.strike(&|| emulator.bootstrap_pid(), watch, &over));
+                let invoked = emulator.invoke(&job.event());
+                drop(running);
+                let done = killer.join().unwrap();
+                assert!(done.touched || invoked.reply_if_any().is_some(), "{invoked:?}\n{}", emulator.log());
+                (invoked.reply_if_any(), done)
+            }),
+            None => std::thread::scope(|scope| {
+                let process = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "2s"]);
+                let (pid, watch) = (process.pid(), &watch);
+                let killer = scope.spawn(move || killer.strike(&|| Some(pid), watch, &over));
+                let finished = process.wait();
+                drop(running);
+                let done = killer.join().unwrap();
+                assert!(done.touched || matches!(finished.code, Some(0 | 4)), "{finished:?}");
+                (finished.code.and_then(|_| finished.replies().pop()), done)
+            }),
+        };
+        if let Some(inside) = done.killed {
+            count.kills += 1;
+            count.inside += u32::from(inside);
+        }
+        match reply.as_ref().map(|reply| reply["outcome"].as_str().unwrap_or_default()) {
+            Some("complete") => {
+                job.assert_complete();
+                assert!(
+                    job.fingerprint("status") == undisturbed,
+                    "the history differs from that of an undisturbed run"
+                );
+                return;
+            }
+            Some("more") => {}
+            // The lease of the one that was killed has to run out.
+            Some("busy") | None => std::thread::sleep(Duration::from_millis(250)),
+            Some(_) => panic!("{reply:?}"),
+        }
+    }
+    panic!("no end in 200 runs: {}", job.status());
+}
+
+/// When and how a run is killed.
+#[derive(Debug)]
+struct Killer {
+    moment: Duration,
+    /// Waits for a moment inside a batch's transaction; otherwise any moment is right.
+    inside: bool,
+    seed: u64,
+}
+
+/// What a killer has done.
+#[derive(Debug, Default)]
+struct Done {
+    /// It has stopped the victim at least once, which may have cost it its time.
+    touched: bool,
+    /// It has killed the victim, and whether that was inside a batch's transaction.
+    killed: Option<bool>,
+}
+
+impl Killer {
+    /// Kills at its moment, unless the run is over by then.
+    fn strike(self, victim: &dyn Fn() -> Option<u32>, watch: &Database, over: &Receiver<()>) -> Done {
+        let mut random = StdRng::seed_from_u64(self.seed);
+        let mut done = Done::default();
+        let mut wait = self.moment;
+        for attempt in 1.. {
+            if over.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+            let Some(pid) = victim() else { break };
+            if !signal(pid, "STOP") {
+                break;
+            }
+            done.touched = true;
+            // What the database says of transactions is up to a tenth of a second old.
+            let is_over = over.recv_timeout(Duration::from_millis(120)) != Err(RecvTimeoutError::Timeout);
+            let inside = !is_over && open_transactions(watch) > 0;
+            if !is_over && (inside || !self.inside || attempt == 20) {
+                done.killed = signal(pid, "KILL").then_some(inside);
+                break;
+            }
+            signal(pid, "CONT");
+            if is_over {
+                break;
+            }
+            wait = Duration::from_millis(random.random_range(1..40));
+        }
+        done
+    }
+}
+
+/// How many transactions others have open in this database.
+fn open_transactions(watch: &Database) -> i64 {
+    watch.number(if watch.is_mariadb() {
+        "SELECT COUNT(*) FROM information_schema.innodb_trx AS t JOIN information_schema.processlist AS p
+         ON p.id = t.trx_mysql_thread_id
+         WHERE p.db = DATABASE() AND p.id <> CONNECTION_ID() AND t.trx_autocommit_non_locking = 0"
+    } else {
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+         AND (state = 'idle in transaction' OR backend_xid IS NOT NULL)"
+    })
+}

@@ -1,0 +1,86 @@
+//! Memory: the same ceiling for a table of any length, and an order that is too large is named, not died of.
+
+use crate::support::job::{Job, full};
+use crate::support::servers::Kind;
+use crate::support::shop::{self, Size};
+use crate::support::tpch;
+
+const MIB: u64 = 1024;
+const CEILING: u64 = 64 * MIB;
+const DIFFERENCE: u64 = 6 * MIB;
+
+/// Peak resident memory of `bootstrap`, in KiB, over a whole job at this scale of TPC-H.
+fn peak(kind: Kind, scale: f64) -> u64 {
+    let mut job = Job::new(kind);
+    tpch::load(&job.database, scale);
+    job.define(&tpch::migration("settle = \"0s\""));
+    let closed = job.database.number("SELECT COUNT(*) FROM orders WHERE o_orderstatus = 'F'");
+    let emulator = job.lambda(30, 1024);
+    let mut peak = 0;
+    loop {
+        let reply = emulator.invoke(&job.event()).reply();
+        peak = peak.max(emulator.peak_memory_kib().expect("it is alive between invocations"));
+        if reply["outcome"] == "complete" {
+            assert_eq!(reply["progress"]["moved"], closed, "{reply}");
+            break;
+        }
+        assert_eq!(reply["outcome"], "more", "{reply}");
+    }
+    println!("{kind:?}, scale {scale}: peak {} MiB for {closed} orders", peak / MIB);
+    peak
+}
+
+fn same_ceiling(kind: Kind) {
+    // 15,000 orders; then ten times that, or all 1.5 million.
+    let small = peak(kind, 0.01);
+    let large = peak(kind, if full() { 1.0 } else { 0.1 });
+    assert!(small < CEILING && large < CEILING, "{small} KiB, {large} KiB");
+    assert!(large.abs_diff(small) <= DIFFERENCE, "{small} KiB for few, {large} KiB for many");
+}
+
+#[test]
+fn memory_does_not_grow_with_the_table_on_mariadb() {
+    same_ceiling(Kind::MariaDb);
+}
+
+#[test]
+fn memory_does_not_grow_with_the_table_on_postgres() {
+    same_ceiling(Kind::Postgres);
+}
+
+#[test]
+fn an_order_above_max_item_pauses_the_migration_and_is_named() {
+    for kind in [Kind::MariaDb, Kind::Postgres, Kind::Sqlite] {
+        let mut job = Job::new(kind);
+        shop::load(&job.database, Size { orders: 200, closed: 80, items: 2, discounts: 1 });
+        let large = job.database.number(
+            "SELECT MIN(id) FROM orders WHERE id > 100 AND status IN ('uncollected', 'cancelled', 'dispensed')",
+        );
+        let first = 1_000_000;
+        let items = (0..4000).map(|item| {
+            use crate::support::database::Cell::{Int, Number, Text};
+            vec![Int(first + item), Int(large), Text("SKU".to_owned()), Int(1), Number("1.00".to_owned())]
+        });
+        job.database.load("order_items", items);
+        job.define(&shop::migration("settle = \"0s\"\nmax_item = \"100 KB\""));
+        let emulator = job.lambda(30, 1024);
+        let reply = emulator.invoke(&job.event()).reply();
+        let process = emulator.bootstrap_pid();
+        assert_eq!(reply["outcome"], "paused", "{kind:?}: {reply}");
+        assert!(
+            reply["reason"].as_str().is_some_and(|reason| reason.contains(&large.to_string())),
+            "{kind:?}: {reply}"
+        );
+        let again = emulator.invoke(&job.event()).reply();
+        assert_eq!(again["outcome"], "paused", "{kind:?}: {again}");
+        assert!(process.is_some() && emulator.bootstrap_pid() == process, "{kind:?}: {}", emulator.log());
+        assert_eq!(job.status()["state"], "paused");
+        // What came before it is there, it is not, and nothing is lost once there is room for it.
+        assert_eq!(job.database.number(&format!("SELECT COUNT(*) FROM order_history WHERE order_id = {large}")), 0);
+        job.source = Some(shop::closed(&job.database));
+        job.define(&shop::migration("settle = \"0s\""));
+        job.cli().run(&["--json", "resume", &job.name]).expect(0);
+        job.run_to_the_end();
+        job.assert_complete();
+    }
+}

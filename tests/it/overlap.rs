@@ -1,0 +1,87 @@
+//! Overlap: five processes at once on one migration, with a lease that anyone may take over at any time. Only fencing is left to
+//! keep them apart, and it has to be seen at work.
+
+use crate::support::job::{Job, full};
+use crate::support::servers::Kind;
+use crate::support::shop::{self, Size};
+use crate::support::slow::Slow;
+use serde_json::Value;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const LIMITS: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 10";
+
+#[test]
+fn five_at_once_on_mariadb() {
+    five_at_once(Kind::MariaDb);
+}
+
+#[test]
+fn five_at_once_on_postgres() {
+    five_at_once(Kind::Postgres);
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    runs: AtomicU32,
+    refused: AtomicU32,
+    complete: AtomicU32,
+}
+
+impl Seen {
+    fn note(&self, reply: &Value) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        match reply["outcome"].as_str().unwrap_or_default() {
+            "fenced" => self.refused.fetch_add(1, Ordering::Relaxed),
+            "complete" => self.complete.fetch_add(1, Ordering::Relaxed),
+            "more" | "busy" => 0,
+            _ => panic!("{reply}"),
+        };
+    }
+}
+
+fn five_at_once(kind: Kind) {
+    let (span, orders) = if full() { (60, 12_000) } else { (15, 3_000) };
+    let mut job = Job::new(kind);
+    shop::load(&job.database, Size { orders, closed: orders / 2, items: 2, discounts: 1 });
+    job.source = Some(shop::closed(&job.database));
+    job.define(&shop::migration(LIMITS));
+    let direct = job.database.url().to_owned();
+    let (_slow, url) = Slow::before(&direct, Duration::from_millis(10));
+    job.set("SHOP_DATABASE_URL", &url);
+    job.set("MILKRUN_LEASE_MARGIN", "-5s");
+
+    let seen = Seen::default();
+    let end = Instant::now() + Duration::from_secs(span);
+    std::thread::scope(|scope| {
+        let (job, seen) = (&job, &seen);
+        for _ in 0..2 {
+            scope.spawn(move || {
+                let emulator = job.lambda(2, 1024);
+                while Instant::now() < end {
+                    let invoked = emulator.invoke(&job.event());
+                    assert!(!invoked.timed_out(), "{}", emulator.log());
+                    seen.note(&invoked.reply());
+                }
+            });
+        }
+        for _ in 0..3 {
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    let finished = job.run_once("2s");
+                    assert!(matches!(finished.code, Some(0 | 4)), "{finished:?}");
+                    seen.note(&finished.reply());
+                }
+            });
+        }
+    });
+    println!("{kind:?}: {seen:?} in {span} s");
+    let refused = seen.refused.load(Ordering::Relaxed);
+    assert!(refused >= 20, "{seen:?}: too few refused commits for this to mean anything");
+
+    job.set("SHOP_DATABASE_URL", &direct);
+    job.set("MILKRUN_LEASE_MARGIN", "0s");
+    job.define(&shop::migration("settle = \"0s\""));
+    job.run_to_the_end();
+    job.assert_complete();
+}

@@ -1,0 +1,130 @@
+//! A migration set up to be run for real: a database of its own with a shop in it, a ledger table of its own, and the
+//! environment that `milkrun` and `bootstrap` need to find both.
+
+use super::cli::{Cli, Finished};
+use super::database::Database;
+use super::history::{self, Source};
+use super::rie::{Function, Rie};
+use super::servers::{self, Kind};
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// The job.
+pub struct Job {
+    /// The migration's name.
+    pub name: String,
+    /// The database itself, past any proxy.
+    pub database: Database,
+    /// What its history has to hold.
+    pub source: Option<Source>,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Job {
+    /// An empty database of a kind, a ledger in DynamoDB Local, and no migration yet.
+    pub fn new(kind: Kind) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("migrations")).expect("a folder in it");
+        let url = servers::fresh_database(kind, folder.path());
+        let (endpoint, table) = servers::fresh_ledger();
+        let migrations = folder.path().join("migrations").display().to_string();
+        let environment = [
+            ("SHOP_DATABASE_URL", url.as_str()),
+            ("MILKRUN_LEDGER", &format!("dynamodb://{table}")),
+            ("MILKRUN_MIGRATIONS", &migrations),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Self { name: String::new(), database: Database::connect(&url), source: None, folder, environment }
+    }
+
+    /// Writes the migration file, or writes it anew: limits apply from the next run.
+    pub fn define(&mut self, definition: &str) {
+        let table: toml::Table = definition.parse().expect("a migration file is TOML");
+        table["name"].as_str().expect("it has a name").clone_into(&mut self.name);
+        let path = self.folder.path().join("migrations").join(format!("{}.toml", self.name));
+        std::fs::write(path, definition).expect("a file");
+    }
+
+    /// Sets a variable for whatever is started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Where files of this job may go.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The command line.
+    pub fn cli(&self) -> Cli {
+        Cli { folder: self.folder.path().to_owned(), environment: self.environment.clone() }
+    }
+
+    /// The function under the emulator.
+    pub fn lambda(&self, timeout_s: u64, memory_mb: u64) -> Rie {
+        let environment = self.environment.clone();
+        Rie::start(self.folder.path(), &Function { timeout_s, memory_mb, environment })
+    }
+
+    /// The event of a run.
+    pub fn event(&self) -> Value {
+        serde_json::json!({"command": "run", "migration": self.name})
+    }
+
+    /// One run of the command line, with `time` for it.
+    pub fn run_once(&self, time: &str) -> Finished {
+        self.cli().run(&["--json", "run", &self.name, "--time-limit", time])
+    }
+
+    /// Runs until complete, undisturbed; the last reply.
+    #[track_caller]
+    pub fn run_to_the_end(&self) -> Value {
+        let arguments = ["--json", "run", &self.name, "--until-done", "--time-limit", "30s"];
+        let reply = self.cli().run(&arguments).expect(0).reply();
+        assert_eq!(reply["outcome"], "complete", "{reply}");
+        reply
+    }
+
+    /// The reply of `status`.
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        self.cli().run(&["--json", "status", &self.name]).expect(0).reply()
+    }
+
+    /// Everything is there exactly once and right: by this harness's own comparison, by the counters, and by `verify`.
+    #[track_caller]
+    pub fn assert_complete(&self) {
+        let source = self.source.as_ref().expect("the test says what is right");
+        let expected = history::expected(&self.database, source);
+        history::assert_equal(&expected, history::actual(&self.database, "order_history", "order_id"));
+
+        let status = self.status();
+        assert_eq!(status["state"], "complete", "{status}");
+        let progress = ["moved", "skipped", "conflicts", "failed"].map(|name| status["progress"][name].as_u64());
+        let items = Some(expected.len() as u64);
+        assert_eq!(progress, [items, Some(0), Some(0), Some(0)], "{status}");
+
+        let verified = self.cli().run(&["--json", "verify", &self.name]).expect(0).reply();
+        let found = ["checked", "equal", "missing", "different", "extra"].map(|name| verified[name].as_u64());
+        assert_eq!(found, [items, items, Some(0), Some(0), Some(0)], "{verified}");
+    }
+
+    /// What takes part in a comparison of two histories, byte for byte.
+    pub fn fingerprint(&self, source_column: &str) -> Vec<super::database::TextRow> {
+        let columns = format!("order_id, {source_column}, document, digest");
+        history::fingerprint(&self.database, "order_history", &columns)
+    }
+}
+
+/// Whether the tests are to run at their full length: `make full`.
+pub fn full() -> bool {
+    std::env::var_os("MILKRUN_FULL").is_some_and(|value| value == "1")
+}
