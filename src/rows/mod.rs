@@ -1,1 +1,173 @@
-//! TBD
+//! Rows of one database become history in the same database: documents and statements in SQL, batches in transactions.
+
+pub mod document;
+mod faults;
+pub mod form;
+pub mod key;
+mod link;
+pub mod mapping;
+mod moving;
+mod pieces;
+mod problem;
+mod resolve;
+pub mod tables;
+mod types;
+mod verify;
+mod verifying;
+mod walk;
+mod write;
+
+pub use faults::RowsError;
+pub use moving::Stamp;
+pub use problem::Problem;
+
+use crate::cursor::Cursor;
+use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read};
+use crate::fault::Fault;
+use crate::spec::Definition;
+use crate::sql::{ConnectOptions, Dialect, Session};
+use link::{Deadline, Link};
+use mapping::{Mapping, Stretch};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tables::Tables;
+use tokio::sync::Mutex;
+use write::Writing;
+
+/// A migration of kind `rows` whose source and target are in one database.
+pub struct Rows {
+    definition: Definition,
+    tables: Tables,
+    mapping: Mapping,
+    max_item: u64,
+    /// Reads the next batch while the writer writes the current one; on SQLite both are one session.
+    reader: Arc<Mutex<Link>>,
+    writer: Arc<Mutex<Link>>,
+}
+
+/// A batch: not its rows, which stay in the database, but which they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    what: What,
+    pass_started: SystemTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Range { after: Option<Cursor>, end: Cursor },
+    Keys(Vec<Cursor>),
+}
+
+impl Rows {
+    /// Connects, reads the catalog and checks the definition against it. Changes nothing.
+    pub async fn open(definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Self, RowsError> {
+        let deadline = Deadline::after(limit);
+        let mut session = Session::open(options, deadline.left()).await?;
+        let tables = Tables::look_up(&mut session, definition, deadline).await?;
+        let mapping = resolve::mapping(definition, &tables).ok_or(RowsError::Shape("the catalog"))?;
+        let max_item = definition.limits.max_item.min(session.max_packet() / 2);
+        session.set_max_length(max_item.saturating_mul(2).max(1 << 20))?;
+        let one = session.make().dialect() == Dialect::Sqlite;
+        let reader = Arc::new(Mutex::new(Link::new(options.clone(), Some(session))));
+        let writer =
+            if one { Arc::clone(&reader) } else { Arc::new(Mutex::new(Link::new(options.clone(), None))) };
+        Ok(Self { definition: definition.clone(), tables, mapping, max_item, reader, writer })
+    }
+
+    /// SHA-256 of the source's columns, for the pinned definition.
+    pub fn columns_digest(&self) -> String {
+        self.tables.columns_digest(&self.definition)
+    }
+
+    /// What the statements are built from.
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+}
+
+impl Migration for Rows {
+    type Batch = Batch;
+
+    async fn bound(&self, least: Option<&Cursor>, limit: Duration) -> Result<Option<Cursor>, Fault> {
+        let deadline = Deadline::after(limit);
+        Ok(self.mapping.find_bound(&mut *self.reader.lock().await, least, deadline).await?)
+    }
+
+    async fn estimate(&self, pass_started: SystemTime, limit: Duration) -> Estimate {
+        let deadline = Deadline::after(limit);
+        let counted = self.mapping.count_all(&mut *self.reader.lock().await, pass_started, deadline).await;
+        counted.unwrap_or_else(|| {
+            let rows = self.tables.source.as_ref().map_or(0, |source| source.rows_estimate);
+            Estimate { keys: rows, items: rows, exact: false }
+        })
+    }
+
+    async fn read(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> Result<Option<Read<Batch>>, Fault> {
+        let deadline = Deadline::after(limit);
+        if after == Some(&range.bound) {
+            return Ok(None);
+        }
+        let mut link = self.reader.lock().await;
+        let session = link.session(deadline).await.map_err(RowsError::from)?;
+        let step = self.mapping.step(session, range, after, size, deadline).await?;
+        if step.scanned == 0 {
+            return Ok(None);
+        }
+        let what = What::Range { after: after.cloned(), end: step.end.clone() };
+        let batch = Batch { what, pass_started: range.pass_started };
+        Ok(Some(Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    async fn sweep(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> Result<Option<Read<Batch>>, Fault> {
+        let deadline = Deadline::after(limit);
+        if after == Some(&range.bound) {
+            return Ok(None);
+        }
+        let mut link = self.reader.lock().await;
+        let session = link.session(deadline).await.map_err(RowsError::from)?;
+        let (step, found) = self.mapping.step_missing(session, range, after, size, deadline).await?;
+        if step.scanned == 0 {
+            return Ok(None);
+        }
+        let batch = self.fetch(range, &found);
+        Ok(Some(Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found }))
+    }
+
+    fn fetch(&self, range: &Range, keys: &[Cursor]) -> Batch {
+        Batch { what: What::Keys(keys.to_vec()), pass_started: range.pass_started }
+    }
+
+    async fn write(&self, batch: &Batch, effort: &Effort) -> Result<Outcome, Fault> {
+        let stretch = match &batch.what {
+            What::Range { after, end } => Stretch::Range { after: after.as_ref(), end },
+            What::Keys(keys) if keys.is_empty() => return Ok(Outcome::default()),
+            What::Keys(keys) => Stretch::Keys(keys),
+        };
+        let writing = Writing { stretch, pass_started: batch.pass_started, effort, max_item: self.max_item };
+        let deadline = Deadline::after(effort.limit);
+        Ok(self.mapping.write(&mut *self.writer.lock().await, &writing, deadline).await?)
+    }
+
+    async fn verify(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> Result<Option<Read<Comparison>>, Fault> {
+        let deadline = Deadline::after(limit);
+        Ok(self.mapping.verify(&mut *self.reader.lock().await, range, after, size, deadline).await?)
+    }
+}

@@ -1,5 +1,6 @@
 //! What a database says about its tables: columns, types, indexes, and what the user may do with them.
 
+mod grants;
 mod mysql;
 mod postgres;
 mod privileges;

@@ -1,14 +1,181 @@
-//! The catalog, stub for mysql.
+//! The catalog of MySQL and MariaDB, in one round trip.
 
-use super::Table;
-use crate::sql::{Session, SqlError};
+use super::{Column, Index, Table};
+use crate::sql::statement::Statement;
+use crate::sql::{Dialect, Make, Session, SqlError};
+use std::collections::HashSet;
 use std::time::Duration;
 
 pub(super) async fn table(
-    _session: &mut Session,
-    _schema: &str,
-    _table: &str,
-    _limit: Duration,
+    session: &mut Session,
+    schema: &str,
+    table: &str,
+    limit: Duration,
 ) -> Result<Option<Table>, SqlError> {
-    Ok(None)
+    let maria = session.make() == Make::MariaDb;
+    let mut ask = Statement::new(Dialect::MySql);
+    ask.sql("SELECT 'table', table_schema, table_name, table_type, engine, table_rows FROM information_schema.tables");
+    place(&mut ask, "table_schema", schema, table);
+    ask.sql(
+        "; SELECT 'column', column_name, column_type, data_type, is_nullable, character_set_name, collation_name, \
+         numeric_precision, numeric_scale, datetime_precision, character_maximum_length, extra, column_default \
+         FROM information_schema.columns",
+    );
+    place(&mut ask, "table_schema", schema, table);
+    ask.sql(" ORDER BY ordinal_position; SELECT 'index', index_name, non_unique, column_name, sub_part, index_type, collation, ");
+    ask.sql(if maria { "ignored = 'NO'" } else { "is_visible = 'YES'" });
+    ask.sql(" FROM information_schema.statistics");
+    place(&mut ask, "table_schema", schema, table);
+    ask.sql(" ORDER BY index_name, seq_in_index");
+    if maria {
+        ask.sql("; SELECT 'check', check_clause FROM information_schema.check_constraints");
+        place(&mut ask, "constraint_schema", schema, table);
+    }
+    Ok(assemble(session.rows(&ask, limit).await?))
+}
+
+/// Names are literals here, not values, so that the whole needs no preparing.
+pub(super) fn place(statement: &mut Statement, schema_column: &str, schema: &str, table: &str) {
+    statement.sql(" WHERE ").sql(schema_column).sql(" = ").literal(schema).sql(" AND table_name = ").literal(table);
+}
+
+fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
+    let mut table = None;
+    let mut columns = Vec::new();
+    let mut indexes: Vec<Index> = Vec::new();
+    let mut ended: HashSet<String> = HashSet::new();
+    let mut checks = Vec::new();
+    for row in rows {
+        let mut cells = row.into_iter();
+        let mut next = || cells.next().flatten();
+        match next().as_deref() {
+            Some("table") => {
+                table = Some(Table {
+                    schema: next()?,
+                    name: next()?,
+                    is_view: next()?.contains("VIEW"),
+                    engine: next(),
+                    rows_estimate: next().and_then(|rows| rows.parse().ok()).unwrap_or(0),
+                    ..Table::default()
+                });
+            }
+            Some("column") => columns.push(column(&mut next)?),
+            Some("index") => part(&mut indexes, &mut ended, &mut next)?,
+            Some("check") => checks.push(next().unwrap_or_default()),
+            _ => {}
+        }
+    }
+    for column in &mut columns {
+        let check = format!("json_valid(`{}`)", column.name.replace('`', "``"));
+        column.is_json |= column.base == "longtext" && checks.contains(&check);
+    }
+    Some(Table { columns, indexes, ..table? })
+}
+
+fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
+    let name = next()?;
+    let type_name = next()?;
+    let base = next()?.to_ascii_lowercase();
+    let nullable = next()? == "YES";
+    let charset = next();
+    let collation = next();
+    let mut number = || next().and_then(|number| number.parse::<u64>().ok());
+    let precision = number().and_then(|number| u32::try_from(number).ok());
+    let scale = number().and_then(|number| u32::try_from(number).ok());
+    let fraction = number().and_then(|number| u32::try_from(number).ok());
+    let length = number();
+    let extra = next().unwrap_or_default();
+    // MariaDB writes the absence of a default for a column that takes NULL as the word.
+    let default = next().filter(|default| default != "NULL");
+    Some(Column {
+        unsigned: type_name.contains(" unsigned"),
+        length: if base == "bit" { precision.map(u64::from) } else { length },
+        is_json: base == "json",
+        generated: ["VIRTUAL GENERATED", "STORED GENERATED", "PERSISTENT"].iter().any(|word| extra.contains(word)),
+        has_default: default.is_some() || extra.contains("auto_increment") || extra.contains("DEFAULT_GENERATED"),
+        resolved: type_name.clone(),
+        name,
+        type_name,
+        base,
+        nullable,
+        charset,
+        collation,
+        precision,
+        scale,
+        fraction,
+        element: None,
+        domain: None,
+    })
+}
+
+/// One part of an index. Parts come in their order, index after index; after one that is no whole column the others do
+/// not count.
+fn part(
+    indexes: &mut Vec<Index>,
+    ended: &mut HashSet<String>,
+    next: &mut impl FnMut() -> Option<String>,
+) -> Option<()> {
+    let name = next()?;
+    let unique = next()? == "0";
+    let column = next();
+    let prefix = next();
+    let kind = next()?;
+    let direction = next();
+    let visible = next().as_deref() == Some("1");
+    if indexes.last().is_none_or(|index| index.name != name) {
+        indexes.push(Index {
+            primary: name == "PRIMARY",
+            columns: Vec::new(),
+            unique,
+            usable: visible && kind == "BTREE" && direction.as_deref() == Some("A"),
+            name: name.clone(),
+        });
+    }
+    let index = indexes.last_mut()?;
+    match column {
+        Some(column) if prefix.is_none() && !ended.contains(&name) => {
+            index.columns.push(column);
+            index.usable &= direction.as_deref() == Some("A");
+        }
+        _ => {
+            index.unique = false;
+            index.usable &= !index.columns.is_empty();
+            ended.insert(name);
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mysqls_own_answers() {
+        let row = |text: &str| text.split('|').map(|cell| (cell != "-").then(|| cell.to_owned())).collect::<Vec<_>>();
+        let table = assemble(vec![
+            row("table|shop|orders|BASE TABLE|InnoDB|12"),
+            row("column|id|bigint unsigned|bigint|NO|-|-|20|0|-|-|auto_increment|-"),
+            row("column|at|datetime(6)|datetime|NO|-|-|-|-|6|-|DEFAULT_GENERATED|CURRENT_TIMESTAMP(6)"),
+            row("column|j|json|json|YES|-|-|-|-|-|-||-"),
+            row("column|g|int|int|YES|-|-|10|0|-|-|STORED GENERATED|-"),
+            row("index|PRIMARY|0|id|-|BTREE|A|1"),
+            row("index|e|0|id|-|BTREE|A|1"),
+            row("index|e|0|-|-|BTREE|A|1"),
+            row("index|e|0|at|-|BTREE|A|1"),
+            row("index|hidden|1|at|-|BTREE|A|0"),
+        ])
+        .unwrap();
+        assert!(table.column("id").unwrap().unsigned && table.column("id").unwrap().has_default);
+        assert!(table.column("at").unwrap().has_default && !table.column("at").unwrap().generated);
+        assert!(table.column("j").unwrap().is_json && table.column("g").unwrap().generated);
+        assert_eq!(table.rows_estimate, 12);
+        assert!(table.primary().unwrap().unique && table.primary().unwrap().usable);
+        let expression = &table.indexes[1];
+        assert_eq!(
+            (expression.columns.as_slice(), expression.unique, expression.usable),
+            (&["id".to_owned()][..], false, true)
+        );
+        assert!(!table.indexes[2].usable);
+    }
 }

@@ -1,0 +1,59 @@
+//! What can go wrong with rows, and how the engine sees it.
+
+use super::key::KeyError;
+use super::problem::Problem;
+use crate::fault::{Class, Fault};
+
+use crate::sql::SqlError;
+
+/// Why rows cannot be read, moved or compared.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    /// The definition does not fit the database: all that is wrong, at once.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<Problem>),
+    /// The database.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// A cursor that does not fit the key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A result that does not look as the statement says.
+    #[error("the database answered {0} with a result of another shape: this is a bug of milkrun")]
+    Shape(&'static str),
+    /// Somebody wrote to the same stretch at the same time.
+    #[error("somebody else wrote to the same items meanwhile: the batch was rolled back")]
+    Overtaken,
+    /// A document above `max_item`.
+    #[error("a document of {bytes} bytes is larger than max_item ({max_item} bytes)")]
+    TooLarge {
+        /// Whose.
+        key: Box<crate::cursor::Cursor>,
+        /// Its bytes.
+        bytes: u64,
+        /// What is allowed.
+        max_item: u64,
+    },
+    /// A unique index of the target other than by what is there already.
+    #[error(
+        "a unique index{} of the target refuses the row, though no target with its key exists: \
+         correct the row, or the target's index", .constraint.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default()
+    )]
+    Duplicate {
+        /// The index, where the server names it.
+        constraint: Option<String>,
+    },
+}
+
+impl From<RowsError> for Fault {
+    fn from(error: RowsError) -> Self {
+        let (class, key) = match &error {
+            RowsError::Problems(_) | RowsError::Key(_) | RowsError::Shape(_) => (Class::Fatal, None),
+            RowsError::Sql(sql) => (sql.class(), None),
+            RowsError::Overtaken => (Class::Transient, None),
+            RowsError::TooLarge { key, .. } => (Class::TooLarge, Some((**key).clone())),
+            RowsError::Duplicate { .. } => (Class::Poison, None),
+        };
+        Self { class, message: error.to_string(), key, source: Some(Box::new(error)) }
+    }
+}

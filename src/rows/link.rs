@@ -1,0 +1,72 @@
+//! A session that is opened when it is first needed, and again after it was lost.
+
+use crate::sql::statement::Statement;
+use crate::sql::{ConnectOptions, Session, SqlError};
+use std::time::{Duration, Instant};
+
+/// A session with one database.
+pub(super) struct Link {
+    options: ConnectOptions,
+    session: Option<Session>,
+}
+
+/// The end of a call, shared by its statements.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    pub(super) fn after(limit: Duration) -> Self {
+        Self(Instant::now() + limit)
+    }
+
+    /// What is left; a millisecond at least, so that the server says that time is up.
+    pub(super) fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    }
+}
+
+impl Link {
+    pub(super) fn new(options: ConnectOptions, session: Option<Session>) -> Self {
+        Self { options, session }
+    }
+
+    /// The session, opened if it has to be, and without a transaction that somebody left open.
+    pub(super) async fn session(&mut self, deadline: Deadline) -> Result<&mut Session, SqlError> {
+        let usable = match self.session.as_mut() {
+            Some(session) if !session.is_lost() => session.rollback(deadline.left()).await.is_ok(),
+            _ => false,
+        };
+        if !usable {
+            self.session = None;
+        }
+        match &mut self.session {
+            Some(session) => Ok(session),
+            empty => Ok(empty.insert(Session::open(&self.options, deadline.left()).await?)),
+        }
+    }
+}
+
+/// The rows of a query that must not leave a warning: a truncated aggregate is one.
+pub(super) async fn rows(
+    session: &mut Session,
+    statement: &Statement,
+    deadline: Deadline,
+) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+    let rows = session.rows(statement, deadline.left()).await?;
+    without_warnings(session, deadline).await?;
+    Ok(rows)
+}
+
+/// Executes a statement that must not leave a warning.
+pub(super) async fn execute(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<u64, SqlError> {
+    let changed = session.execute(statement, deadline.left()).await?;
+    without_warnings(session, deadline).await?;
+    Ok(changed)
+}
+
+async fn without_warnings(session: &mut Session, deadline: Deadline) -> Result<(), SqlError> {
+    match session.warnings(deadline.left()).await?.first() {
+        None => Ok(()),
+        Some(code) => Err(SqlError::of_warning(session.make().dialect(), *code)),
+    }
+}

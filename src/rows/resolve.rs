@@ -1,0 +1,181 @@
+//! From a definition and the tables it names to a mapping.
+
+use super::document::{self, Array, Member, Object};
+use super::key::{Collate, Key, KeyColumn, KeyKind};
+use super::mapping::{Fill, KeyPair, Mapping};
+use super::pieces::pieces;
+use super::tables::{RelatedTable, Tables};
+use super::types::{fill_kind, form, key_kind};
+use crate::spec::{ColumnValue, Definition, Related};
+use crate::sql::catalog::{Column, Table};
+use crate::sql::{Dialect, Make};
+
+/// The mapping of a definition that [`super::check`] found nothing wrong with; `None` if it did.
+pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mapping> {
+    let dialect = tables.make.dialect();
+    let (source, target) = (tables.source.as_ref()?, tables.target.as_ref()?);
+    let key = key(dialect, source, &definition.source.key)?;
+    let object = object(dialect, definition, source, &definition.source.related, &tables.related)?;
+    let columns = referred(definition, source);
+    let target_key = definition
+        .source
+        .key
+        .iter()
+        .map(|name| pair(dialect, definition, source, target, name))
+        .collect::<Option<Vec<_>>>()?;
+    let fills = definition
+        .target
+        .columns
+        .iter()
+        .map(|(name, value)| {
+            let column = target.column(name)?;
+            Some(Fill {
+                column: name.clone(),
+                value: value.clone(),
+                kind: fill_kind(dialect, column),
+                cast: column.type_name.clone(),
+            })
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Mapping {
+        dialect,
+        source: quoted(dialect, source),
+        hint: hint(tables.make, source, &definition.source.key),
+        key,
+        columns,
+        filter: definition.source.filter.as_deref().map(pieces),
+        document: document::expression(dialect, &object, "t"),
+        target: quoted(dialect, target),
+        target_key,
+        fills,
+        definition: definition.digest.clone(),
+    })
+}
+
+fn quoted(dialect: Dialect, table: &Table) -> String {
+    document::table(dialect, Some(&table.schema), &table.name)
+}
+
+fn key(dialect: Dialect, table: &Table, names: &[String]) -> Option<Key> {
+    let columns = names
+        .iter()
+        .map(|name| {
+            let column = table.column(name)?;
+            let kind = key_kind(dialect, column).ok()?;
+            let cast = match (dialect, kind) {
+                (Dialect::MySql, KeyKind::Decimal) => {
+                    format!("DECIMAL({}, {})", column.precision.unwrap_or(65), column.scale.unwrap_or(0))
+                }
+                _ => column.resolved.clone(),
+            };
+            Some(KeyColumn { name: name.clone(), kind, cast, collate: None })
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Key { dialect, columns })
+}
+
+/// Makes the database walk the key's own index: its idea of another one costs a sort of everything, batch after batch.
+fn hint(make: Make, table: &Table, key: &[String]) -> String {
+    let index = table
+        .indexes
+        .iter()
+        .filter(|index| index.usable && index.columns.starts_with(key))
+        .min_by_key(|index| (index.columns.len(), !index.unique, !index.primary));
+    let mut statement = crate::sql::statement::Statement::new(make.dialect());
+    match (make.dialect(), index) {
+        (Dialect::MySql, Some(index)) => {
+            statement.sql(" FORCE INDEX (").name(&index.name).sql(")");
+        }
+        // The primary key of a rowid table, and of one without rowids, is the table itself.
+        (Dialect::Sqlite, Some(index)) if !index.primary || !index.name.is_empty() => {
+            statement.sql(" INDEXED BY ").name(&index.name);
+        }
+        (Dialect::Sqlite, _) => {
+            statement.sql(" NOT INDEXED");
+        }
+        _ => {}
+    }
+    statement.text().to_owned()
+}
+
+fn object(
+    dialect: Dialect,
+    definition: &Definition,
+    table: &Table,
+    related: &[Related],
+    tables: &[RelatedTable],
+) -> Option<Object> {
+    let members = table
+        .columns
+        .iter()
+        .filter(|column| !definition.source.exclude.contains(&column.name))
+        .map(|column| Member { column: column.name.clone(), nullable: column.nullable, form: form(dialect, column) })
+        .collect();
+    let arrays = related
+        .iter()
+        .zip(tables)
+        .map(|(one, found)| {
+            let table = found.table.as_ref()?;
+            Some(Array {
+                name: one.name.clone(),
+                schema: Some(table.schema.clone()),
+                table: table.name.clone(),
+                key: one.key.clone(),
+                on: one.on.clone(),
+                object: object(dialect, definition, table, &one.related, &found.related)?,
+            })
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Object { members, arrays })
+}
+
+/// The source's columns that the document, the key, the mapped columns or the related tables need.
+fn referred(definition: &Definition, source: &Table) -> Vec<String> {
+    let needed = |name: &String| {
+        !definition.source.exclude.contains(name)
+            || definition.source.key.contains(name)
+            || definition.source.related.iter().any(|one| one.on.iter().any(|(_, ours)| ours == name))
+            || definition.target.columns.iter().any(|(_, value)| matches!(value, ColumnValue::Column(from) if from == name))
+    };
+    source.columns.iter().map(|column| column.name.clone()).filter(needed).collect()
+}
+
+/// The target's column that a key column feeds, among those of the target's key.
+pub(super) fn fed_by<'a>(definition: &'a Definition, name: &str) -> Option<&'a str> {
+    let fed = |(column, value): &&(String, ColumnValue)| {
+        matches!(value, ColumnValue::Column(from) if from == name) && definition.target.key.contains(column)
+    };
+    definition.target.columns.iter().find(fed).map(|(column, _)| column.as_str())
+}
+
+fn pair(
+    dialect: Dialect,
+    definition: &Definition,
+    source: &Table,
+    target: &Table,
+    name: &str,
+) -> Option<KeyPair> {
+    let fed = fed_by(definition, name)?;
+    let (ours, theirs) = (source.column(name)?, target.column(fed)?);
+    let same = ours.collation == theirs.collation && ours.charset == theirs.charset;
+    let text = key_kind(dialect, ours) == Ok(KeyKind::Text);
+    let collate = |column: &Column| (text && !same).then(|| collate(dialect, column));
+    // SQLite compares by the left side's collation, which is the one that is wanted.
+    let matching = if dialect == Dialect::Sqlite { None } else { collate(theirs) };
+    Some(KeyPair { target: fed.to_owned(), collate: matching, order: collate(ours) })
+}
+
+fn collate(dialect: Dialect, column: &Column) -> Collate {
+    let collation = column.collation.as_deref();
+    match dialect {
+        Dialect::MySql => {
+            Collate { charset: column.charset.clone(), collation: collation.unwrap_or("utf8mb4_bin").to_owned() }
+        }
+        Dialect::Postgres => {
+            let name = collation.unwrap_or("default");
+            // A collation's name is one word here: the catalog gives it without its schema.
+            Collate { charset: None, collation: format!("\"{}\"", name.replace('"', "\"\"")) }
+        }
+        Dialect::Sqlite => Collate { charset: None, collation: collation.unwrap_or("BINARY").to_owned() },
+    }
+}

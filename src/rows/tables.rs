@@ -1,0 +1,95 @@
+//! What the catalog says about every table that a definition names.
+
+use super::faults::RowsError;
+use super::link::Deadline;
+use crate::spec::{Definition, Related};
+use crate::sql::catalog::{self, Table};
+use crate::sql::{Make, Session};
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+/// The tables of a definition; `None` for one that does not exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tables {
+    /// Which server.
+    pub make: Make,
+    /// Where a table without a schema lies.
+    pub default_schema: String,
+    /// The source.
+    pub source: Option<Table>,
+    /// Its related tables, as they stand in the definition.
+    pub related: Vec<RelatedTable>,
+    /// The target.
+    pub target: Option<Table>,
+}
+
+/// A related table and what is related to it in turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelatedTable {
+    /// The table.
+    pub table: Option<Table>,
+    /// As they stand in the definition.
+    pub related: Vec<RelatedTable>,
+}
+
+impl Tables {
+    /// Looks every table of the definition up.
+    pub(super) async fn look_up(
+        session: &mut Session,
+        definition: &Definition,
+        deadline: Deadline,
+    ) -> Result<Self, RowsError> {
+        let source = &definition.source;
+        let schema = source.schema.as_deref();
+        let target = &definition.target;
+        Ok(Self {
+            make: session.make(),
+            default_schema: session.default_schema().to_owned(),
+            source: catalog::table(session, schema, &source.table, deadline.left()).await?,
+            related: look_up_related(session, schema, &source.related, deadline).await?,
+            target: catalog::table(session, target.schema.as_deref(), &target.table, deadline.left()).await?,
+        })
+    }
+
+    /// SHA-256 of names and types of the source's columns and of the related tables', less what is excluded: a change of
+    /// them changes what the documents hold.
+    pub fn columns_digest(&self, definition: &Definition) -> String {
+        let mut text = String::new();
+        let describe = |text: &mut String, table: &Option<Table>| {
+            let Some(table) = table else { return };
+            let _ = writeln!(text, "{:?}", table.name);
+            for column in table.columns.iter().filter(|column| !definition.source.exclude.contains(&column.name)) {
+                let _ = writeln!(text, "  {:?} {:?} {}", column.name, column.type_name, column.is_json);
+            }
+        };
+        fn walk(text: &mut String, related: &[RelatedTable], describe: &impl Fn(&mut String, &Option<Table>)) {
+            for one in related {
+                describe(text, &one.table);
+                walk(text, &one.related, describe);
+            }
+        }
+        describe(&mut text, &self.source);
+        walk(&mut text, &self.related, &describe);
+        Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+async fn look_up_related(
+    session: &mut Session,
+    schema: Option<&str>,
+    related: &[Related],
+    deadline: Deadline,
+) -> Result<Vec<RelatedTable>, RowsError> {
+    let mut found = Vec::with_capacity(related.len());
+    for one in related {
+        let schema = one.schema.as_deref().or(schema);
+        let table = catalog::table(session, schema, &one.table, deadline.left()).await?;
+        let related = Box::pin(look_up_related(session, schema, &one.related, deadline)).await?;
+        found.push(RelatedTable { table, related });
+    }
+    Ok(found)
+}
+

@@ -1,0 +1,65 @@
+//! Comparing source and target, stretch by stretch.
+
+use super::faults::RowsError;
+use super::link::{Deadline, Link, rows};
+use super::mapping::{Mapping, Stretch};
+use super::verifying::TARGETS_PER_KEY;
+use super::walk::{number, numbers};
+use crate::cursor::Cursor;
+use crate::engine::migration::{Comparison, Range, Read};
+
+/// Keys that a stretch names of each kind.
+const EXAMPLES: u64 = 5;
+
+impl Mapping {
+    pub(super) async fn verify(
+        &self,
+        link: &mut Link,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        deadline: Deadline,
+    ) -> Result<Option<Read<Comparison>>, RowsError> {
+        // The last stretch ends at the bound, whether or not a row is left there: only then were all targets seen.
+        if after == Some(&range.bound) {
+            return Ok(None);
+        }
+        let started = range.pass_started;
+        let session = link.session(deadline).await?;
+        let mut step = self.step(session, range, after, size, deadline).await?;
+        let crowd = self.target_boundary(after, &step.end, size.max(1).saturating_mul(TARGETS_PER_KEY))?;
+        if let Some(row) = rows(session, &crowd, deadline).await?.first() {
+            let end = self.key.read(row, 0)?;
+            if end != step.end {
+                let scanned = number(session, &self.keys(&Stretch::Range { after, end: &end })?, deadline).await?;
+                step.last = end == range.bound;
+                step.end = end;
+                step.scanned = scanned.max(size);
+            }
+        }
+        let stretch = Stretch::Range { after, end: &step.end };
+        let [checked, missing, equal] = numbers(session, &self.tally(&stretch, started)?, deadline).await?;
+        let mut examples = Vec::new();
+        if missing + equal < checked || missing > 0 {
+            for row in rows(session, &self.mismatches(&stretch, started, EXAMPLES)?, deadline).await? {
+                let kind = if row.last().is_some_and(|kind| kind.as_deref() == Some("missing")) {
+                    "missing"
+                } else {
+                    "different"
+                };
+                examples.push((self.key.read(&row, 0)?, kind));
+            }
+        }
+        let end = (!step.last).then_some(&step.end);
+        let extra = number(session, &self.extras(after, end, started)?, deadline).await?;
+        if extra > 0 {
+            for row in rows(session, &self.extra_keys(after, end, started, EXAMPLES)?, deadline).await? {
+                examples.push((self.key.read(&row, 0)?, "extra"));
+            }
+        }
+        let different = checked.saturating_sub(missing + equal);
+        let comparison = Comparison { checked, equal, missing, different, extra, examples };
+        let end = step.end;
+        Ok(Some(Read { batch: comparison, end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
+    }
+}

@@ -1,0 +1,147 @@
+//! The statements that compare source and target.
+
+use super::key::{KeyError, Side};
+use super::mapping::{Mapping, Stretch};
+use crate::cursor::Cursor;
+use crate::sql::Dialect;
+use crate::sql::statement::Statement;
+use std::time::SystemTime;
+
+impl Mapping {
+    /// Over the items of a stretch: how many, how many of them without a target, how many with an equal one.
+    pub fn tally(&self, stretch: &Stretch<'_>, pass_started: SystemTime) -> Result<Statement, KeyError> {
+        let absent = self.absent();
+        let equal = self.equal();
+        let sum = |condition: &str| {
+            self.text(&format!("COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0)"))
+        };
+        let mut statement = self.statement();
+        statement
+            .sql("SELECT ")
+            .sql(&self.text("COUNT(*)"))
+            .sql(", ")
+            .sql(&sum(&absent))
+            .sql(", ")
+            .sql(&sum(&format!("NOT ({absent}) AND {equal}")));
+        self.items(&mut statement, stretch, pass_started)?;
+        statement.sql(" LEFT JOIN ").sql(&self.target).sql(" h ON ");
+        self.matches(&mut statement);
+        Ok(statement)
+    }
+
+    /// Key and kind of the first few items of a stretch that are missing or different.
+    pub fn mismatches(&self, stretch: &Stretch<'_>, pass_started: SystemTime, most: u64) -> Result<Statement, KeyError> {
+        let absent = self.absent();
+        let mut statement = self.statement();
+        statement.sql("SELECT ");
+        self.key.print(&mut statement, "t");
+        statement.sql(", CASE WHEN ").sql(&absent).sql(" THEN 'missing' ELSE 'different' END");
+        self.items(&mut statement, stretch, pass_started)?;
+        statement.sql(" LEFT JOIN ").sql(&self.target).sql(" h ON ");
+        self.matches(&mut statement);
+        statement.sql(" WHERE ").sql(&absent).sql(" OR NOT (").sql(&self.equal()).sql(") ORDER BY ");
+        self.key.order(&mut statement, "t", false);
+        statement.sql(" LIMIT ");
+        self.count(&mut statement, most);
+        Ok(statement)
+    }
+
+    /// How many targets beyond `after`, up to `end` if there is one, have no item in the source.
+    pub fn extras(
+        &self,
+        after: Option<&Cursor>,
+        end: Option<&Cursor>,
+        pass_started: SystemTime,
+    ) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)"));
+        self.without_source(&mut statement, after, end, pass_started)?;
+        Ok(statement)
+    }
+
+    /// Keys of the first few of them.
+    pub fn extra_keys(
+        &self,
+        after: Option<&Cursor>,
+        end: Option<&Cursor>,
+        pass_started: SystemTime,
+        most: u64,
+    ) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        let key = self.key_of_target();
+        statement.sql("SELECT ");
+        key.print(&mut statement, "h");
+        self.without_source(&mut statement, after, end, pass_started)?;
+        statement.sql(" ORDER BY ");
+        self.target_order(&mut statement);
+        statement.sql(" LIMIT ");
+        self.count(&mut statement, most);
+        Ok(statement)
+    }
+
+    /// The key at which a stretch with that many targets ends; no row if it has fewer.
+    pub fn target_boundary(&self, after: Option<&Cursor>, end: &Cursor, size: u64) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ");
+        self.key_of_target().print(&mut statement, "h");
+        statement.sql(" FROM ").sql(&self.target).sql(" h WHERE ");
+        self.target_range(&mut statement, after, Some(end))?;
+        statement.sql(" ORDER BY ");
+        self.target_order(&mut statement);
+        statement.sql(" LIMIT 1 OFFSET ");
+        self.count(&mut statement, size.saturating_sub(1));
+        Ok(statement)
+    }
+
+    fn without_source(
+        &self,
+        statement: &mut Statement,
+        after: Option<&Cursor>,
+        end: Option<&Cursor>,
+        pass_started: SystemTime,
+    ) -> Result<(), KeyError> {
+        statement.sql(" FROM ").sql(&self.target).sql(" h WHERE ");
+        self.target_range(statement, after, end)?;
+        // A derived table, so that `where` sees the source alone.
+        statement.sql(" AND NOT EXISTS (SELECT 1 FROM (SELECT ");
+        self.key.order(statement, "t", false);
+        statement.sql(" FROM ").sql(&self.source).sql(" t WHERE 1 = 1");
+        self.filtered(statement, pass_started);
+        statement.sql(") t WHERE ");
+        self.matches(statement);
+        statement.sql(")");
+        Ok(())
+    }
+
+    /// Appends the range over the target's own key columns, in the source's order.
+    fn target_range(
+        &self,
+        statement: &mut Statement,
+        after: Option<&Cursor>,
+        end: Option<&Cursor>,
+    ) -> Result<(), KeyError> {
+        let key = self.key_of_target();
+        let mut empty = true;
+        for (side, cursor) in [(Side::After, after), (Side::UpTo, end)] {
+            let Some(cursor) = cursor else { continue };
+            statement.sql(if empty { "" } else { " AND " });
+            empty = false;
+            key.compare(statement, "h", side, cursor)?;
+        }
+        statement.sql(if empty { "1 = 1" } else { "" });
+        Ok(())
+    }
+
+    fn target_order(&self, statement: &mut Statement) {
+        self.key_of_target().order(statement, "h", false);
+    }
+
+    /// The target has no row for `t`, after a LEFT JOIN: its key columns matched, so they are not NULL otherwise.
+    fn absent(&self) -> String {
+        self.target_key.first().map_or_else(|| "1 = 0".to_owned(), |pair| format!("{} IS NULL", self.h(&pair.target)))
+    }
+}
+
+/// Targets that one stretch of a comparison looks at, for each key of the source that it may look at.
+pub(super) const TARGETS_PER_KEY: u64 = 2;
+

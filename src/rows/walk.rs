@@ -1,0 +1,125 @@
+//! Reading: where the source ends, how much there is, and where a batch ends.
+
+use super::faults::RowsError;
+use super::link::{Deadline, Link, rows};
+use super::mapping::{Mapping, Stretch};
+use crate::cursor::Cursor;
+use crate::engine::migration::{Estimate, Range};
+use crate::sql::Session;
+use crate::sql::statement::Statement;
+use std::time::SystemTime;
+
+/// Keys that one sweep finds at most.
+const FOUND: u64 = 500;
+/// Bytes of keys that one sweep finds at most: they are announced in a record of the ledger.
+const FOUND_BYTES: usize = 48 * 1024;
+
+/// A stretch of keys that is about to be worked on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// The last key of it.
+    pub(super) end: Cursor,
+    /// How many keys it holds.
+    pub(super) scanned: u64,
+    /// Nothing lies between it and the bound.
+    pub(super) last: bool,
+}
+
+impl Mapping {
+    pub(super) async fn find_bound(
+        &self,
+        link: &mut Link,
+        least: Option<&Cursor>,
+        deadline: Deadline,
+    ) -> Result<Option<Cursor>, RowsError> {
+        let session = link.session(deadline).await?;
+        let found = rows(session, &self.last_key(least)?, deadline).await?;
+        match found.first() {
+            Some(row) => Ok(Some(self.key.read(row, 0)?)),
+            None => Ok(least.cloned()),
+        }
+    }
+
+    /// The next `size` keys of a range. Fewer are left: all of them, with the range's bound as their end, even if there
+    /// are none.
+    pub(super) async fn step(
+        &self,
+        session: &mut Session,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        deadline: Deadline,
+    ) -> Result<Step, RowsError> {
+        let found = rows(session, &self.boundary(after, &range.bound, size.max(1))?, deadline).await?;
+        if let Some(row) = found.first() {
+            let end = self.key.read(row, 0)?;
+            return Ok(Step { last: end == range.bound, end, scanned: size.max(1) });
+        }
+        let scanned = number(session, &self.keys(&Stretch::Range { after, end: &range.bound })?, deadline).await?;
+        Ok(Step { end: range.bound.clone(), scanned, last: true })
+    }
+
+    /// The next `size` keys, or as many as it takes to find so many items without a target that a record of the ledger
+    /// holds their keys; and those.
+    pub(super) async fn step_missing(
+        &self,
+        session: &mut Session,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        deadline: Deadline,
+    ) -> Result<(Step, Vec<Cursor>), RowsError> {
+        let mut step = self.step(session, range, after, size, deadline).await?;
+        let stretch = Stretch::Range { after, end: &step.end };
+        let statement = self.missing(&stretch, range.pass_started, FOUND)?;
+        let found = rows(session, &statement, deadline).await?;
+        let full = found.len() as u64 == FOUND;
+        let mut keys = Vec::with_capacity(found.len());
+        let mut bytes = 0;
+        let mut cut = full;
+        for row in &found {
+            let key = self.key.read(row, 0)?;
+            bytes += key.json().len() + 1;
+            if bytes > FOUND_BYTES && !keys.is_empty() {
+                cut = true;
+                break;
+            }
+            keys.push(key);
+        }
+        if let (true, Some(end)) = (cut, keys.last()) {
+            let scanned = number(session, &self.keys(&Stretch::Range { after, end })?, deadline).await?;
+            step = Step { last: *end == range.bound, end: end.clone(), scanned };
+        }
+        Ok((step, keys))
+    }
+
+    /// Counts, or says what the database estimates if that takes too long.
+    pub(super) async fn count_all(&self, link: &mut Link, pass_started: SystemTime, deadline: Deadline) -> Option<Estimate> {
+        let session = link.session(deadline).await.ok()?;
+        let found = session.rows(&self.totals(pass_started), deadline.left()).await.ok()?;
+        let row = found.first()?;
+        let number = |place: usize| row.get(place)?.as_deref()?.parse().ok();
+        Some(Estimate { keys: number(0)?, items: number(1)?, exact: true })
+    }
+}
+
+/// The one number that a statement answers.
+pub(super) async fn number(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<u64, RowsError> {
+    let numbers = numbers::<1>(session, statement, deadline).await?;
+    Ok(numbers[0])
+}
+
+/// The numbers of the one row that a statement answers.
+pub(super) async fn numbers<const N: usize>(
+    session: &mut Session,
+    statement: &Statement,
+    deadline: Deadline,
+) -> Result<[u64; N], RowsError> {
+    let found = rows(session, statement, deadline).await?;
+    let row = found.first().ok_or(RowsError::Shape("a count"))?;
+    let mut numbers = [0; N];
+    for (number, text) in numbers.iter_mut().zip(row) {
+        *number = text.as_deref().and_then(|text| text.parse().ok()).ok_or(RowsError::Shape("a count"))?;
+    }
+    Ok(numbers)
+}

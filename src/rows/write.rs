@@ -1,0 +1,130 @@
+//! Writing a batch: one transaction that compares what is there, moves what is missing, and accounts for both.
+
+use super::faults::RowsError;
+use super::link::{Deadline, Link, execute, rows};
+use super::mapping::{Mapping, Stretch};
+use super::moving::Stamp;
+use super::walk::numbers;
+use crate::engine::migration::{Aside, Effort, Outcome};
+use crate::sql::Session;
+use std::time::SystemTime;
+
+/// What there is to write.
+pub(super) struct Writing<'a> {
+    pub(super) stretch: Stretch<'a>,
+    pub(super) pass_started: SystemTime,
+    pub(super) effort: &'a Effort,
+    pub(super) max_item: u64,
+}
+
+impl Mapping {
+    pub(super) async fn write(
+        &self,
+        link: &mut Link,
+        writing: &Writing<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let session = link.session(deadline).await?;
+        session.begin(deadline.left()).await?;
+        let mut there = 0;
+        match self.apply(session, writing, &mut there, deadline).await {
+            Ok(outcome) => {
+                session.commit(deadline.left()).await?;
+                Ok(outcome)
+            }
+            Err(error) => {
+                // A session that cannot roll back is dropped with its transaction.
+                let _ = session.rollback(deadline.left()).await;
+                Err(self.explain(session, writing, error, there, deadline).await)
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        existing: &mut u64,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let (stretch, pass_started) = (&writing.stretch, writing.pass_started);
+        let [there, equal, bytes_there, most_there] =
+            numbers(session, &self.compare(stretch, pass_started)?, deadline).await?;
+        *existing = there;
+        let aside = if there > equal { self.set_aside(session, writing, deadline).await? } else { Vec::new() };
+        if there.checked_sub(equal) != u64::try_from(aside.len()).ok() {
+            return Err(RowsError::Overtaken);
+        }
+        // Where nothing is there, a plain INSERT … SELECT is quicker than one that looks into the table it fills; what
+        // arrives meanwhile is a duplicate key.
+        let stamp = Stamp { now: SystemTime::now(), run: writing.effort.run.clone() };
+        let inserted = execute(session, &self.insert(stretch, pass_started, &stamp, there > 0)?, deadline).await?;
+        let [targets, bytes, most] = numbers(session, &self.account(stretch, pass_started)?, deadline).await?;
+        if targets > there + inserted {
+            return Err(RowsError::Overtaken);
+        }
+        if most > writing.max_item && most > most_there {
+            let found = rows(session, &self.oversized(stretch, pass_started, writing.max_item)?, deadline).await?;
+            if let Some(row) = found.first() {
+                let bytes = row.last().and_then(|text| text.as_deref()?.parse().ok()).unwrap_or(most);
+                let key = Box::new(self.key.read(row, 0)?);
+                return Err(RowsError::TooLarge { key, bytes, max_item: writing.max_item });
+            }
+        }
+        let outcome = if writing.effort.recovered {
+            Outcome { moved: inserted + equal, skipped: 0, aside, bytes }
+        } else {
+            Outcome { moved: inserted, skipped: equal, aside, bytes: bytes.saturating_sub(bytes_there) }
+        };
+        Ok(outcome)
+    }
+
+    async fn set_aside(
+        &self,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<Aside>, RowsError> {
+        let found = rows(session, &self.conflicts(&writing.stretch, writing.pass_started)?, deadline).await?;
+        let parts = self.key.columns.len();
+        found
+            .iter()
+            .map(|row| {
+                let key = self.key.read(row, 0)?;
+                let differing: Vec<String> = self
+                    .compared()
+                    .zip(row.get(parts + 2..).unwrap_or_default())
+                    .filter(|(_, same)| same.as_deref() != Some("1"))
+                    .map(|(fill, _)| format!("`{}`", fill.column))
+                    .collect();
+                let mut message = format!("the target exists and differs in {}", differing.join(", "));
+                if let (Some(Some(ours)), Some(Some(theirs))) = (row.get(parts), row.get(parts + 1)) {
+                    message.push_str(&format!("; SHA-256 of the document: source {ours}, target {theirs}"));
+                }
+                Ok(Aside { key, class: "conflict", message })
+            })
+            .collect()
+    }
+
+    /// A duplicate key is somebody else's insert, if there are more targets now than there were; otherwise an index of the
+    /// target refuses the row, and would again.
+    async fn explain(
+        &self,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        error: RowsError,
+        there: u64,
+        deadline: Deadline,
+    ) -> RowsError {
+        let RowsError::Sql(sql) = &error else { return error };
+        if !sql.is_duplicate() || session.is_lost() {
+            return error;
+        }
+        let constraint = sql.constraint().map(ToOwned::to_owned);
+        let Ok(statement) = self.account(&writing.stretch, writing.pass_started) else { return error };
+        match numbers::<3>(session, &statement, deadline).await {
+            Ok([now, ..]) if now <= there => RowsError::Duplicate { constraint },
+            _ => RowsError::Overtaken,
+        }
+    }
+}
