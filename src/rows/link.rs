@@ -30,6 +30,25 @@ impl Link {
         Self { options, session }
     }
 
+    /// Whether the session, if there is one, still answers; one that does not is dropped.
+    pub(super) async fn alive(&mut self, deadline: Deadline) -> Result<(), SqlError> {
+        if self.session.is_none() {
+            return Ok(());
+        }
+        let session = self.session(deadline).await?;
+        session.ping(deadline.left().min(Duration::from_secs(2))).await
+    }
+
+    /// Hands the session over.
+    pub(super) fn take(&mut self) -> Option<Session> {
+        self.session.take()
+    }
+
+    /// Takes a session over.
+    pub(super) fn put(&mut self, session: Session) {
+        self.session = Some(session);
+    }
+
     /// The session, opened if it has to be, and without a transaction that somebody left open.
     pub(super) async fn session(&mut self, deadline: Deadline) -> Result<&mut Session, SqlError> {
         let usable = match self.session.as_mut() {

@@ -10,6 +10,7 @@ mod moving;
 mod pieces;
 mod problem;
 mod resolve;
+mod reuse;
 pub mod tables;
 mod types;
 mod verify;
@@ -37,6 +38,7 @@ use write::Writing;
 /// A migration of kind `rows` whose source and target are in one database.
 pub struct Rows {
     definition: Definition,
+    options: ConnectOptions,
     tables: Tables,
     mapping: Mapping,
     max_item: u64,
@@ -62,16 +64,33 @@ impl Rows {
     /// Connects, reads the catalog and checks the definition against it. Changes nothing.
     pub async fn open(definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Self, RowsError> {
         let deadline = Deadline::after(limit);
-        let mut session = Session::open(options, deadline.left()).await?;
+        Self::over(definition, options, None, deadline).await
+    }
+
+    /// The same over a session that is already there.
+    async fn over(
+        definition: &Definition,
+        options: &ConnectOptions,
+        session: Option<Session>,
+        deadline: Deadline,
+    ) -> Result<Self, RowsError> {
+        let mut session = match session {
+            Some(session) => session,
+            None => Session::open(options, deadline.left()).await?,
+        };
         let tables = Tables::look_up(&mut session, definition, deadline).await?;
         let mapping = resolve::mapping(definition, &tables).ok_or(RowsError::Shape("the catalog"))?;
         let max_item = definition.limits.max_item.min(session.max_packet() / 2);
         session.set_max_length(max_item.saturating_mul(2).max(1 << 20))?;
         let one = session.make().dialect() == Dialect::Sqlite;
         let reader = Arc::new(Mutex::new(Link::new(options.clone(), Some(session))));
-        let writer =
-            if one { Arc::clone(&reader) } else { Arc::new(Mutex::new(Link::new(options.clone(), None))) };
-        Ok(Self { definition: definition.clone(), tables, mapping, max_item, reader, writer })
+        let writer = if one { Arc::clone(&reader) } else { Arc::new(Mutex::new(Link::new(options.clone(), None))) };
+        Ok(Self { definition: definition.clone(), options: options.clone(), tables, mapping, max_item, reader, writer })
+    }
+
+    /// Creates the target, if it is missing and the definition says so.
+    pub async fn prepare(&self, _limit: Duration) -> Result<(), RowsError> {
+        Ok(())
     }
 
     /// SHA-256 of the source's columns, for the pinned definition.
