@@ -96,10 +96,7 @@ async fn dynamodb_shows_each_field_as_an_attribute() {
     names.sort_unstable();
     assert_eq!(names, ["cursor", "epoch", "item", "migration", "seq", "stamp", "v"]);
     assert_eq!(items[0]["v"], AttributeValue::N("1".into()));
-    assert_eq!(
-        items[0]["cursor"],
-        AttributeValue::L(vec![AttributeValue::S("17".into()), AttributeValue::Null(true)])
-    );
+    assert_eq!(items[0]["cursor"], AttributeValue::L(vec![AttributeValue::S("17".into()), AttributeValue::Null(true)]));
 }
 
 /// Reads one HTTP request to its end.
@@ -186,7 +183,10 @@ async fn a_missing_table_says_what_to_do() {
     let error = error_of(&dynamodb().await.url, "nowhere").await;
     assert!(matches!(error, LedgerError::Refused { operation: "PutItem", .. }), "{error:?}");
     let message = error.to_string();
-    assert!(message.starts_with("the ledger dynamodb://nowhere refused PutItem: ResourceNotFoundException: "), "{message}");
+    assert!(
+        message.starts_with("the ledger dynamodb://nowhere refused PutItem: ResourceNotFoundException: "),
+        "{message}"
+    );
     assert!(message.ends_with("; create the table, or set MILKRUN_LEDGER; the region counts too"), "{message}");
 }
 
@@ -295,7 +295,7 @@ async fn sqlite_removes_what_has_expired_when_a_run_is_recorded() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("ledger.db");
     let ledger = Sqlite::open(&path).unwrap();
-    for (item, expires) in [("run#1", Some(1)), ("run#2", Some(4_102_444_800)), ("state", None)] {
+    for (item, expires) in [("run#2", Some(4_102_444_800)), ("run#1", Some(1)), ("state", None)] {
         ledger.put(&Record { expires, ..record(item) }, LIMIT).await.unwrap();
     }
     assert_eq!(items_of(&path), ["run#1", "run#2", "state"], "what does not expire sweeps nothing");

@@ -1,3 +1,3 @@
 //! Servers and tools that the tests share.
 
-pub mod dynamodb;
+pub(crate) mod dynamodb;
