@@ -291,6 +291,7 @@ async fn pages_meet_without_gap_or_overlap(subject: &dyn Subject) {
                 assert!(!page.records.is_empty() && page.records.len() <= most);
                 found.extend(page.records.into_iter().map(|record| record.item));
                 pages += 1;
+                assert!(pages <= expected.len(), "the pages do not end");
                 next = page.next;
                 if next.is_none() {
                     break;

@@ -1,5 +1,7 @@
 //! The one integration binary: real servers, the real binaries.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod ledger;
 mod ledger_conformance;
 mod support;
