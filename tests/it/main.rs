@@ -3,4 +3,4 @@
 
 mod harness;
 mod support;
-// They need the engine behind both binaries: case_1615, deadline, killed, memory, overlap.
+// With the engine behind both binaries: case_1615, deadline, killed, memory, overlap.

@@ -10,4 +10,4 @@ pub mod rie;
 pub mod shop;
 pub mod slow;
 pub mod tpch;
-// With the starters of servers beside them: dynamodb, job, mariadb, postgres, servers.
+// With the starters of servers (dynamodb, mariadb, postgres, server) beside them: job, servers.
