@@ -104,7 +104,7 @@ impl Session {
             }
         };
         let result = within(limit, work).await;
-        self.settle(result)
+        self.settle(result.inspect_err(|error| log(statement, error)))
     }
 
     /// Executes a statement; the number of rows that it changed. MySQL counts rows that an update found, changed or not.
@@ -118,7 +118,7 @@ impl Session {
             }
         };
         let result = within(limit, work).await;
-        self.settle(result)
+        self.settle(result.inspect_err(|error| log(statement, error)))
     }
 
     /// Begins a transaction that writes. On SQLite it holds the file's write lock from its start.
@@ -257,6 +257,11 @@ impl Session {
         }
         result
     }
+}
+
+/// The text of a statement that failed: names and placeholders, no values.
+fn log(statement: &Statement, error: &SqlError) {
+    tracing::debug!(statement = statement.text(), "{error}");
 }
 
 /// The server was told the limit; this is for one that does not keep to it.
