@@ -88,8 +88,12 @@ fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().replace('\n', ", ");
     Problem {
         field: format!("line {line}, column {column}"),
+        hint: if message.contains("duplicate") {
+            "write every field and every section once".to_owned()
+        } else {
+            "strings stand in quotes, a section begins with its name in brackets".to_owned()
+        },
         message: format!("is not TOML: {message}"),
-        hint: "strings stand in quotes, a section begins with its name in brackets".to_owned(),
     }
 }
 

@@ -1,3 +1,6 @@
 //! The one integration binary: real servers, the real binaries.
 
 mod bad_files;
+mod migrations;
+mod secrets;
+mod stub;
