@@ -98,7 +98,7 @@ fn set(names: &[String]) -> Vec<&String> {
 fn sha256(meaning: &Value) -> String {
     let mut canonical = meaning.clone();
     canonical.sort_all_objects();
-    Sha256::digest(canonical.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(canonical.to_string()))
 }
 
 #[cfg(test)]

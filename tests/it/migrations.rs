@@ -73,8 +73,8 @@ async fn a_folder_that_is_missing_is_named_with_its_setting() {
 }
 
 fn listing(keys: &[&str], next: Option<&str>) -> (u16, Vec<u8>) {
-    let contents: String =
-        keys.iter().map(|key| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>")).collect();
+    let of = |key: &&str| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
+    let contents = keys.iter().map(of).collect::<String>();
     let next = next.map_or("<IsTruncated>false</IsTruncated>".to_owned(), |token| {
         format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
     });

@@ -29,7 +29,7 @@ impl Stub {
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                tokio::spawn(async move { while_open(connection, &*seen, &*answer).await });
+                tokio::spawn(async move { while_open(connection, &seen, &*answer).await });
             }
         });
         Self { endpoint, requests }

@@ -3,6 +3,8 @@
 mod limits;
 mod source;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use super::definition::{Definition, Kind, Mode};
 use super::digest;
@@ -10,6 +12,7 @@ use super::file::File;
 use super::problem::{Path, Problems, nearest};
 use super::schema;
 use super::unbuilt::NOT_BUILT;
+use std::collections::HashSet;
 
 /// Understands a whole file; what is wrong with it is added to `problems`.
 pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Option<Definition> {
@@ -92,11 +95,8 @@ fn identifier(path: &Path, name: Option<String>, problems: &mut Problems) -> Opt
 }
 
 /// As `identifier`, for a field that may be left out.
-fn optional_identifier(path: &Path, name: Option<String>, problems: &mut Problems) -> Option<Option<String>> {
-    match name {
-        None => Some(None),
-        Some(name) => plain(path, &name, problems).then_some(Some(name)),
-    }
+fn optional_identifier(path: &Path, name: Option<String>, problems: &mut Problems) -> Option<String> {
+    name.filter(|name| plain(path, name, problems))
 }
 
 fn plain(path: &Path, name: &str, problems: &mut Problems) -> bool {
@@ -111,10 +111,11 @@ fn plain(path: &Path, name: &str, problems: &mut Problems) -> bool {
 /// A list of columns, each named once.
 fn columns(path: &Path, names: Vec<String>, problems: &mut Problems) -> Option<Vec<String>> {
     let mut good = true;
+    let mut seen = HashSet::new();
     for (place, name) in names.iter().enumerate() {
         let at = path.index(place);
         good &= plain(&at, name, problems);
-        if !name.is_empty() && names.iter().take(place).any(|earlier| earlier == name) {
+        if !seen.insert(name) && !name.is_empty() {
             problems.add(&at, format!("names `{name}` a second time"), "name each column once");
             good = false;
         }

@@ -5,11 +5,12 @@ use crate::spec::definition::{DatabaseRef, Related, Source};
 use crate::spec::file::{RelatedSection, SourceSection};
 use crate::spec::problem::{Path, Problems};
 use crate::spec::{filter, reference, schema};
+use std::collections::HashMap;
 
 /// What was understood of `[source]`, also while something else in it is wrong.
 pub(super) struct Draft {
     database: Option<DatabaseRef>,
-    schema: Option<Option<String>>,
+    schema: Option<String>,
     table: Option<String>,
     pub(super) key: Option<Vec<String>>,
     filter: Option<String>,
@@ -22,7 +23,7 @@ impl Draft {
     pub(super) fn finish(self) -> Option<Source> {
         Some(Source {
             database: self.database?,
-            schema: self.schema?,
+            schema: self.schema,
             table: self.table?,
             key: self.key?,
             filter: self.filter,
@@ -47,6 +48,7 @@ pub(super) fn check(path: &Path, section: SourceSection, problems: &mut Problems
     for finding in section.filter.iter().flat_map(|text| filter::check(text)) {
         problems.add(&path.key("where"), finding.message, finding.hint);
     }
+    let everywhere = exclude.clone().unwrap_or_default();
     Draft {
         database,
         schema,
@@ -54,27 +56,34 @@ pub(super) fn check(path: &Path, section: SourceSection, problems: &mut Problems
         key,
         filter: section.filter.map(|text| text.trim().to_owned()),
         exclude,
-        related: related(path, section.related.unwrap_or_default(), problems),
+        related: related(path, section.related.unwrap_or_default(), &everywhere, problems),
     }
 }
 
-fn related(parent: &Path, sections: Vec<RelatedSection>, problems: &mut Problems) -> Option<Vec<Related>> {
+fn related(
+    parent: &Path,
+    sections: Vec<RelatedSection>,
+    everywhere: &[String],
+    problems: &mut Problems,
+) -> Option<Vec<Related>> {
     let list = parent.key("related");
-    let names: Vec<Option<String>> = sections.iter().map(|section| section.name.clone()).collect();
-    for (place, name) in names.iter().enumerate() {
-        let Some(name) = name else { continue };
-        if let Some(first) = names.iter().take(place).position(|earlier| earlier.as_ref() == Some(name)) {
-            let message = format!("is `{name}`, as that of `{}` is", list.index(first));
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (place, name) in sections.iter().enumerate().filter_map(|(place, table)| Some((place, table.name.as_deref()?)))
+    {
+        if let Some(first) = first.get(name) {
+            let message = format!("is `{name}`, as that of `{}` is", list.index(*first));
             problems.add(&list.index(place).key("name"), message, "give each array of a document a name of its own");
+        } else {
+            first.insert(name, place);
         }
     }
     let each = sections.into_iter().enumerate();
     // Not lazily: every table says what is wrong with it.
-    let checked: Vec<_> = each.map(|(place, section)| one(&list.index(place), section, problems)).collect();
+    let checked: Vec<_> = each.map(|(place, section)| one(&list.index(place), section, everywhere, problems)).collect();
     checked.into_iter().collect()
 }
 
-fn one(path: &Path, section: RelatedSection, problems: &mut Problems) -> Option<Related> {
+fn one(path: &Path, section: RelatedSection, everywhere: &[String], problems: &mut Problems) -> Option<Related> {
     let name = identifier(&path.key("name"), section.name, problems);
     let schema = optional_identifier(&path.key("schema"), section.schema, problems);
     let table = identifier(&path.key("table"), section.table, problems);
@@ -90,15 +99,10 @@ fn one(path: &Path, section: RelatedSection, problems: &mut Problems) -> Option<
         }
         problems.sound(&at_on).then_some(on.0)
     });
-    let exclude = columns(&path.key("exclude"), section.exclude.unwrap_or_default(), problems);
-    let related = related(path, section.related.unwrap_or_default(), problems);
-    Some(Related {
-        name: name?,
-        schema: schema?,
-        table: table?,
-        key: key?,
-        on: on?,
-        exclude: exclude?,
-        related: related?,
-    })
+    let mut exclude = columns(&path.key("exclude"), section.exclude.unwrap_or_default(), problems);
+    if let Some(exclude) = &mut exclude {
+        exclude.extend(everywhere.iter().filter(|column| !exclude.contains(column)).cloned().collect::<Vec<_>>());
+    }
+    let related = related(path, section.related.unwrap_or_default(), everywhere, problems);
+    Some(Related { name: name?, schema, table: table?, key: key?, on: on?, exclude: exclude?, related: related? })
 }

@@ -18,7 +18,7 @@ const WORDS: [(&str, ColumnValue); 5] = [
 /// What was understood of `[target]`, also while something else in it is wrong.
 pub(super) struct Draft {
     database: Option<DatabaseRef>,
-    schema: Option<Option<String>>,
+    schema: Option<String>,
     table: Option<String>,
     key: Option<Vec<String>>,
     after: Option<After>,
@@ -31,7 +31,7 @@ impl Draft {
     pub(super) fn finish(self) -> Option<Target> {
         Some(Target {
             database: self.database?,
-            schema: self.schema?,
+            schema: self.schema,
             table: self.table?,
             key: self.key?,
             after: self.after?,
