@@ -5,5 +5,8 @@ mod bad_files;
 mod harness;
 mod ledger;
 mod ledger_conformance;
+mod migrations;
+mod secrets;
+mod stub;
 mod support;
 mod template;
