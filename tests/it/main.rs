@@ -1,1 +1,4 @@
 //! The one integration binary: real servers, the real binaries.
+
+mod sql;
+mod support;

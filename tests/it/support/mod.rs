@@ -1,0 +1,5 @@
+//! Servers and tools that the tests share.
+
+pub(crate) mod mariadb;
+pub(crate) mod postgres;
+mod server;
