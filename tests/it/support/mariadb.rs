@@ -4,7 +4,7 @@ use super::server::Server;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-const FUNCTIONS: &str = r#"
+pub(super) const FUNCTIONS: &str = r#"
 prepare() {
   as=
   if [ "$(id -u)" = 0 ]; then chown mysql "$1"; as=--user=mysql; fi

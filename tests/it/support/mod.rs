@@ -3,3 +3,4 @@
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
 mod server;
+pub(crate) mod tls;
