@@ -1,6 +1,7 @@
 //! What a database says about its tables: columns, types, indexes, and what the user may do with them.
 
 mod grants;
+mod json;
 mod mysql;
 mod postgres;
 mod privileges;
@@ -32,6 +33,7 @@ pub struct Table {
 
 /// A column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Column {
     /// Its name.
     pub name: String,
