@@ -1,7 +1,7 @@
 //! What can go wrong with rows, and how the engine sees it.
 
 use super::key::KeyError;
-use super::problem::Problem;
+use crate::spec::Problem;
 use crate::fault::{Class, Fault};
 
 use crate::sql::SqlError;

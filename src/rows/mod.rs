@@ -7,8 +7,6 @@ pub mod key;
 mod link;
 pub mod mapping;
 mod moving;
-mod pieces;
-mod problem;
 mod resolve;
 pub mod tables;
 mod types;
@@ -19,7 +17,6 @@ mod write;
 
 pub use faults::RowsError;
 pub use moving::Stamp;
-pub use problem::Problem;
 
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read};

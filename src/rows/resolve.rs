@@ -3,7 +3,7 @@
 use super::document::{self, Array, Member, Object};
 use super::key::{Collate, Key, KeyColumn, KeyKind};
 use super::mapping::{Fill, KeyPair, Mapping};
-use super::pieces::pieces;
+use crate::spec::filter::pieces;
 use super::tables::{RelatedTable, Tables};
 use super::types::{fill_kind, form, key_kind};
 use crate::spec::{ColumnValue, Definition, Related};
@@ -86,8 +86,8 @@ fn hint(make: Make, table: &Table, key: &[String]) -> String {
         (Dialect::MySql, Some(index)) => {
             statement.sql(" FORCE INDEX (").name(&index.name).sql(")");
         }
-        // The primary key of a rowid table, and of one without rowids, is the table itself.
-        (Dialect::Sqlite, Some(index)) if !index.primary || !index.name.is_empty() => {
+        // A row number is the table itself.
+        (Dialect::Sqlite, Some(index)) if index.name != "rowid" => {
             statement.sql(" INDEXED BY ").name(&index.name);
         }
         (Dialect::Sqlite, _) => {
