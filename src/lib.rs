@@ -4,6 +4,7 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
+//! | [`cli`] | the command line over it |
 //! | [`command`] | an event or arguments become a command, a command becomes a reply |
 //! | [`spec`] | migration files become checked types |
 //! | [`engine`] | one run: lease, budget, batch size, passes; the [`engine::migration::Migration`] trait |
@@ -14,6 +15,7 @@
 //! | [`observe`] | log lines and metrics |
 //! | [`cursor`], [`fault`] | the words that all of them share |
 
+pub mod cli;
 pub mod command;
 pub mod cursor;
 pub mod engine;

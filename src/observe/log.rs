@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing_subscriber::EnvFilter;
@@ -21,7 +22,11 @@ pub fn init_function() {
         .finish();
     // A second call would find the first one's subscriber: nothing is lost by keeping that.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    FUNCTION.store(true, Ordering::Relaxed);
 }
+
+/// Wide lines and metrics belong to the function: on the command line stdout is for replies.
+static FUNCTION: AtomicBool = AtomicBool::new(false);
 
 /// Logs as a command does: what goes wrong, as plain lines on stderr.
 pub fn init_terminal() {
@@ -75,8 +80,11 @@ fn enabled(level: &str) -> bool {
     }
 }
 
-/// Writes one line to stdout. A closed stdout is nobody's loss.
+/// Writes one line to stdout, in the function. A closed stdout is nobody's loss.
 pub fn line(value: &Value) {
+    if !FUNCTION.load(Ordering::Relaxed) {
+        return;
+    }
     let _ = writeln!(std::io::stdout().lock(), "{value}");
 }
 

@@ -25,6 +25,7 @@ pub use load::{LoadError, Migrations};
 pub use problem::{FileError, Problem};
 pub use resolve::{Databases, ResolveError, ResolvedDatabase, ResolvedServer};
 pub use schema::schema;
+pub use units::{bytes as size, duration};
 pub use url::UrlError;
 
 use problem::Problems;

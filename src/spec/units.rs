@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `500ms`, `30s`, `10m`, `2h`, `1d`. `None`: not so written, or too long to be held.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let milliseconds: u64 = match unit {
         "ms" => 1,
@@ -17,7 +17,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// `8 MB`, `512KB`, `1 GB`, `100 B`: 1 KB is 2^10 bytes, 1 MB 2^20, 1 GB 2^30. `None`: not so written, or beyond 64 bits.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let factor: u64 = match unit {
         "B" => 1,

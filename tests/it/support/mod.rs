@@ -1,6 +1,3 @@
-//! Servers and tools that the tests share.
-
-pub mod dynamodb;
 //! What the tests stand on: the real binaries, real servers, data, and an independent idea of what is right.
 #![allow(dead_code, reason = "a tool box: not every test takes every tool")]
 #![allow(unreachable_pub, reason = "the tools are public to the tests, and there is nobody else")]
@@ -8,9 +5,9 @@ pub mod dynamodb;
 pub mod child;
 pub mod cli;
 pub mod database;
+pub mod dynamodb;
 pub mod history;
 pub mod rie;
 pub mod shop;
 pub mod slow;
 pub mod tpch;
-// With the starters of servers beside them: dynamodb, job, mariadb, postgres, servers.

@@ -1,0 +1,250 @@
+//! What can be written on the command line.
+
+use crate::command::{CommandError, duration, megabytes};
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// Data migrations that run on a schedule, one chunk at a time.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "milkrun", version, about, max_term_width = 110, after_help = AFTER)]
+pub struct Arguments {
+    /// Folder or s3://BUCKET/PREFIX of the migration files [default: $MILKRUN_MIGRATIONS, then `migrations`].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) migrations: Option<String>,
+    /// sqlite://PATH or dynamodb://TABLE [default: $MILKRUN_LEDGER, then sqlite://milkrun.db].
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) ledger: Option<String>,
+    /// Invoke this deployed function instead of working in this process.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) function: Option<String>,
+    /// Print each reply as one line of JSON on stdout, and nothing else there.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// What each run may take.
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub(super) time_limit: Duration,
+    /// The memory that each run may take.
+    #[arg(long = "memory-limit", global = true, value_name = "SIZE", default_value = "1024MB", value_parser = memory)]
+    pub(super) memory_limit_mb: u64,
+    #[command(subcommand)]
+    command: What,
+}
+
+const AFTER: &str = "\
+Exit status, the first that applies: 130 or 143 interrupted; 2 wrong usage, event or migration file, or a plan with
+problems; 1 an invocation failed; 4 busy, paused or fenced; 3 dead letters, conflicts or mismatches need a person; 0.";
+
+fn time(text: &str) -> Result<Duration, String> {
+    duration(text).filter(|time| !time.is_zero()).ok_or_else(|| "write a time such as 30s, 500ms or 15m".to_owned())
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    megabytes(text).ok_or_else(|| "write a size such as 1024MB or 1GB".to_owned())
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// Move one chunk; with --until-done chunk after chunk until the migration is complete.
+    Run(Run),
+    /// Look at everything, change nothing: problems, statements, query plans, a sample document, estimates.
+    Plan(One),
+    /// Progress, rate, ETA, dead letters, leases: of one migration or of all.
+    Status(Maybe),
+    /// Stop at the next batch boundary.
+    Pause(Pause),
+    /// Go on after a pause.
+    Resume(Resume),
+    /// List dead letters and conflicts.
+    Failed(Failed),
+    /// Compare source and target up to the cursor.
+    Verify(Verify),
+    /// Forget a migration's progress.
+    Reset(Reset),
+    /// Put dead letters back: not built in this version yet.
+    #[command(hide = true)]
+    Retry(Later),
+    /// Put old references back: not built in this version yet.
+    #[command(hide = true)]
+    Rollback(Later),
+    /// Print the JSON Schema of migration files.
+    Schema,
+}
+
+#[derive(Clone, Debug, Args)]
+struct One {
+    /// Its name.
+    migration: String,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Maybe {
+    /// Its name.
+    migration: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Run {
+    /// Its name [default: the runnable one that waited longest].
+    migration: Option<String>,
+    /// Run after run until it is complete, idle, or needs a person.
+    #[arg(long)]
+    until_done: bool,
+    /// Stop after so many items.
+    #[arg(long, value_name = "N")]
+    max_items: Option<u64>,
+    /// This shard alone.
+    #[arg(long, value_name = "SHARD")]
+    shard: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Pause {
+    /// Its name.
+    migration: String,
+    /// Why.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Who [default: $USER].
+    #[arg(long)]
+    by: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Resume {
+    /// Its name.
+    migration: String,
+    /// The digest of the changed definition, as `status` shows it.
+    #[arg(long, value_name = "DIGEST")]
+    accept: Option<String>,
+    /// Who [default: $USER].
+    #[arg(long)]
+    by: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Failed {
+    /// Its name.
+    migration: String,
+    /// Dead letters on a page.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// The `next` of the page before.
+    #[arg(long)]
+    next: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Verify {
+    /// Its name.
+    migration: String,
+    #[arg(long, hide = true)]
+    repair: bool,
+    #[arg(long, hide = true)]
+    overwrite: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Reset {
+    /// Its name.
+    migration: String,
+    /// Its name again.
+    #[arg(long, value_name = "MIGRATION")]
+    confirm: Option<String>,
+    /// Who [default: $USER].
+    #[arg(long)]
+    by: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Later {
+    #[arg(num_args = 0.., allow_hyphen_values = true, hide = true)]
+    rest: Vec<String>,
+}
+
+/// What a command line asks for.
+pub(super) enum Asked {
+    /// An event for the handler.
+    Event(Value),
+    /// The JSON Schema.
+    Schema,
+}
+
+impl Arguments {
+    /// The event that it stands for.
+    pub(super) fn asked(&self) -> Result<Asked, CommandError> {
+        let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
+        let event = match self.command.clone() {
+            What::Schema => return Ok(Asked::Schema),
+            What::Run(Run { migration, max_items, shard, .. }) => {
+                json!({"command": "run", "migration": migration, "max_items": max_items, "shard": shard})
+            }
+            What::Plan(One { migration }) => json!({"command": "plan", "migration": migration}),
+            What::Status(Maybe { migration }) => json!({"command": "status", "migration": migration}),
+            What::Pause(Pause { migration, reason, by }) => {
+                json!({"command": "pause", "migration": migration, "reason": reason, "by": by.or_else(user)})
+            }
+            What::Resume(Resume { migration, accept, by }) => {
+                json!({"command": "resume", "migration": migration, "accept": accept, "by": by.or_else(user)})
+            }
+            What::Failed(Failed { migration, limit, next }) => {
+                json!({"command": "failed", "migration": migration, "limit": limit, "next": next})
+            }
+            What::Verify(Verify { migration, repair, overwrite }) => {
+                json!({"command": "verify", "migration": migration, "repair": repair, "overwrite": overwrite})
+            }
+            What::Reset(Reset { migration, confirm, by }) => {
+                json!({"command": "reset", "migration": migration, "confirm": confirm, "by": by.or_else(user)})
+            }
+            What::Retry(Later { rest }) => json!({"command": "retry", "arguments": rest}),
+            What::Rollback(Later { rest }) => json!({"command": "rollback", "arguments": rest}),
+        };
+        let fields: Map<String, Value> = match event {
+            Value::Object(fields) => fields.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+            _ => Map::new(),
+        };
+        let event = Value::Object(fields);
+        // What is wrong with it is said before anything is opened.
+        crate::command::Command::parse(&event)?;
+        Ok(Asked::Event(event))
+    }
+
+    /// Whether to repeat until there is nothing left to do.
+    pub(super) fn until_done(&self) -> bool {
+        matches!(&self.command, What::Run(Run { until_done: true, .. }) | What::Verify(_))
+    }
+
+    /// An option that stands for a setting: it beats the environment.
+    pub(super) fn setting(&self, name: &str) -> Option<String> {
+        match name {
+            "MILKRUN_LEDGER" => self.ledger.clone(),
+            "MILKRUN_MIGRATIONS" => self.migrations.clone(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_stand_before_and_after_the_command() {
+        let arguments = Arguments::try_parse_from([
+            "milkrun", "--json", "run", "orders-history", "--until-done", "--time-limit", "2s", "--memory-limit", "256MB",
+            "--ledger", "sqlite://x.db",
+        ])
+        .unwrap();
+        assert!(arguments.json && arguments.until_done());
+        assert_eq!((arguments.time_limit, arguments.memory_limit_mb), (Duration::from_secs(2), 256));
+        assert_eq!(arguments.setting("MILKRUN_LEDGER").as_deref(), Some("sqlite://x.db"));
+        let Ok(Asked::Event(event)) = arguments.asked() else { panic!("no event") };
+        assert_eq!(event, json!({"command": "run", "migration": "orders-history"}));
+    }
+}

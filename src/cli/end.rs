@@ -1,0 +1,45 @@
+//! The exit status of a reply (design §4), the first that applies.
+
+use serde_json::Value;
+
+/// Interrupted by a signal: the exit status for it.
+pub(super) struct Interrupted(pub(super) u8);
+
+/// The exit status of a command's last reply.
+pub(super) fn status(command: &str, reply: &Value) -> u8 {
+    if command == "plan" && reply["problems"].as_array().is_some_and(|problems| !problems.is_empty()) {
+        return 2;
+    }
+    if matches!(command, "run" | "verify") && matches!(reply["outcome"].as_str(), Some("busy" | "paused" | "fenced")) {
+        return 4;
+    }
+    let count = |value: &Value| value.as_u64().unwrap_or(0);
+    let aside = count(&reply["progress"]["failed"]) + count(&reply["progress"]["conflicts"]);
+    let mismatches = ["missing", "different", "extra"].iter().map(|name| count(&reply[*name])).sum::<u64>();
+    if (command == "run" && aside > 0) || (command == "verify" && mismatches > 0) { 3 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_first_that_applies() {
+        for (command, reply, expected) in [
+            ("plan", json!({"problems": [{}]}), 2),
+            ("plan", json!({"problems": []}), 0),
+            ("run", json!({"outcome": "paused", "progress": {"conflicts": 1}}), 4),
+            ("run", json!({"outcome": "busy"}), 4),
+            ("run", json!({"outcome": "fenced"}), 4),
+            ("run", json!({"outcome": "complete", "progress": {"conflicts": 1}}), 3),
+            ("run", json!({"outcome": "complete", "progress": {"conflicts": 0, "failed": 0}}), 0),
+            ("run", json!({"outcome": "more", "progress": {}}), 0),
+            ("verify", json!({"outcome": "complete", "extra": 1}), 3),
+            ("verify", json!({"outcome": "complete", "extra": 0}), 0),
+            ("pause", json!({"state": "paused"}), 0),
+        ] {
+            assert_eq!(status(command, &reply), expected, "{command} {reply}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Replies for people.
+
+use serde_json::Value;
+use std::fmt::Write;
+
+/// A reply as indented `name: value` lines.
+pub(super) fn text(reply: &Value) -> String {
+    let mut out = String::new();
+    write_value(&mut out, reply, 0);
+    out.trim_end().to_owned()
+}
+
+fn write_value(out: &mut String, value: &Value, depth: usize) {
+    let pad = "  ".repeat(depth);
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter().filter(|(name, value)| *name != "v" && !value.is_null()) {
+                if is_plain(value) {
+                    let _ = writeln!(out, "{pad}{name}: {}", plain(value));
+                } else {
+                    let _ = writeln!(out, "{pad}{name}:");
+                    write_value(out, value, depth + 1);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                if is_plain(item) {
+                    let _ = writeln!(out, "{pad}- {}", plain(item));
+                } else {
+                    let _ = writeln!(out, "{pad}-");
+                    write_value(out, item, depth + 1);
+                }
+            }
+        }
+        other => {
+            let _ = writeln!(out, "{pad}{}", plain(other));
+        }
+    }
+}
+
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.iter().all(|item| !item.is_object() && !item.is_array()) && items.len() <= 4,
+        _ => true,
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.replace('\n', "\n    "),
+        Value::Object(_) => "none".to_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nested_replies_are_indented() {
+        let reply = json!({"v": 1, "state": "moving", "reason": null, "progress": {"moved": 3}, "dead": {}, "leases": [{"shard": "0000"}]});
+        assert_eq!(text(&reply), "state: moving\nprogress:\n  moved: 3\ndead: none\nleases:\n  -\n    shard: 0000");
+    }
+}

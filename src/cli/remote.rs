@@ -1,0 +1,65 @@
+//! A deployed function, invoked as `aws lambda invoke` does.
+
+use crate::command::CommandError;
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_lambda::primitives::Blob;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Lambda's longest run, and a little for the way.
+const LONGEST: Duration = Duration::from_secs(15 * 60 + 30);
+
+pub(super) struct Remote {
+    client: Client,
+    function: String,
+}
+
+impl Remote {
+    pub(super) fn new(config: &SdkConfig, function: String) -> Self {
+        // An invocation is never repeated by the SDK: the loop above it knows better when.
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_timeout(LONGEST)
+            .operation_attempt_timeout(LONGEST)
+            .read_timeout(LONGEST)
+            .build();
+        let config = aws_sdk_lambda::config::Builder::from(config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .build();
+        Self { client: Client::from_conf(config), function }
+    }
+
+    pub(super) async fn invoke(&self, event: &Value) -> Result<Value, CommandError> {
+        let sent = self.client.invoke().function_name(&self.function).payload(Blob::new(event.to_string())).send();
+        let answer = match Box::pin(sent).await {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Some("TooManyRequestsException") => {
+                // Reserved concurrency: somebody else's run is under way.
+                return Ok(json!({"v": 1, "migration": event["migration"], "outcome": "busy"}));
+            }
+            Err(error) => {
+                return Err(CommandError::Internal(format!(
+                    "the function `{}` could not be invoked: {}; check its name, the region and the permission lambda:InvokeFunction",
+                    self.function,
+                    DisplayErrorContext(&error)
+                )));
+            }
+        };
+        let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
+        let reply: Value = serde_json::from_slice(&payload).map_err(|_| {
+            let text: String = String::from_utf8_lossy(&payload).chars().take(200).collect();
+            CommandError::Internal(format!("the function `{}` answered no JSON: {text}", self.function))
+        })?;
+        // A local emulator answers an error without the header that Lambda sends with it.
+        if let Some(kind) = reply["errorType"].as_str() {
+            let message = reply["errorMessage"].as_str().unwrap_or("the function failed without a message");
+            return Err(CommandError::of_kind(kind, message.to_owned()));
+        }
+        Ok(reply)
+    }
+}

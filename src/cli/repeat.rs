@@ -1,0 +1,130 @@
+//! `--until-done` plays the schedule: invocation after invocation, waiting out what passes by itself.
+
+use super::end::status;
+use super::{Session, human, print};
+use crate::command::CommandError;
+use serde_json::Value;
+use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// What the runs of one command line added up to.
+#[derive(Default)]
+struct Totals {
+    runs: u64,
+    counts: [u64; 4],
+}
+
+const COUNTED: [&str; 4] = ["moved", "skipped", "conflicts", "failed"];
+
+impl Session<'_> {
+    /// Carries out an event, once or until it is done; the exit status.
+    pub(super) async fn go(&self, event: Value) -> Result<u8, CommandError> {
+        let command = event["command"].as_str().unwrap_or_default().to_owned();
+        let bare = event["migration"].is_null();
+        let mut totals = Totals::default();
+        let result = loop {
+            let reply = match self.call(&event).await {
+                Ok(reply) => reply,
+                Err(error) => break Err(error),
+            };
+            self.tell(&reply);
+            self.bar.follow(&reply);
+            totals.add(&reply);
+            if !self.asked.until_done() || self.stop.is_set() {
+                break Ok(reply);
+            }
+            let wait = match reply["outcome"].as_str() {
+                Some("more") => until(&reply),
+                Some("busy" | "fenced") => Some(until(&reply).unwrap_or(Duration::from_millis(500))),
+                Some("complete") if bare && command == "run" => None,
+                _ => break Ok(reply),
+            };
+            if let Some(wait) = wait {
+                self.bar.wait(reply["outcome"].as_str().unwrap_or_default(), wait);
+                self.stop.sleep(wait).await;
+            }
+            if self.stop.is_set() {
+                break Ok(reply);
+            }
+        };
+        self.bar.finish();
+        let reply = result?;
+        if !self.asked.json {
+            self.conclude(&command, &reply, &totals);
+        }
+        Ok(status(&command, &reply))
+    }
+
+    fn conclude(&self, command: &str, reply: &Value, totals: &Totals) {
+        match command {
+            "run" => {
+                if let Some(reason) = reply["reason"].as_str() {
+                    self.bar.say(reason);
+                }
+                print(&totals.line(reply));
+            }
+            "verify" => {
+                for example in reply["examples"].as_array().into_iter().flatten() {
+                    self.bar.say(&format!("{}: {}", example["kind"].as_str().unwrap_or_default(), example["key"]));
+                }
+                print(&verified(reply));
+            }
+            _ => print(&human::text(reply)),
+        }
+    }
+}
+
+impl Totals {
+    fn add(&mut self, reply: &Value) {
+        self.runs += 1;
+        for (count, name) in self.counts.iter_mut().zip(COUNTED) {
+            *count += reply[name].as_u64().unwrap_or(0);
+        }
+    }
+
+    fn line(&self, reply: &Value) -> String {
+        let name = reply["migration"].as_str().unwrap_or("milkrun");
+        let outcome = reply["outcome"].as_str().unwrap_or_default();
+        let counts: Vec<String> = self.counts.iter().zip(COUNTED).map(|(count, name)| format!("{count} {name}")).collect();
+        let runs = if self.runs == 1 { "run" } else { "runs" };
+        format!("{name}: {outcome}, {}, {} {runs}", counts.join(", "), self.runs)
+    }
+}
+
+fn verified(reply: &Value) -> String {
+    let count = |name: &str| reply[name].as_u64().unwrap_or(0);
+    format!(
+        "{}: {}, {} checked, {} equal, {} missing, {} different, {} extra",
+        reply["migration"].as_str().unwrap_or_default(),
+        reply["outcome"].as_str().unwrap_or_default(),
+        count("checked"),
+        count("equal"),
+        count("missing"),
+        count("different"),
+        count("extra"),
+    )
+}
+
+/// How long until the time that a reply names. Looked at anew at the latest after a minute: another run may be quicker.
+fn until(reply: &Value) -> Option<Duration> {
+    let at = OffsetDateTime::parse(reply["until"].as_str()?, &Rfc3339).ok()?;
+    let left = at - OffsetDateTime::now_utc();
+    Some(Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(20), Duration::from_secs(60)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_last_line_says_it_all() {
+        let mut totals = Totals::default();
+        for moved in [40_000, 32_884, 0] {
+            totals.add(&json!({"moved": moved, "skipped": 0, "conflicts": 0, "failed": 0}));
+        }
+        let reply = json!({"migration": "orders-history", "outcome": "complete"});
+        assert_eq!(totals.line(&reply), "orders-history: complete, 72884 moved, 0 skipped, 0 conflicts, 0 failed, 3 runs");
+    }
+}
