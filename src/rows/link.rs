@@ -30,6 +30,13 @@ impl Link {
         Self { options, session }
     }
 
+    /// Takes the session out, if there is one that still answers.
+    pub(super) async fn alive(&mut self, deadline: Deadline) -> Option<Session> {
+        let mut session = self.session.take()?;
+        let answers = session.rollback(deadline.left()).await.is_ok() && session.ping(deadline.left()).await.is_ok();
+        answers.then_some(session)
+    }
+
     /// The session, opened if it has to be, and without a transaction that somebody left open.
     pub(super) async fn session(&mut self, deadline: Deadline) -> Result<&mut Session, SqlError> {
         let usable = match self.session.as_mut() {

@@ -13,7 +13,10 @@ use crate::sql::{Dialect, Make};
 /// The mapping of a definition that [`super::check`] found nothing wrong with; `None` if it did.
 pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mapping> {
     let dialect = tables.make.dialect();
-    let (source, target) = (tables.source.as_ref()?, tables.target.as_ref()?);
+    let source = tables.source.as_ref()?;
+    // One that is to be created is spoken of as it will be.
+    let created = if tables.target.is_none() { super::create::table(definition, tables) } else { None };
+    let target = tables.target.as_ref().or(created.as_ref())?;
     let key = key(dialect, source, &definition.source.key)?;
     let object = object(dialect, definition, source, &definition.source.related, &tables.related)?;
     let columns = referred(definition, source);
