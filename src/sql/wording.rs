@@ -49,7 +49,11 @@ pub(super) fn sqlite(refusal: &mut Refusal, extended: i32, text: &str) {
         PRIMARY_KEY | UNIQUE => refusal.constraint = rest(text, "UNIQUE constraint failed: "),
         1 => {
             refusal.table = rest(text, "no such table: ");
-            refusal.column = rest(text, "no such column: ");
+            // It goes on with advice for people who meant a string.
+            refusal.column = rest(text, "no such column: ").map(|name| match name.split_once("\" - should this be") {
+                Some((quoted, _)) => quoted.trim_start_matches('"').to_owned(),
+                None => name,
+            });
         }
         _ => {}
     }

@@ -5,5 +5,7 @@ mod bad_files;
 mod harness;
 mod ledger;
 mod ledger_conformance;
+mod rows;
+mod sql;
 mod support;
 mod template;

@@ -1,5 +1,7 @@
 //! What SHOW GRANTS of MySQL and MariaDB says about one table. It shows enabled roles' grants too.
 
+use super::json::name;
+
 /// Privileges of whole tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Granted {
@@ -55,23 +57,6 @@ fn covers(object: &str, schema: &str, table: &str) -> bool {
     rest.strip_prefix('.').and_then(name).is_some_and(|(granted_table, _)| {
         granted_table == table && (granted_schema == schema || granted_schema.replace('\\', "") == schema)
     })
-}
-
-/// A quoted name at the start of a text, and what follows it.
-fn name(text: &str) -> Option<(String, &str)> {
-    let mut name = String::new();
-    let mut rest = text.strip_prefix('`')?;
-    loop {
-        let (part, after) = rest.split_once('`')?;
-        name.push_str(part);
-        match after.strip_prefix('`') {
-            Some(more) => {
-                name.push('`');
-                rest = more;
-            }
-            None => return Some((name, after)),
-        }
-    }
 }
 
 /// Splits at the first `word` outside of backticks.

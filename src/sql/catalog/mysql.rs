@@ -1,6 +1,6 @@
 //! The catalog of MySQL and MariaDB, in one round trip.
 
-use super::{Column, Index, Table};
+use super::{Column, Index, Table, json};
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Make, Session, SqlError};
 use std::collections::HashSet;
@@ -31,7 +31,27 @@ pub(super) async fn table(
         ask.sql("; SELECT 'check', check_clause FROM information_schema.check_constraints");
         place(&mut ask, "constraint_schema", schema, table);
     }
-    Ok(assemble(session.rows(&ask, limit).await?))
+    let Some(mut found) = assemble(session.rows(&ask, limit).await?) else { return Ok(None) };
+    let suspect = |column: &Column| {
+        column.base == "longtext" && !column.is_json && column.collation.as_deref() == Some("utf8mb4_bin")
+    };
+    if maria && !found.is_view && found.columns.iter().any(suspect) {
+        // Who may only read a table does not see its checks in the catalog, but does see its definition.
+        let mut ask = Statement::new(Dialect::MySql);
+        ask.sql("SHOW CREATE TABLE ").name(&found.schema).sql(".").name(&found.name);
+        match session.rows(&ask, limit).await {
+            Ok(rows) => {
+                let definition = rows.first().and_then(|row| row.get(1)?.as_deref()).unwrap_or_default();
+                let checked = json::checked_columns(definition);
+                for column in found.columns.iter_mut().filter(|column| suspect(column)) {
+                    column.is_json = checked.contains(&column.name);
+                }
+            }
+            Err(error) if error.code() == Some("1142") => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(found))
 }
 
 /// Names are literals here, not values, so that the whole needs no preparing.

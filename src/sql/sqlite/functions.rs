@@ -18,7 +18,7 @@ pub(super) fn register(connection: &Connection) -> Result<(), Error> {
 
 fn members(context: &Context<'_>) -> Result<String, Error> {
     if context.len() % 2 != 0 {
-        return Err(mismatch("milkrun_members takes pairs of a name and a value"));
+        return Err(mismatch());
     }
     let mut json = String::new();
     for place in (0..context.len()).step_by(2) {
@@ -36,7 +36,7 @@ fn sha256(context: &Context<'_>) -> Result<Option<String>, Error> {
     let digest = match context.get_raw(0) {
         ValueRef::Null => return Ok(None),
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Sha256::digest(bytes),
-        _ => return Err(mismatch("milkrun_sha256 takes text")),
+        _ => return Err(mismatch()),
     };
     Ok(Some(digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -69,20 +69,20 @@ fn value(json: &mut String, value: ValueRef<'_>) -> Result<(), Error> {
 }
 
 fn string(json: &mut String, text: &str) -> Result<(), Error> {
-    json.push_str(&serde_json::to_string(text).map_err(|_| mismatch("a text has no JSON form"))?);
+    json.push_str(&serde_json::to_string(text).map_err(|_| mismatch())?);
     Ok(())
 }
 
 fn utf8(value: ValueRef<'_>) -> Result<&str, Error> {
     match value {
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes).map_err(|_| mismatch("a text is not UTF-8")),
-        _ => Err(mismatch("a name is no text")),
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).map_err(|_| mismatch()),
+        _ => Err(mismatch()),
     }
 }
 
-/// The code says what it is: class `poison`. The text is ours and holds no value.
-fn mismatch(text: &str) -> Error {
-    Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISMATCH), Some(text.to_owned()))
+/// The code alone says what it is, class `poison`: with a text of its own SQLite would forget the code.
+fn mismatch() -> Error {
+    Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISMATCH), None)
 }
 
 #[cfg(test)]
@@ -114,9 +114,9 @@ mod tests {
     #[test]
     fn reals_read_back_the_same() {
         for number in [f64::MAX, f64::MIN_POSITIVE, 1.0 / 3.0, 1e16, 123_456_789.123_456_79, 2f64.powi(60)] {
-            let json = ask(&format!("SELECT '{{' || milkrun_members('a', {number:?}) || '}}'")).unwrap().unwrap();
-            let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
-            assert_eq!(parsed["a"].as_f64(), Some(number), "{json}");
+            let json = ask(&format!("SELECT milkrun_members('a', {number:?})")).unwrap().unwrap();
+            // serde_json without `float_roundtrip` would read some of them a bit off.
+            assert_eq!(json.strip_prefix("\"a\":").unwrap().parse(), Ok(number), "{json}");
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn text_that_is_not_utf8_is_refused() {
         let error = ask("SELECT milkrun_members('a', CAST(x'ff41' AS TEXT))").unwrap_err();
-        assert!(error.to_string().contains("not UTF-8"), "{error}");
+        assert_eq!(error.sqlite_error().map(|error| error.extended_code), Some(ffi::SQLITE_MISMATCH));
         assert!(!error.to_string().contains('A'));
     }
 

@@ -1,0 +1,42 @@
+//! One PostgreSQL for the whole test process.
+
+use super::server::Server;
+use std::sync::OnceLock;
+
+const FUNCTIONS: &str = r#"
+prepare() {
+  for bin in /usr/lib/postgresql/*/bin; do PATH="$bin:$PATH"; done
+  as=
+  if [ "$(id -u)" = 0 ]; then chown postgres "$1"; as='runuser -u postgres --'; fi
+  cd "$1"
+  $as initdb -D "$1/data" -A trust -U postgres -E UTF8 --locale=C --no-sync || return 1
+  # One user needs a password.
+  printf '%s\n' 'local all all trust' 'host all pw_reader 127.0.0.1/32 scram-sha-256' 'host all all 127.0.0.1/32 trust' \
+    >"$1/data/pg_hba.conf"
+  $as postgres -D "$1/data" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$1" \
+    -c synchronous_commit=off -c max_connections=200 &
+  server=$!
+}
+ready() { pg_isready -q -h 127.0.0.1 -p "$2"; }
+"#;
+
+/// A running PostgreSQL.
+pub(crate) struct Postgres(Server);
+
+/// The server, started at the first call.
+pub(crate) fn postgres() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    SERVER.get_or_init(|| Postgres(Server::start("postgres", FUNCTIONS)))
+}
+
+impl Postgres {
+    /// Its port on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// A database in it, as the superuser.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port())
+    }
+}
