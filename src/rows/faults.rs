@@ -1,8 +1,8 @@
 //! What can go wrong with rows, and how the engine sees it.
 
 use super::key::KeyError;
-use super::problem::Problem;
-use crate::fault::{Class, Fault};
+use crate::spec::Problem;
+use crate::fault::{Class, Fault, chain};
 
 use crate::sql::SqlError;
 
@@ -45,15 +45,29 @@ pub enum RowsError {
     },
 }
 
+impl RowsError {
+    /// Decides what happens next.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Problems(_) | Self::Key(_) | Self::Shape(_) => Class::Fatal,
+            Self::Sql(sql) => sql.class(),
+            Self::Overtaken => Class::Transient,
+            Self::TooLarge { .. } => Class::TooLarge,
+            Self::Duplicate { .. } => Class::Poison,
+        }
+    }
+
+    /// The user or the password is wrong: the secret may have been rotated.
+    pub fn is_authentication(&self) -> bool {
+        matches!(self, Self::Sql(sql) if sql.is_authentication())
+    }
+}
+
 impl From<RowsError> for Fault {
     fn from(error: RowsError) -> Self {
-        let (class, key) = match &error {
-            RowsError::Problems(_) | RowsError::Key(_) | RowsError::Shape(_) => (Class::Fatal, None),
-            RowsError::Sql(sql) => (sql.class(), None),
-            RowsError::Overtaken => (Class::Transient, None),
-            RowsError::TooLarge { key, .. } => (Class::TooLarge, Some((**key).clone())),
-            RowsError::Duplicate { .. } => (Class::Poison, None),
-        };
-        Self { class, message: error.to_string(), key, source: Some(Box::new(error)) }
+        let class = error.class();
+        let message = chain(&error);
+        let key = if let RowsError::TooLarge { key, .. } = error { Some(*key) } else { None };
+        Self { class, message, key, source: None }
     }
 }

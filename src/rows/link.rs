@@ -30,23 +30,11 @@ impl Link {
         Self { options, session }
     }
 
-    /// Whether the session, if there is one, still answers; one that does not is dropped.
-    pub(super) async fn alive(&mut self, deadline: Deadline) -> Result<(), SqlError> {
-        if self.session.is_none() {
-            return Ok(());
-        }
-        let session = self.session(deadline).await?;
-        session.ping(deadline.left().min(Duration::from_secs(2))).await
-    }
-
-    /// Hands the session over.
-    pub(super) fn take(&mut self) -> Option<Session> {
-        self.session.take()
-    }
-
-    /// Takes a session over.
-    pub(super) fn put(&mut self, session: Session) {
-        self.session = Some(session);
+    /// Takes the session out, if there is one that still answers.
+    pub(super) async fn alive(&mut self, deadline: Deadline) -> Option<Session> {
+        let mut session = self.session.take()?;
+        let answers = session.rollback(deadline.left()).await.is_ok() && session.ping(deadline.left()).await.is_ok();
+        answers.then_some(session)
     }
 
     /// The session, opened if it has to be, and without a transaction that somebody left open.

@@ -2,7 +2,7 @@
 
 use super::document::column;
 use super::key::{Collate, Key, KeyColumn, KeyError, Side};
-use super::pieces::Piece;
+use crate::spec::filter::Piece;
 use crate::cursor::Cursor;
 use crate::spec::ColumnValue;
 

@@ -1,5 +1,6 @@
 //! Rows of one database become history in the same database: documents and statements in SQL, batches in transactions.
 
+mod create;
 pub mod document;
 mod faults;
 pub mod form;
@@ -7,10 +8,7 @@ pub mod key;
 mod link;
 pub mod mapping;
 mod moving;
-mod pieces;
-mod problem;
 mod resolve;
-mod reuse;
 pub mod tables;
 mod types;
 mod verify;
@@ -20,7 +18,6 @@ mod write;
 
 pub use faults::RowsError;
 pub use moving::Stamp;
-pub use problem::Problem;
 
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read};
@@ -47,6 +44,12 @@ pub struct Rows {
     writer: Arc<Mutex<Link>>,
 }
 
+/// Below this a limit on the length of values would refuse statements, not documents.
+const SMALLEST_VALUE: u64 = 1 << 20;
+
+/// How long it may take to find out whether a session that is to be closed still lives.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// A batch: not its rows, which stay in the database, but which they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -61,36 +64,70 @@ enum What {
 }
 
 impl Rows {
-    /// Connects, reads the catalog and checks the definition against it. Changes nothing.
+    /// Connects, reads the catalog and checks the definition against it. Changes nothing: a target that is to be created
+    /// is made by [`Rows::prepare`].
     pub async fn open(definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Self, RowsError> {
-        let deadline = Deadline::after(limit);
-        Self::over(definition, options, None, deadline).await
+        let session = Session::open(options, limit).await?;
+        let writer = Link::new(options.clone(), None);
+        Self::over(definition, options, session, writer, Deadline::after(limit)).await
     }
 
-    /// The same over a session that is already there.
+    /// The same over the sessions of an earlier invocation, which are opened again if they were lost.
+    pub async fn again(self, definition: &Definition, limit: Duration) -> Result<Self, RowsError> {
+        let deadline = Deadline::after(limit);
+        let Self { options, reader, writer, .. } = self;
+        let session = match reader.lock().await.alive(deadline).await {
+            Some(session) => session,
+            None => Session::open(&options, deadline.left()).await?,
+        };
+        let writer = writer.lock().await.alive(deadline).await;
+        Self::over(definition, &options, session, Link::new(options.clone(), writer), deadline).await
+    }
+
     async fn over(
         definition: &Definition,
         options: &ConnectOptions,
-        session: Option<Session>,
+        mut session: Session,
+        writer: Link,
         deadline: Deadline,
     ) -> Result<Self, RowsError> {
-        let mut session = match session {
-            Some(session) => session,
-            None => Session::open(options, deadline.left()).await?,
-        };
         let tables = Tables::look_up(&mut session, definition, deadline).await?;
         let mapping = resolve::mapping(definition, &tables).ok_or(RowsError::Shape("the catalog"))?;
         let max_item = definition.limits.max_item.min(session.max_packet() / 2);
-        session.set_max_length(max_item.saturating_mul(2).max(1 << 20))?;
+        // A document that is being built needs more room than it takes in the end.
+        session.set_max_length(max_item.saturating_mul(2).max(SMALLEST_VALUE))?;
         let one = session.make().dialect() == Dialect::Sqlite;
         let reader = Arc::new(Mutex::new(Link::new(options.clone(), Some(session))));
-        let writer = if one { Arc::clone(&reader) } else { Arc::new(Mutex::new(Link::new(options.clone(), None))) };
+        let writer = if one { Arc::clone(&reader) } else { Arc::new(Mutex::new(writer)) };
         Ok(Self { definition: definition.clone(), options: options.clone(), tables, mapping, max_item, reader, writer })
     }
 
-    /// Creates the target, if it is missing and the definition says so.
-    pub async fn prepare(&self, _limit: Duration) -> Result<(), RowsError> {
+    /// Creates the target if it is missing and the definition says so.
+    pub async fn prepare(&self, limit: Duration) -> Result<(), RowsError> {
+        if self.tables.target.is_some() || !self.definition.target.create {
+            return Ok(());
+        }
+        let deadline = Deadline::after(limit);
+        let statement = create::statement(&self.definition, &self.tables).ok_or(RowsError::Shape("the catalog"))?;
+        let mut link = self.writer.lock().await;
+        // A note that somebody else has just created it is no harm.
+        link.session(deadline).await?.execute(&statement, deadline.left()).await?;
         Ok(())
+    }
+
+    /// Where it is connected to.
+    pub fn options(&self) -> &ConnectOptions {
+        &self.options
+    }
+
+    /// Says goodbye to the database.
+    pub async fn close(self) {
+        for link in [self.reader, self.writer] {
+            let session = link.lock().await.alive(Deadline::after(GOODBYE)).await;
+            if let Some(session) = session {
+                session.close().await;
+            }
+        }
     }
 
     /// SHA-256 of the source's columns, for the pinned definition.

@@ -3,7 +3,7 @@
 use super::document::{self, Array, Member, Object};
 use super::key::{Collate, Key, KeyColumn, KeyKind};
 use super::mapping::{Fill, KeyPair, Mapping};
-use super::pieces::pieces;
+use crate::spec::filter::pieces;
 use super::tables::{RelatedTable, Tables};
 use super::types::{fill_kind, form, key_kind};
 use crate::spec::{ColumnValue, Definition, Related};
@@ -13,7 +13,10 @@ use crate::sql::{Dialect, Make};
 /// The mapping of a definition that [`super::check`] found nothing wrong with; `None` if it did.
 pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mapping> {
     let dialect = tables.make.dialect();
-    let (source, target) = (tables.source.as_ref()?, tables.target.as_ref()?);
+    let source = tables.source.as_ref()?;
+    // One that is to be created is spoken of as it will be.
+    let created = if tables.target.is_none() { super::create::table(definition, tables) } else { None };
+    let target = tables.target.as_ref().or(created.as_ref())?;
     let key = key(dialect, source, &definition.source.key)?;
     let object = object(dialect, definition, source, &definition.source.related, &tables.related)?;
     let columns = referred(definition, source);
@@ -86,8 +89,8 @@ fn hint(make: Make, table: &Table, key: &[String]) -> String {
         (Dialect::MySql, Some(index)) => {
             statement.sql(" FORCE INDEX (").name(&index.name).sql(")");
         }
-        // The primary key of a rowid table, and of one without rowids, is the table itself.
-        (Dialect::Sqlite, Some(index)) if !index.primary || !index.name.is_empty() => {
+        // A row number is the table itself.
+        (Dialect::Sqlite, Some(index)) if index.name != "rowid" => {
             statement.sql(" INDEXED BY ").name(&index.name);
         }
         (Dialect::Sqlite, _) => {

@@ -3,7 +3,6 @@
 use super::key::{KeyError, Side};
 use super::mapping::{Mapping, Stretch};
 use crate::cursor::Cursor;
-use crate::sql::Dialect;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
 
