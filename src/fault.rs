@@ -84,6 +84,13 @@ pub struct Fault {
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
+impl Fault {
+    /// A fault of `class`, told in a message that holds no value of a row.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), key: None, source: None }
+    }
+}
+
 /// An error with everything beneath it, as one line.
 pub fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();

@@ -1,6 +1,7 @@
 //! What the environment says: where the ledger and the migration files are.
 
 use super::error::CommandError;
+use crate::engine::run::LEASE_MARGIN_MS;
 use std::time::Duration;
 
 /// The settings of design §4.
@@ -30,7 +31,7 @@ impl Settings {
         })?;
         let migrations = set("MILKRUN_MIGRATIONS").unwrap_or_else(|| migrations.to_owned());
         let margin_ms = match set("MILKRUN_LEASE_MARGIN") {
-            None => 2000,
+            None => LEASE_MARGIN_MS,
             Some(text) => margin(&text).ok_or_else(|| {
                 CommandError::Usage(format!(
                     "`MILKRUN_LEASE_MARGIN` is `{text}`, but has to be a time such as `2s` or `500ms`"

@@ -1,7 +1,7 @@
 //! The heart: what a kind of migration has to be able to do, so that the engine can run it chunk by chunk.
 
 use crate::cursor::Cursor;
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
@@ -109,8 +109,11 @@ pub trait Migration: Send + Sync {
         limit: Duration,
     ) -> impl Future<Output = Result<Option<Cursor>, Fault>> + Send;
 
-    /// How much lies before the bound, within `limit`, which it may use up: never a reason to fail.
-    fn estimate(&self, pass_started: SystemTime, limit: Duration) -> impl Future<Output = Estimate> + Send;
+    /// How much lies before the bound, within `limit`, which it may use up: never a reason to fail. Without an answer
+    /// there is no ETA.
+    fn estimate(&self, _pass_started: SystemTime, _limit: Duration) -> impl Future<Output = Estimate> + Send {
+        std::future::ready(Estimate::default())
+    }
 
     /// The next batch after `after` that looks at up to `size` keys; `None` when nothing is left in the range.
     fn read(
@@ -137,12 +140,14 @@ pub trait Migration: Send + Sync {
     fn write(&self, batch: &Self::Batch, effort: &Effort) -> impl Future<Output = Result<Outcome, Fault>> + Send;
 
     /// Compares source and target after `after`, up to `size` keys; `None` when nothing is left in the range.
-    /// Targets beyond the last source key of the range belong to its last stretch.
+    /// Targets beyond the last source key of the range belong to its last stretch. A kind may do without.
     fn verify(
         &self,
-        range: &Range,
-        after: Option<&Cursor>,
-        size: u64,
-        limit: Duration,
-    ) -> impl Future<Output = Result<Option<Read<Comparison>>, Fault>> + Send;
+        _range: &Range,
+        _after: Option<&Cursor>,
+        _size: u64,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<Option<Read<Comparison>>, Fault>> + Send {
+        std::future::ready(Err(Fault::new(Class::Fatal, "this kind of migration has no `verify`")))
+    }
 }

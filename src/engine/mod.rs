@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the whole of it, [`walk`](walk) its loop over batches; [`lease`] is the protocol, [`state`] and
 //! [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started; [`migration`] is what a kind gives.
+//! A kind of your own runs by [`run::Run::new`] and [`run::Run::chunk`]: see `examples/custom.rs`.
 
 pub mod budget;
 pub mod checkpoint;
@@ -13,6 +14,7 @@ pub mod report;
 pub mod run;
 pub mod sizer;
 pub mod state;
+mod start;
 pub mod stop;
 pub mod verify;
 mod walk;

@@ -19,6 +19,8 @@ use std::time::Duration;
 /// The only shard there is so far.
 pub const SHARD: &str = "0000";
 
+pub use super::start::LEASE_MARGIN_MS;
+
 /// What makes an invocation fail.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

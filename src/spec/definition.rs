@@ -176,3 +176,18 @@ pub struct Limits {
     /// Whether keys appear in logs, replies of `failed` and messages; hashed if not.
     pub log_keys: bool,
 }
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch_time: Duration::from_secs(1),
+            max_batch: 10_000,
+            max_item: 8 << 20,
+            max_attempts: 3,
+            settle: Duration::from_secs(10),
+            max_sweeps: 3,
+            lease: Duration::from_secs(30),
+            log_keys: true,
+        }
+    }
+}

@@ -4,6 +4,7 @@ use crate::spec::definition::Limits;
 use crate::spec::file::LimitsSection;
 use crate::spec::problem::{Path, Problems};
 use crate::spec::{schema, units};
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -11,31 +12,32 @@ const DAY: Duration = Duration::from_hours(24);
 
 pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems) -> Option<Limits> {
     let mut fields = Fields { path, problems };
+    let default = Limits::default();
     let millisecond = Duration::from_millis(1);
     let batch_time = fields.duration(
         "batch_time",
         written.batch_time,
-        Duration::from_secs(1),
+        default.batch_time,
         millisecond..=minutes(15),
         "1ms to 15m",
     );
-    let max_batch = fields.number("max_batch", written.max_batch, 10_000, 1..=1_000_000);
-    let max_item = fields.size("max_item", written.max_item, 8 << 20, 1 << 10..=1 << 30, "1 KB to 1 GB");
-    let max_attempts = fields.number("max_attempts", written.max_attempts, 3, 1..=1_000);
+    let max_batch = fields.number("max_batch", written.max_batch, default.max_batch, 1..=1_000_000);
+    let max_item = fields.size("max_item", written.max_item, default.max_item, 1 << 10..=1 << 30, "1 KB to 1 GB");
+    let max_attempts = fields.number("max_attempts", written.max_attempts, default.max_attempts, 1..=1_000);
     let settle =
-        fields.duration("settle", written.settle, Duration::from_secs(10), Duration::ZERO..=DAY * 365, "0s to 365d");
-    let max_sweeps = fields.number("max_sweeps", written.max_sweeps, 3, 1..=1_000);
+        fields.duration("settle", written.settle, default.settle, Duration::ZERO..=DAY * 365, "0s to 365d");
+    let max_sweeps = fields.number("max_sweeps", written.max_sweeps, default.max_sweeps, 1..=1_000);
     let second = Duration::from_secs(1);
-    let lease = fields.duration("lease", written.lease, Duration::from_secs(30), second..=minutes(15), "1s to 15m");
+    let lease = fields.duration("lease", written.lease, default.lease, second..=minutes(15), "1s to 15m");
     Some(Limits {
         batch_time: batch_time?,
-        max_batch: u64::from(max_batch?),
+        max_batch: max_batch?,
         max_item: max_item?,
         max_attempts: max_attempts?,
         settle: settle?,
         max_sweeps: max_sweeps?,
         lease: lease?,
-        log_keys: written.log_keys.unwrap_or(true),
+        log_keys: written.log_keys.unwrap_or(default.log_keys),
     })
 }
 
@@ -93,9 +95,15 @@ impl Fields<'_> {
         None
     }
 
-    fn number(&mut self, name: &str, written: Option<i64>, default: u32, range: RangeInclusive<u32>) -> Option<u32> {
+    fn number<T: TryFrom<i64> + PartialOrd + Display>(
+        &mut self,
+        name: &str,
+        written: Option<i64>,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Option<T> {
         let Some(number) = written else { return Some(default) };
-        let value = u32::try_from(number).ok().filter(|value| range.contains(value));
+        let value = T::try_from(number).ok().filter(|value| range.contains(value));
         if value.is_none() {
             let hint = format!("write {} to {}", range.start(), range.end());
             self.problems.add(&self.path.key(name), format!("`{number}` is out of range"), hint);
