@@ -331,8 +331,14 @@ impl<'a, M: Migration> Walk<'a, M> {
 
     /// Does what the error policy says. `None`: go on.
     async fn mend(&mut self, fault: Fault, wide: u64, single: Option<Cursor>) -> Result<Option<Walked>, EngineError> {
-        tracing::warn!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
-        match fault.class.action() {
+        let action = fault.class.action();
+        // What milkrun itself is about to mend warns nobody.
+        if matches!(action, Action::Retry | Action::Halve) {
+            tracing::info!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
+        } else {
+            tracing::warn!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
+        }
+        match action {
             Action::Retry => {
                 let wait = self.backoff.mul_f64(0.5 + rand::random::<f64>());
                 self.backoff = (self.backoff * 2).min(Duration::from_secs(3));
