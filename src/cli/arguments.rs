@@ -32,7 +32,7 @@ pub struct Arguments {
 }
 
 const AFTER: &str = "\
-Exit status, the first that applies: 130 or 143 interrupted; 2 wrong usage, event or migration file, or a plan with
+Exit status, the first that applies: 130 or 143 interrupted; 2 wrong usage, event or migration file, or a plan with \
 problems; 1 an invocation failed; 4 busy, paused or fenced; 3 dead letters, conflicts or mismatches need a person; 0.";
 
 fn time(text: &str) -> Result<Duration, String> {

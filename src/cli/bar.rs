@@ -3,12 +3,13 @@
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::run::Observer;
 use crate::engine::state::State;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::Value;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-const LOOK: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} ETA {eta}";
+const LOOK: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {rate}/s ETA {eta}";
 
 #[derive(Clone)]
 pub(super) struct Bar {
@@ -20,7 +21,11 @@ impl Bar {
         let target = if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = ProgressStyle::with_template(LOOK) {
-            bar.set_style(style.progress_chars("=> "));
+            let rate = |state: &ProgressState, out: &mut dyn Write| {
+                // Nobody reads the fraction of an order.
+                let _ = write!(out, "{:.0}", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
         }
         Self { bar }
     }

@@ -194,7 +194,8 @@ impl Command {
             }
             Self::Reset(ResetEvent { migration, confirm, .. }) if confirm.as_ref() != Some(migration) => {
                 Err(usage(format!(
-                    "`reset` forgets all progress of `{migration}`: repeat its name as `\"confirm\": \"{migration}\"`"
+                    "`reset` forgets all progress of `{migration}`: repeat its name as `\"confirm\": \"{migration}\"`, \
+                     on the command line `--confirm {migration}`"
                 )))
             }
             _ => Ok(self),
@@ -298,11 +299,11 @@ mod tests {
             (json!({"command": "plan"}), "plan: missing field `migration`"),
             (
                 json!({"command": "reset", "migration": "m"}),
-                "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`",
+                "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`, on the command line `--confirm m`",
             ),
             (
                 json!({"command": "reset", "migration": "m", "confirm": "n"}),
-                "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`",
+                "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`, on the command line `--confirm m`",
             ),
         ] {
             assert_eq!(Command::parse(&event).unwrap_err().to_string(), message);
