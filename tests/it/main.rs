@@ -4,6 +4,7 @@
 mod bad_files;
 mod case_1615;
 mod deadline;
+mod docs;
 mod harness;
 mod killed;
 mod ledger;
