@@ -183,6 +183,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             bytes: self.run.batch_bytes(),
             items: self.run.max_items.map(|most| most.saturating_sub(self.counters.items())),
             failure: self.cap,
+            first: self.counters.batches == 0,
         }
     }
 

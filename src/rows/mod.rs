@@ -21,7 +21,7 @@ pub use moving::Stamp;
 
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read};
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use crate::spec::Definition;
 use crate::sql::{ConnectOptions, Dialect, Session};
 use link::{Deadline, Link};
@@ -110,8 +110,14 @@ impl Rows {
         let deadline = Deadline::after(limit);
         let statement = create::statement(&self.definition, &self.tables).ok_or(RowsError::Shape("the catalog"))?;
         let mut link = self.writer.lock().await;
-        // A note that somebody else has just created it is no harm.
-        link.session(deadline).await?.execute(&statement, deadline.left()).await?;
+        // A note that somebody else has just created it is no harm; nor is PostgreSQL's error when two create it at once:
+        // then it is there at the second attempt.
+        match link.session(deadline).await?.execute(&statement, deadline.left()).await {
+            Err(error) if error.class() == Class::Transient && !error.is_lost() => {
+                link.session(deadline).await?.execute(&statement, deadline.left()).await?;
+            }
+            answer => drop(answer?),
+        }
         Ok(())
     }
 
