@@ -73,6 +73,11 @@ fn column(kind: &str, null: &str) -> String {
     }
 }
 
+/// 120 bytes, more than a line of MIME.
+fn long_base64() -> &'static str {
+    Box::leak(format!("\"{}\"", "AP8A/wD/".repeat(20)).into_boxed_str())
+}
+
 #[test]
 fn mariadb_types() {
     let stage = Stage::new(Kind::MariaDb);
@@ -137,7 +142,7 @@ fn mariadb_types() {
             ("INET4", "'192.0.2.1'", "\"192.0.2.1\""),
             ("BINARY(4)", "x'0001'", "\"AAEAAA==\""),
             ("VARBINARY(10)", "x''", "\"\""),
-            ("BLOB", "REPEAT(x'00ff', 60)", "\"AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/\""),
+            ("BLOB", "REPEAT(x'00ff', 60)", long_base64()),
             ("LONGBLOB", "x'00'", "\"AA==\""),
             ("JSON", "'{\"b\": [1, {\"a\": null}], \"a\": 12345678901234567890.10}'", "{\"b\": [1, {\"a\": null}], \"a\": 12345678901234567890.10}"),
             ("JSON", "'null'", "null"),
@@ -202,7 +207,7 @@ fn postgres_types() {
             ("text", "''", "\"\""),
             ("citext", "'AbC'", "\"AbC\""),
             ("name", "'n'", "\"n\""),
-            ("bytea", "decode(repeat('00ff', 60), 'hex')", "\"AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/AP8A/wD/\""),
+            ("bytea", "decode(repeat('00ff', 60), 'hex')", long_base64()),
             ("bytea", "''", "\"\""),
             ("json", "'{\"b\": 1.10,  \"a\": [null]}'", "{\"b\": 1.10,  \"a\": [null]}"),
             ("jsonb", "'{\"b\": 12345678901234567890.10, \"a\": \"x\"}'", "{\"a\": \"x\", \"b\": 12345678901234567890.10}"),
