@@ -54,7 +54,6 @@ demo: setup-build ## See it work in a minute: a shop's closed orders become hist
 	@scripts/demo.sh
 
 bench: setup ## Orders per second against one single INSERT … SELECT, on MariaDB and PostgreSQL
-	cargo build $(LOCKED) --release --bin milkrun
 	cargo bench $(LOCKED) --bench speed
 
 clean: ## Remove what was built and the demo's folder; tools and servers stay

@@ -1,4 +1,4 @@
--- The shop of `make demo-aws`: 4,000 orders, of which 1,615 are closed, each with its items, each item with its notes.
+-- The shop of `make demo-aws`: 4,000 orders, of which 1,615 are closed, each with its items, some items with discounts.
 CREATE DATABASE shop CHARACTER SET utf8mb4;
 USE shop;
 
@@ -21,10 +21,11 @@ CREATE TABLE order_items (
   KEY (order_id)
 ) ENGINE = InnoDB;
 
-CREATE TABLE item_notes (
+CREATE TABLE item_discounts (
   id BIGINT UNSIGNED NOT NULL PRIMARY KEY,
   item_id BIGINT UNSIGNED NOT NULL,
-  note TEXT NOT NULL,
+  code VARCHAR(20) NOT NULL,
+  amount DECIMAL(12, 2) NOT NULL,
   KEY (item_id)
 ) ENGINE = InnoDB;
 
@@ -44,6 +45,6 @@ INSERT INTO order_items
 SELECT seq, 1 + (seq - 1) % 4000, CONCAT('Product ', seq % 90), 1 + seq % 4, seq % 80 + 0.50
 FROM seq_1_to_11000;
 
-INSERT INTO item_notes
-SELECT seq, 1 + (seq * 7) % 11000, CONCAT('Note ', seq)
+INSERT INTO item_discounts
+SELECT seq, 1 + (seq * 7) % 11000, ELT(1 + seq % 3, 'welcome', 'spring', 'staff'), seq % 9 + 0.25
 FROM seq_1_to_5000;

@@ -237,8 +237,17 @@ mod tests {
     #[test]
     fn options_may_stand_before_and_after_the_command() {
         let arguments = Arguments::try_parse_from([
-            "milkrun", "--json", "run", "orders-history", "--until-done", "--time-limit", "2s", "--memory-limit", "256MB",
-            "--ledger", "sqlite://x.db",
+            "milkrun",
+            "--json",
+            "run",
+            "orders-history",
+            "--until-done",
+            "--time-limit",
+            "2s",
+            "--memory-limit",
+            "256MB",
+            "--ledger",
+            "sqlite://x.db",
         ])
         .unwrap();
         assert!(arguments.json && arguments.until_done());

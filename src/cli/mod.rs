@@ -27,7 +27,8 @@ pub async fn run(arguments: Arguments) -> u8 {
     let stop = Stop::default();
     let heard = AtomicU8::new(0);
     let mut work = pin!(carry_out(&arguments, &stop, &heard));
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return work.await;
     };
     loop {

@@ -86,7 +86,8 @@ impl Totals {
     fn line(&self, reply: &Value) -> String {
         let name = reply["migration"].as_str().unwrap_or("milkrun");
         let outcome = reply["outcome"].as_str().unwrap_or_default();
-        let counts: Vec<String> = self.counts.iter().zip(COUNTED).map(|(count, name)| format!("{count} {name}")).collect();
+        let counts: Vec<String> =
+            self.counts.iter().zip(COUNTED).map(|(count, name)| format!("{count} {name}")).collect();
         let runs = if self.runs == 1 { "run" } else { "runs" };
         format!("{name}: {outcome}, {}, {} {runs}", counts.join(", "), self.runs)
     }
@@ -125,6 +126,9 @@ mod tests {
             totals.add(&json!({"moved": moved, "skipped": 0, "conflicts": 0, "failed": 0}));
         }
         let reply = json!({"migration": "orders-history", "outcome": "complete"});
-        assert_eq!(totals.line(&reply), "orders-history: complete, 72884 moved, 0 skipped, 0 conflicts, 0 failed, 3 runs");
+        assert_eq!(
+            totals.line(&reply),
+            "orders-history: complete, 72884 moved, 0 skipped, 0 conflicts, 0 failed, 3 runs"
+        );
     }
 }

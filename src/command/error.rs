@@ -3,6 +3,7 @@
 use crate::engine::run::EngineError;
 use crate::fault::{Fault, chain};
 use crate::ledger::LedgerError;
+use crate::rows::RowsError;
 use crate::spec::{FileError, LoadError, ResolveError};
 use crate::sql::SqlError;
 use std::fmt;
@@ -102,6 +103,15 @@ impl From<EngineError> for CommandError {
 impl From<SqlError> for CommandError {
     fn from(error: SqlError) -> Self {
         Self::Database(chain(&error))
+    }
+}
+
+impl From<RowsError> for CommandError {
+    fn from(error: RowsError) -> Self {
+        match &error {
+            RowsError::Problems(_) => Self::Definition(chain(&error)),
+            _ => Self::Database(chain(&error)),
+        }
     }
 }
 

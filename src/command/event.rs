@@ -139,7 +139,9 @@ impl Command {
         let mut fields = fields.clone();
         let command = match fields.remove("command") {
             Some(Value::String(command)) => command,
-            Some(other) => return Err(usage(format!("`command` is {}, but has to be one of {}", kind(&other), list()))),
+            Some(other) => {
+                return Err(usage(format!("`command` is {}, but has to be one of {}", kind(&other), list())));
+            }
             None => return Err(usage(format!("the event has no `command`: write {EXAMPLE}, with one of {}", list()))),
         };
         // What EventBridge Scheduler puts in by its context keywords.
@@ -178,19 +180,23 @@ impl Command {
             Self::Run(RunEvent { shard: Some(_), migration: None, .. }) => {
                 Err(usage("`shard` belongs to one migration: name it in `migration`".to_owned()))
             }
-            Self::Run(RunEvent { shard: Some(shard), .. }) if shard != crate::engine::run::SHARD => Err(usage(format!(
-                "there is no shard `{shard}`: this version has one a migration, `{}`",
-                crate::engine::run::SHARD
-            ))),
+            Self::Run(RunEvent { shard: Some(shard), .. }) if shard != crate::engine::run::SHARD => {
+                Err(usage(format!(
+                    "there is no shard `{shard}`: this version has one a migration, `{}`",
+                    crate::engine::run::SHARD
+                )))
+            }
             Self::Verify(VerifyEvent { repair: true, .. } | VerifyEvent { overwrite: true, .. }) => Err(usage(
                 "`repair` and `overwrite` are not built in this version yet: `verify` only compares".to_owned(),
             )),
             Self::Failed(FailedEvent { limit, .. }) if !(1..=1000).contains(limit) => {
                 Err(usage(format!("`limit` is {limit}, but has to be between 1 and 1000")))
             }
-            Self::Reset(ResetEvent { migration, confirm, .. }) if confirm.as_ref() != Some(migration) => Err(usage(
-                format!("`reset` forgets all progress of `{migration}`: repeat its name as `\"confirm\": \"{migration}\"`"),
-            )),
+            Self::Reset(ResetEvent { migration, confirm, .. }) if confirm.as_ref() != Some(migration) => {
+                Err(usage(format!(
+                    "`reset` forgets all progress of `{migration}`: repeat its name as `\"confirm\": \"{migration}\"`"
+                )))
+            }
             _ => Ok(self),
         }
     }
@@ -261,7 +267,8 @@ mod tests {
         let bare = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
             "account": "1", "time": "2026-01-01T00:00:00Z", "region": "eu-west-1", "resources": [], "detail": {}});
         assert_eq!(Command::parse(&bare).unwrap(), Command::Run(RunEvent::default()));
-        let scheduler = json!({"command": "run", "scheduled_time": "2026-01-01T00:00:00Z", "execution_id": "x", "attempt": "1"});
+        let scheduler =
+            json!({"command": "run", "scheduled_time": "2026-01-01T00:00:00Z", "execution_id": "x", "attempt": "1"});
         assert_eq!(Command::parse(&scheduler).unwrap(), Command::Run(RunEvent::default()));
         let other = json!({"detail-type": "Object Created", "source": "aws.s3", "detail": {}});
         let message = Command::parse(&other).unwrap_err().to_string();
@@ -271,14 +278,32 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (event, message) in [
-            (json!(null), "the event is null, but has to be an object such as {\"command\": \"run\", \"migration\": \"orders-history\"}"),
+            (
+                json!(null),
+                "the event is null, but has to be an object such as {\"command\": \"run\", \"migration\": \"orders-history\"}",
+            ),
             (json!({"command": "retry", "migration": "m"}), "the command `retry` is not built in this version yet"),
-            (json!({"command": "verify", "migration": "m", "repair": true}), "`repair` and `overwrite` are not built in this version yet: `verify` only compares"),
-            (json!({"command": "run", "max_items": 0}), "`max_items` is 0, so nothing could move: leave it out, or write at least 1"),
-            (json!({"command": "run", "migration": 7}), "run: `migration`: invalid type: integer `7`, expected a string"),
+            (
+                json!({"command": "verify", "migration": "m", "repair": true}),
+                "`repair` and `overwrite` are not built in this version yet: `verify` only compares",
+            ),
+            (
+                json!({"command": "run", "max_items": 0}),
+                "`max_items` is 0, so nothing could move: leave it out, or write at least 1",
+            ),
+            (
+                json!({"command": "run", "migration": 7}),
+                "run: `migration`: invalid type: integer `7`, expected a string",
+            ),
             (json!({"command": "plan"}), "plan: missing field `migration`"),
-            (json!({"command": "reset", "migration": "m"}), "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`"),
-            (json!({"command": "reset", "migration": "m", "confirm": "n"}), "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`"),
+            (
+                json!({"command": "reset", "migration": "m"}),
+                "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`",
+            ),
+            (
+                json!({"command": "reset", "migration": "m", "confirm": "n"}),
+                "`reset` forgets all progress of `m`: repeat its name as `\"confirm\": \"m\"`",
+            ),
         ] {
             assert_eq!(Command::parse(&event).unwrap_err().to_string(), message);
         }

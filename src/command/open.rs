@@ -1,8 +1,8 @@
 //! From a definition to open sessions with its database: kept from one invocation to the next, read again when a
 //! password was rotated, tried again while a server is away.
 
-use super::error::CommandError;
 use super::Handler;
+use super::error::CommandError;
 use crate::engine::budget::Budget;
 use crate::engine::stop::Stop;
 use crate::fault::Class;
@@ -20,7 +20,12 @@ pub(super) struct Kept {
 
 impl Handler {
     /// The migration's database, checked against its definition. Nothing is changed there.
-    pub(super) async fn open(&self, definition: &Definition, budget: &Budget, stop: &Stop) -> Result<Rows, CommandError> {
+    pub(super) async fn open(
+        &self,
+        definition: &Definition,
+        budget: &Budget,
+        stop: &Stop,
+    ) -> Result<Rows, CommandError> {
         let mut wait = Duration::from_millis(100);
         let mut forgot = false;
         loop {
@@ -48,7 +53,12 @@ impl Handler {
         *self.kept.lock().await = Some(kept);
     }
 
-    async fn sessions(&self, definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Rows, RowsError> {
+    async fn sessions(
+        &self,
+        definition: &Definition,
+        options: &ConnectOptions,
+        limit: Duration,
+    ) -> Result<Rows, RowsError> {
         let kept = self.kept.lock().await.take();
         if let Some(kept) = kept {
             if kept.digest == definition.digest && kept.options == *options {

@@ -10,10 +10,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The version of the replies.
-pub const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
 /// A time in Unix milliseconds as RFC 3339, in UTC.
-pub fn instant(millis: u64) -> String {
+pub(super) fn instant(millis: u64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())
@@ -22,25 +22,25 @@ pub fn instant(millis: u64) -> String {
 
 /// How keys are shown.
 #[derive(Clone, Copy, Debug)]
-pub struct Keys {
+pub(super) struct Keys {
     /// `log_keys`.
-    pub shown: bool,
+    pub(super) shown: bool,
 }
 
 impl Keys {
     /// A cursor as an array of strings, hashed where keys are not to be shown.
-    pub fn cursor(self, cursor: &Cursor) -> Value {
+    pub(super) fn cursor(self, cursor: &Cursor) -> Value {
         if self.shown { json!(cursor.texts()) } else { json!([show_key(&cursor.json(), false)]) }
     }
 
     /// A key that was stored as strings, likewise.
-    pub fn texts(self, texts: &[String]) -> Value {
+    pub(super) fn texts(self, texts: &[String]) -> Value {
         if self.shown { json!(texts) } else { json!([show_key(&json!(texts).to_string(), false)]) }
     }
 }
 
 /// A run's reply.
-pub fn run(migration: Option<&str>, id: &str, report: &Report, budget: &Budget, keys: Keys) -> Value {
+pub(super) fn run(migration: Option<&str>, id: &str, report: &Report, budget: &Budget, keys: Keys) -> Value {
     let mut reply = Map::new();
     reply.insert("v".into(), json!(VERSION));
     reply.insert("migration".into(), json!(migration));
@@ -83,13 +83,20 @@ fn counted(reply: &mut Map<String, Value>, counters: &Counters) {
 }
 
 /// The reply of a run that found nothing to do for anybody.
-pub fn nothing(outcome: Outcome, until: Option<u64>, id: &str, budget: &Budget) -> Value {
+pub(super) fn nothing(outcome: Outcome, until: Option<u64>, id: &str, budget: &Budget) -> Value {
     let report = Report { until, ..Report::idle(outcome, Progress::default()) };
     run(None, id, &report, budget, Keys { shown: true })
 }
 
 /// `verify`'s reply.
-pub fn verify(migration: &str, outcome: Outcome, until: Option<u64>, reason: Option<&str>, tally: &Tally, keys: Keys) -> Value {
+pub(super) fn verify(
+    migration: &str,
+    outcome: Outcome,
+    until: Option<u64>,
+    reason: Option<&str>,
+    tally: &Tally,
+    keys: Keys,
+) -> Value {
     let mut reply = Map::new();
     reply.insert("v".into(), json!(VERSION));
     reply.insert("migration".into(), json!(migration));

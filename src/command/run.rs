@@ -43,9 +43,13 @@ impl Handler {
         if report.stopped_by.is_some() {
             self.remember(&definition.name, began, invocation, &reply, &budget).await;
         }
-        let worrying = report.refused || report.outcome == Outcome::Paused || report.stopped_by == Some(StoppedBy::Error);
+        let worrying =
+            report.refused || report.outcome == Outcome::Paused || report.stopped_by == Some(StoppedBy::Error);
         log::wide("run", if worrying { "WARN" } else { "INFO" }, &reply);
-        metrics::emit(&reply, report.outcome == Outcome::More && report.counters.batches == 0 && report.until.is_none());
+        metrics::emit(
+            &reply,
+            report.outcome == Outcome::More && report.counters.batches == 0 && report.until.is_none(),
+        );
         Ok(reply)
     }
 
@@ -88,7 +92,12 @@ impl Handler {
     }
 
     /// What can be answered without the database: paused, complete, waiting, busy.
-    async fn answered(&self, definition: &Definition, stored: &Stored, budget: &Budget) -> Result<Option<Report>, CommandError> {
+    async fn answered(
+        &self,
+        definition: &Definition,
+        stored: &Stored,
+        budget: &Budget,
+    ) -> Result<Option<Report>, CommandError> {
         let (state, call) = (&stored.state, budget.call());
         if let Some(pause) = &state.paused {
             let report = self.standing(definition, stored, Outcome::Paused, budget).await?;
@@ -105,7 +114,9 @@ impl Handler {
         let due = state.sweep_due(definition.limits.settle).filter(|&due| due > now);
         let record = self.ledger.get(&definition.name, &item::shard(0), call).await?;
         let held = match &record {
-            Some(record) if record.owner.is_some() => Some(Checkpoint::from_record(record)?.lease_until).filter(|&until| until > now),
+            Some(record) if record.owner.is_some() => {
+                Some(Checkpoint::from_record(record)?.lease_until).filter(|&until| until > now)
+            }
             _ => None,
         };
         let (outcome, until) = match (held, due) {
@@ -117,14 +128,26 @@ impl Handler {
         Ok(Some(Report { until: Some(until), ..report }))
     }
 
-    async fn standing(&self, definition: &Definition, stored: &Stored, outcome: Outcome, budget: &Budget) -> Result<Report, CommandError> {
+    async fn standing(
+        &self,
+        definition: &Definition,
+        stored: &Stored,
+        outcome: Outcome,
+        budget: &Budget,
+    ) -> Result<Report, CommandError> {
         let shards = shards(&*self.ledger, &definition.name, &stored.state, budget.call()).await?;
         let checkpoints: Vec<Checkpoint> = shards.into_iter().map(|(_, checkpoint, _)| checkpoint).collect();
         Ok(Report::idle(outcome, Progress::of(&stored.state, &checkpoints)))
     }
 
     /// Pins the definition at the first run; at later ones compares the source's columns with it.
-    async fn pin(&self, definition: &Definition, rows: &Rows, stored: Stored, budget: &Budget) -> Result<Pinned, CommandError> {
+    async fn pin(
+        &self,
+        definition: &Definition,
+        rows: &Rows,
+        stored: Stored,
+        budget: &Budget,
+    ) -> Result<Pinned, CommandError> {
         let mut now = current(&stored.state, definition);
         now.columns = rows.columns_digest();
         let name = &definition.name;
@@ -157,7 +180,13 @@ impl Handler {
         }
     }
 
-    async fn pause(&self, definition: &Definition, stored: Stored, reason: &str, budget: &Budget) -> Result<Report, CommandError> {
+    async fn pause(
+        &self,
+        definition: &Definition,
+        stored: Stored,
+        reason: &str,
+        budget: &Budget,
+    ) -> Result<Report, CommandError> {
         let now = (self.clock)();
         let stored = run::pause(&*self.ledger, &definition.name, stored, reason, now, budget.call()).await?;
         let report = self.standing(definition, &stored, Outcome::Paused, budget).await?;
@@ -167,14 +196,26 @@ impl Handler {
     /// Keeps a record of the run. It is for people: a run whose record could not be kept is none the worse.
     async fn remember(&self, name: &str, began: u64, invocation: &Invocation, reply: &Value, budget: &Budget) {
         let now = (self.clock)();
-        let started = OffsetDateTime::from_unix_timestamp_nanos(i128::from(began) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let started = OffsetDateTime::from_unix_timestamp_nanos(i128::from(began) * 1_000_000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let mut body = serde_json::Map::new();
         body.insert("run".into(), json!(invocation.id));
         body.insert("started".into(), json!(instant(began)));
         body.insert("ended".into(), json!(instant(now)));
-        for field in
-            ["outcome", "until", "reason", "stopped_by", "moved", "skipped", "conflicts", "failed", "bytes", "batches", "elapsed_ms", "batch_ms"]
-        {
+        for field in [
+            "outcome",
+            "until",
+            "reason",
+            "stopped_by",
+            "moved",
+            "skipped",
+            "conflicts",
+            "failed",
+            "bytes",
+            "batches",
+            "elapsed_ms",
+            "batch_ms",
+        ] {
             if let Some(value) = reply.get(field).filter(|value| !value.is_null()) {
                 body.insert(field.into(), value.clone());
             }

@@ -1,7 +1,7 @@
 //! Which migration a bare `run` takes: of those that are runnable, the one that waited longest.
 
-use super::error::CommandError;
 use super::Handler;
+use super::error::CommandError;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::report::Outcome;
 use crate::engine::state;
@@ -34,7 +34,9 @@ impl Handler {
         if good.is_empty() {
             let place = self.migrations.place();
             return Err(CommandError::Definition(if bad.is_empty() {
-                format!("there is no migration in `{place}`: put a `*.toml` file there, or correct `MILKRUN_MIGRATIONS`")
+                format!(
+                    "there is no migration in `{place}`: put a `*.toml` file there, or correct `MILKRUN_MIGRATIONS`"
+                )
             } else {
                 format!("no migration in `{place}` is valid:\n{}", bad.join("\n"))
             }));

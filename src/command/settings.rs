@@ -24,14 +24,17 @@ impl Settings {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let ledger = set("MILKRUN_LEDGER").or(ledger.map(str::to_owned)).ok_or_else(|| {
             CommandError::Ledger(
-                "the environment has no variable `MILKRUN_LEDGER`: set it to `dynamodb://TABLE` or `sqlite://PATH`".to_owned(),
+                "the environment has no variable `MILKRUN_LEDGER`: set it to `dynamodb://TABLE` or `sqlite://PATH`"
+                    .to_owned(),
             )
         })?;
         let migrations = set("MILKRUN_MIGRATIONS").unwrap_or_else(|| migrations.to_owned());
         let margin_ms = match set("MILKRUN_LEASE_MARGIN") {
             None => 2000,
             Some(text) => margin(&text).ok_or_else(|| {
-                CommandError::Usage(format!("`MILKRUN_LEASE_MARGIN` is `{text}`, but has to be a time such as `2s` or `500ms`"))
+                CommandError::Usage(format!(
+                    "`MILKRUN_LEASE_MARGIN` is `{text}`, but has to be a time such as `2s` or `500ms`"
+                ))
             })?,
         };
         Ok(Self { ledger, migrations, margin_ms })

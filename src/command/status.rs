@@ -16,7 +16,12 @@ use std::time::Duration;
 const COUNTED: usize = 10_000;
 
 /// The state of one migration.
-pub async fn of(ledger: &dyn Ledger, definition: &Definition, now: u64, limit: Duration) -> Result<Value, CommandError> {
+pub(super) async fn of(
+    ledger: &dyn Ledger,
+    definition: &Definition,
+    now: u64,
+    limit: Duration,
+) -> Result<Value, CommandError> {
     let name = definition.name.as_str();
     let stored = state::load(ledger, name, limit).await?;
     let state = &stored.state;
@@ -54,7 +59,7 @@ pub async fn of(ledger: &dyn Ledger, definition: &Definition, now: u64, limit: D
 }
 
 /// A pin as it would be if the file as it is now were accepted.
-pub fn current(state: &State, definition: &Definition) -> Pin {
+pub(super) fn current(state: &State, definition: &Definition) -> Pin {
     let seen = state.proposed.as_ref().or(state.pin.as_ref());
     Pin {
         file: definition.digest.clone(),
@@ -64,7 +69,7 @@ pub fn current(state: &State, definition: &Definition) -> Pin {
 }
 
 /// The shards of the migration's present life: number, checkpoint, holder.
-pub async fn shards(
+pub(super) async fn shards(
     ledger: &dyn Ledger,
     migration: &str,
     state: &State,
@@ -94,7 +99,12 @@ fn rate(shards: &[Checkpoint]) -> f64 {
     (sum * 10.0).round() / 10.0
 }
 
-async fn dead(ledger: &dyn Ledger, name: &str, life: u64, limit: Duration) -> Result<BTreeMap<String, u64>, CommandError> {
+async fn dead(
+    ledger: &dyn Ledger,
+    name: &str,
+    life: u64,
+    limit: Duration,
+) -> Result<BTreeMap<String, u64>, CommandError> {
     let mut classes = BTreeMap::new();
     let mut after = None;
     let mut seen = 0;
@@ -119,7 +129,7 @@ fn summary(record: &Record) -> Value {
 }
 
 /// `failed`: a page of dead letters.
-pub async fn failed(
+pub(super) async fn failed(
     ledger: &dyn Ledger,
     definition: &Definition,
     limit: u32,

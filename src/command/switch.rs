@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 const KEEP_S: u64 = 365 * 86_400;
 
 /// Pauses: the holder stops at the next batch boundary.
-pub async fn pause(
+pub(super) async fn pause(
     ledger: &dyn Ledger,
     name: &str,
     reason: Option<String>,
@@ -38,7 +38,7 @@ pub async fn pause(
 }
 
 /// Goes on; with `accept`, under the definition that the file now holds.
-pub async fn resume(
+pub(super) async fn resume(
     ledger: &dyn Ledger,
     definition: &Definition,
     accept: Option<String>,
@@ -85,7 +85,7 @@ fn acceptable(state: &State, definition: &Definition, accept: &str) -> Result<()
 }
 
 /// Forgets the progress: a new life begins. Epochs go on, so whoever still runs is fenced.
-pub async fn reset(
+pub(super) async fn reset(
     ledger: &dyn Ledger,
     name: &str,
     by: Option<String>,
@@ -161,7 +161,8 @@ async fn keep(
     limit: Duration,
 ) -> Result<(), CommandError> {
     let now = clock();
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(now) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let time =
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(now) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let serde_json::Value::Object(mut body) = what else { return Ok(()) };
     body.insert("at".into(), json!(super::reply::instant(now)));
     let record = Record {

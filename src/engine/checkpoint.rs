@@ -181,13 +181,8 @@ impl Checkpoint {
     pub fn enter(&mut self, life: u64, pass: u32) {
         if self.life != life {
             let run = self.run.take();
-            *self = Self {
-                life,
-                run,
-                lease_until: self.lease_until,
-                lease_expires: self.lease_expires,
-                ..Self::default()
-            };
+            *self =
+                Self { life, run, lease_until: self.lease_until, lease_expires: self.lease_expires, ..Self::default() };
         }
         if self.pass != pass {
             self.pass = pass;

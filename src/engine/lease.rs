@@ -164,7 +164,11 @@ impl Lease {
     }
 
     /// Gives the shard back, after `change`. The announced batch is cleared: its holder left in good order.
-    pub async fn release(&mut self, change: impl FnOnce(&mut Checkpoint), limit: Duration) -> Result<Kept, LedgerError> {
+    pub async fn release(
+        &mut self,
+        change: impl FnOnce(&mut Checkpoint),
+        limit: Duration,
+    ) -> Result<Kept, LedgerError> {
         let mut checkpoint = self.checkpoint.clone();
         change(&mut checkpoint);
         checkpoint.announced = None;
@@ -179,13 +183,7 @@ impl Lease {
     }
 
     fn next(&self, owner: Option<String>, checkpoint: &Checkpoint) -> Record {
-        Record {
-            seq: self.seen.seq + 1,
-            owner,
-            stamp: nonce(),
-            body: checkpoint.to_body(),
-            ..self.seen.clone()
-        }
+        Record { seq: self.seen.seq + 1, owner, stamp: nonce(), body: checkpoint.to_body(), ..self.seen.clone() }
     }
 
     async fn swap(&mut self, record: Record, checkpoint: Checkpoint, limit: Duration) -> Result<Kept, LedgerError> {

@@ -114,13 +114,22 @@ impl Progress {
             conflicts: sum.conflicts,
             failed: sum.failed,
             left: state.left,
-            estimated_total: state.expected.items.max(if state.complete || state.expected.items > 0 { sum.items() } else { 0 }),
+            estimated_total: state.expected.items.max(if state.complete || state.expected.items > 0 {
+                sum.items()
+            } else {
+                0
+            }),
             eta_s: eta(state, scanned, keys_per_s),
         }
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rough figure")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rough figure"
+)]
 fn eta(state: &State, scanned: u64, keys_per_s: f64) -> Option<u64> {
     if state.complete {
         return Some(0);

@@ -230,7 +230,8 @@ impl<M: Migration> Run<'_, M> {
 
     async fn pause(&self, stored: Stored, why: StoppedBy, reason: String) -> Result<Ended, EngineError> {
         tracing::error!(migration = %self.migration, "paused: {reason}");
-        let stored = pause(&*self.ledger, &self.migration, stored, &reason, (self.terms.clock)(), self.budget.call()).await?;
+        let stored =
+            pause(&*self.ledger, &self.migration, stored, &reason, (self.terms.clock)(), self.budget.call()).await?;
         Ok(Ended { reason: Some(reason), ..Ended::new(Outcome::Paused, why, stored.state) })
     }
 
@@ -238,7 +239,8 @@ impl<M: Migration> Run<'_, M> {
     async fn killed_alone(&self, lease: &mut Lease, stored: Stored) -> Result<Ended, EngineError> {
         let checkpoint = lease.checkpoint();
         let key = checkpoint.interrupted_keys.first().or(checkpoint.interrupted.as_ref());
-        let which = key.map_or_else(|| "the item after the cursor".to_owned(), |key| format!("item {}", self.show(key)));
+        let which =
+            key.map_or_else(|| "the item after the cursor".to_owned(), |key| format!("item {}", self.show(key)));
         let reason = format!(
             "{which}: the function was killed {} times in a row while it moved this item alone; raise its memory or time, \
              or leave the item out by `where`, then `resume`",
@@ -252,11 +254,16 @@ impl<M: Migration> Run<'_, M> {
     }
 
     /// Repeats a read that failed for a passing reason, as long as the budget lasts.
-    async fn patiently<T, F: Future<Output = Result<T, Fault>>>(&self, call: impl Fn(Duration) -> F) -> Result<T, Fault> {
+    async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
+        &self,
+        call: impl Fn(Duration) -> F,
+    ) -> Result<T, Fault> {
         let mut wait = Duration::from_millis(50);
         loop {
             match call(self.budget.remaining()).await {
-                Err(fault) if fault.class == Class::Transient && self.budget.remaining() > wait * 2 && !self.stop.is_set() => {
+                Err(fault)
+                    if fault.class == Class::Transient && self.budget.remaining() > wait * 2 && !self.stop.is_set() =>
+                {
                     self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
                     wait = (wait * 2).min(Duration::from_secs(3));
                 }
@@ -321,7 +328,12 @@ struct Chunk {
 }
 
 impl Chunk {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rough figure")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rough figure"
+    )]
     fn eta(&self, keys: u64) -> Option<u64> {
         let rate = self.counters.scanned as f64 / self.batch_time.as_secs_f64().max(1e-3);
         (rate > 0.0).then(|| (keys as f64 / rate).ceil() as u64)

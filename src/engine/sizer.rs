@@ -127,7 +127,11 @@ impl Tuner {
             surprised = ratio > BREAK;
         }
         if surprised {
-            *self = Self { spread: std::mem::take(&mut self.spread), overhead: self.overhead.min(t / 2.0), ..Self::default_from(self) };
+            *self = Self {
+                spread: std::mem::take(&mut self.spread),
+                overhead: self.overhead.min(t / 2.0),
+                ..Self::default_from(self)
+            };
         }
         for sum in [&mut self.weight, &mut self.keys, &mut self.secs, &mut self.keys_keys, &mut self.keys_secs] {
             *sum *= MEMORY;
@@ -138,8 +142,11 @@ impl Tuner {
         self.keys_keys += n * n;
         self.keys_secs += n * t;
         let per_key = usual(bytes) / n;
-        self.bytes_per_key =
-            if self.bytes_per_key == 0.0 { per_key } else { (self.bytes_per_key * MEMORY + per_key * (1.0 - MEMORY)).max(per_key) };
+        self.bytes_per_key = if self.bytes_per_key == 0.0 {
+            per_key
+        } else {
+            (self.bytes_per_key * MEMORY + per_key * (1.0 - MEMORY)).max(per_key)
+        };
         if let Some((fixed, _)) = self.fit() {
             self.overhead = fixed;
         }

@@ -57,7 +57,8 @@ impl<M: Migration> Run<'_, M> {
     }
 
     async fn compare(&self, lease: &mut Lease, state: &State) -> Result<Outcome, EngineError> {
-        let anew = lease.checkpoint().life != state.life || lease.checkpoint().tally.as_ref().is_none_or(|tally| tally.complete);
+        let anew = lease.checkpoint().life != state.life
+            || lease.checkpoint().tally.as_ref().is_none_or(|tally| tally.complete);
         if anew {
             let bound = self.reached(state).await?;
             let begin = |it: &mut Checkpoint| {

@@ -1,14 +1,14 @@
 //! The loop: read a batch, announce it, write it while the next one is read, commit, until something says stop.
 
 use super::checkpoint::{Announced, Counters};
+use super::dead;
+use super::hold::hold;
 use super::lease::{Kept, Lease};
 use super::migration::{Effort, Migration, Outcome, Range, Read};
 use super::report::{BatchSize, StoppedBy};
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
 use super::state::{self, State};
-use super::dead;
-use super::hold::hold;
 use crate::cursor::Cursor;
 use crate::fault::{Action, Fault, chain};
 use std::time::Duration;
@@ -59,7 +59,13 @@ pub(super) struct Walk<'a, M: Migration> {
 }
 
 impl<'a, M: Migration> Walk<'a, M> {
-    pub(super) fn new(run: &'a Run<'a, M>, lease: &'a mut Lease, state: State, bound: Cursor, before: Counters) -> Self {
+    pub(super) fn new(
+        run: &'a Run<'a, M>,
+        lease: &'a mut Lease,
+        state: State,
+        bound: Cursor,
+        before: Counters,
+    ) -> Self {
         Self {
             run,
             lease,
@@ -118,7 +124,11 @@ impl<'a, M: Migration> Walk<'a, M> {
                 Ok(outcome) => outcome,
                 Err(fault) => {
                     self.batch_time += started.elapsed();
-                    let single = if ready.end.is_none() || self.sweeping() { ready.found.len() == 1 } else { ready.scanned == 1 };
+                    let single = if ready.end.is_none() || self.sweeping() {
+                        ready.found.len() == 1
+                    } else {
+                        ready.scanned == 1
+                    };
                     let key = single.then(|| ready.found.first().or(ready.end.as_ref()).cloned()).flatten();
                     let wide = u64::try_from(ready.found.len()).unwrap_or(0).max(ready.scanned);
                     self.suspect = self.suspect.take().or(ready.end);
@@ -229,11 +239,8 @@ impl<'a, M: Migration> Walk<'a, M> {
     /// Writes a batch. Meanwhile the next one is read, the switches are looked at, and the lease is kept alive.
     /// `None`: the lease was lost.
     async fn write(&mut self, ready: &Ready<M::Batch>, size: u64) -> Result<Option<Written<M::Batch>>, EngineError> {
-        let effort = Effort {
-            limit: self.run.budget.remaining(),
-            recovered: ready.recovered,
-            run: self.run.id.clone(),
-        };
+        let effort =
+            Effort { limit: self.run.budget.remaining(), recovered: ready.recovered, run: self.run.id.clone() };
         let (run, state, bound) = (self.run, self.state.clone(), self.bound.clone());
         let bounds = Bounds {
             interrupted: self.lease.checkpoint().interrupted.clone().filter(|_| !ready.passes_interrupted),
@@ -266,8 +273,15 @@ impl<'a, M: Migration> Walk<'a, M> {
         ahead: Option<&Ready<M::Batch>>,
     ) -> Result<Kept, EngineError> {
         let run = self.run;
-        dead::record(&*run.ledger, &run.migration, self.state.life, &outcome.aside, (run.terms.clock)(), run.budget.call())
-            .await?;
+        dead::record(
+            &*run.ledger,
+            &run.migration,
+            self.state.life,
+            &outcome.aside,
+            (run.terms.clock)(),
+            run.budget.call(),
+        )
+        .await?;
         let conflicts = outcome.aside.iter().filter(|aside| aside.class == "conflict").count();
         let batch = Counters {
             moved: outcome.moved,
@@ -331,10 +345,12 @@ impl<'a, M: Migration> Walk<'a, M> {
             Action::Halve | Action::Bisect if wide > 1 && single.is_none() => {
                 self.cap = Some((wide / 2).max(1));
                 let size = wide / 2;
-                Ok(self.lease.write(|it| it.tuner.shrink(size), self.run.budget.call()).await.map(|kept| match kept {
-                    Kept::Yes => None,
-                    Kept::Fenced => Some(Walked::Stopped(StoppedBy::Fence)),
-                })?)
+                Ok(self.lease.write(|it| it.tuner.shrink(size), self.run.budget.call()).await.map(
+                    |kept| match kept {
+                        Kept::Yes => None,
+                        Kept::Fenced => Some(Walked::Stopped(StoppedBy::Fence)),
+                    },
+                )?)
             }
             Action::Halve => self.out_of_time_alone(fault, single).await,
             Action::Bisect => Ok(Some(self.refuse(&fault, single))),

@@ -24,6 +24,8 @@ use tokio::time::timeout;
 
 /// A call is tried this often, if its time allows.
 const ATTEMPTS: u32 = 4;
+/// The wait before the second attempt, at most; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// One attempt takes no longer, so that a lost packet does not cost the whole limit.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
 /// Nor is it cut shorter, unless the limit itself is: the first one makes a TLS connection.
@@ -38,7 +40,10 @@ pub struct DynamoDb {
 impl DynamoDb {
     /// Makes the client. The table is first asked for by the first call.
     pub fn new(config: &SdkConfig, table: String) -> Self {
-        let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+        let retry = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS)
+            .with_initial_backoff(FIRST_WAIT)
+            .with_max_backoff(LONGEST_ATTEMPT);
         let config = Builder::from(config).retry_config(retry).build();
         Self { client: Client::from_conf(config), table }
     }

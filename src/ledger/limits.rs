@@ -1,6 +1,7 @@
 //! What both stores refuse before they touch anything, so that a migration behaves alike on either.
 
 use super::{LedgerError, MAX_RECORD_BYTES, Record, VERSION};
+use serde_json::Value;
 
 /// The names of the columns and attributes beside the body: no field of a body is called like one of them.
 pub(super) const RESERVED: [&str; 8] = ["migration", "item", "v", "seq", "epoch", "owner", "stamp", "expires"];
@@ -8,6 +9,10 @@ pub(super) const RESERVED: [&str; 8] = ["migration", "item", "v", "seq", "epoch"
 /// DynamoDB's own limits on keys.
 const MAX_MIGRATION_BYTES: usize = 2048;
 const MAX_ITEM_BYTES: usize = 1024;
+/// So deep may lists and maps nest in a field: DynamoDB takes 32 levels, the item among them.
+const MAX_DEPTH: usize = 30;
+/// From the least to beyond the greatest number of DynamoDB's.
+const NUMBERS: std::ops::Range<f64> = 1e-130..1e126;
 
 /// Refuses a record that could not be written to every store, or that would grow beyond [`MAX_RECORD_BYTES`].
 /// Gives its body as JSON text.
@@ -22,8 +27,14 @@ pub(super) fn check(record: &Record) -> Result<String, LedgerError> {
     if record.item.len() > MAX_ITEM_BYTES {
         return refuse(format!("has a key of {} bytes, {MAX_ITEM_BYTES} fit", record.item.len()));
     }
-    if let Some(name) = record.body.keys().find(|name| name.is_empty() || RESERVED.contains(&name.as_str())) {
+    if let Some(name) = record.body.keys().find(|name| RESERVED.contains(&name.as_str())) {
         return refuse(format!("has a field `{name}` in its body: the ledger keeps that name for itself"));
+    }
+    if record.body.contains_key("") {
+        return refuse(NAMELESS.to_owned());
+    }
+    if let Some(flaw) = record.body.values().find_map(|value| flaw(value, MAX_DEPTH)) {
+        return refuse(flaw.to_owned());
     }
     let body = serde_json::to_string(&record.body)
         .map_err(|error| unreadable(&record.migration, &record.item, format!("is not JSON: {error}")))?;
@@ -33,6 +44,23 @@ pub(super) fn check(record: &Record) -> Result<String, LedgerError> {
         return refuse(format!("would grow to {bytes} bytes, {MAX_RECORD_BYTES} fit"));
     }
     Ok(body)
+}
+
+const NAMELESS: &str = "has a field without a name in its body";
+
+/// What keeps `value` out of DynamoDB, with `depth` levels left.
+fn flaw(value: &Value, depth: usize) -> Option<&'static str> {
+    match value {
+        Value::Array(_) | Value::Object(_) if depth == 0 => Some("nests lists and maps more than 30 deep"),
+        Value::Array(values) => values.iter().find_map(|value| flaw(value, depth - 1)),
+        Value::Object(fields) if fields.contains_key("") => Some(NAMELESS),
+        Value::Object(fields) => fields.values().find_map(|value| flaw(value, depth - 1)),
+        Value::Number(number) => match number.as_f64().map(f64::abs) {
+            Some(size) if size != 0.0 && !NUMBERS.contains(&size) => Some("holds a number outside of 1e-130 to 1e126"),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Refuses a record of a version that this build does not know.

@@ -49,7 +49,8 @@ fn level() -> String {
 fn filter(level: &str) -> EnvFilter {
     let level = level.to_ascii_lowercase();
     let ours = if level == "fatal" { "error" } else { level.as_str() };
-    EnvFilter::try_new(format!("error,milkrun={ours},bootstrap={ours}")).unwrap_or_else(|_| EnvFilter::new("error,milkrun=info"))
+    EnvFilter::try_new(format!("error,milkrun={ours},bootstrap={ours}"))
+        .unwrap_or_else(|_| EnvFilter::new("error,milkrun=info"))
 }
 
 /// One wide line: everything that a reply holds, under its own names.

@@ -23,7 +23,8 @@ const FROM_REPLY: [(&str, &str, &str); 9] = [
 ];
 
 /// Metric and the outcome for which it is 1.
-const BY_OUTCOME: [(&str, &str); 4] = [("Fenced", "fenced"), ("Busy", "busy"), ("Paused", "paused"), ("Complete", "complete")];
+const BY_OUTCOME: [(&str, &str); 4] =
+    [("Fenced", "fenced"), ("Busy", "busy"), ("Paused", "paused"), ("Complete", "complete")];
 
 /// Writes the metric line of a run's reply.
 pub fn emit(reply: &Value, stalled: bool) {
@@ -46,7 +47,10 @@ fn embedded(reply: &Value, stalled: bool, now: u64) -> Value {
     metrics.push(json!({"Name": "Stalled", "Unit": "Count"}));
     values.insert("Stalled".into(), json!(u8::from(stalled)));
     metrics.push(json!({"Name": "Progress", "Unit": "Count"}));
-    let progress = ["moved", "skipped", "conflicts", "failed"].iter().filter_map(|name| reply["progress"][name].as_u64()).sum::<u64>();
+    let progress = ["moved", "skipped", "conflicts", "failed"]
+        .iter()
+        .filter_map(|name| reply["progress"][name].as_u64())
+        .sum::<u64>();
     values.insert("Progress".into(), json!(progress));
     line.insert(
         "_aws".into(),
@@ -75,7 +79,10 @@ mod tests {
         for metric in metrics {
             assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
         }
-        assert_eq!((&line["Moved"], &line["Fenced"], &line["Stalled"], &line["Progress"]), (&json!(7), &json!(1), &json!(1), &json!(103)));
+        assert_eq!(
+            (&line["Moved"], &line["Fenced"], &line["Stalled"], &line["Progress"]),
+            (&json!(7), &json!(1), &json!(1), &json!(103))
+        );
         assert_eq!(line["_aws"]["Timestamp"], 5);
         assert!(line.get("level").is_none());
     }

@@ -124,7 +124,11 @@ impl Builder {
                 let pairs: Vec<String> = members
                     .iter()
                     .map(|member| {
-                        format!("{}, {}", literal(self.dialect, &member.column), column(self.dialect, alias, &member.column))
+                        format!(
+                            "{}, {}",
+                            literal(self.dialect, &member.column),
+                            column(self.dialect, alias, &member.column)
+                        )
                     })
                     .collect();
                 parts.value(format!("milkrun_members({})", pairs.join(", ")));
@@ -178,8 +182,7 @@ impl Builder {
             })
             .collect::<Vec<_>>()
             .join(" AND ");
-        let order =
-            array.key.iter().map(|name| column(self.dialect, &alias, name)).collect::<Vec<_>>().join(", ");
+        let order = array.key.iter().map(|name| column(self.dialect, &alias, name)).collect::<Vec<_>>().join(", ");
         let list = match self.dialect {
             Dialect::MySql => format!(
                 "CASE WHEN COUNT(*) = 0 THEN '[]' ELSE \

@@ -71,7 +71,11 @@ impl Form {
             (Self::Text { convert: true }, _) => bare(format!("JSON_QUOTE(CONVERT({x} USING utf8mb4))")),
             (Self::Text { convert: false }, _) => bare(format!("JSON_QUOTE({x})")),
             (Self::Timestamp { zulu, .. }, Dialect::MySql) => {
-                let iso = if *zulu { format!("CONCAT(REPLACE({x}, ' ', 'T'), 'Z')") } else { format!("REPLACE({x}, ' ', 'T')") };
+                let iso = if *zulu {
+                    format!("CONCAT(REPLACE({x}, ' ', 'T'), 'Z')")
+                } else {
+                    format!("REPLACE({x}, ' ', 'T')")
+                };
                 quoted(format!("CASE WHEN DAYOFMONTH({x}) = 0 OR MONTH({x}) = 0 THEN CONCAT({x}) ELSE {iso} END"))
             }
             (Self::Timestamp { digits, zulu }, _) => quoted(postgres_timestamp(x, *digits, *zulu)),

@@ -74,7 +74,9 @@ pub enum KeyError {
         expected: usize,
     },
     /// A part that is not of its kind.
-    #[error("part {place} of a key is not of the column's type: `reset` the migration if the column's type was changed")]
+    #[error(
+        "part {place} of a key is not of the column's type: `reset` the migration if the column's type was changed"
+    )]
     Part {
         /// Counted from 1.
         place: usize,
@@ -112,7 +114,8 @@ impl Key {
     /// The cursor in the printed columns of a result, the first of them at `at`.
     pub fn read(&self, row: &[Option<String>], at: usize) -> Result<Cursor, KeyError> {
         let parts = row.get(at..at + self.columns.len());
-        let parts = parts.ok_or(KeyError::Parts { found: row.len().saturating_sub(at), expected: self.columns.len() })?;
+        let parts =
+            parts.ok_or(KeyError::Parts { found: row.len().saturating_sub(at), expected: self.columns.len() })?;
         let part = |(place, (column, text)): (usize, (&KeyColumn, &Option<String>))| {
             let text = text.as_deref().ok_or(KeyError::Part { place: place + 1 })?;
             if self.dialect == Dialect::Sqlite {

@@ -62,7 +62,11 @@ impl Mapping {
         if self.filter.is_some() {
             statement.sql("CAST(COALESCE(SUM(CASE WHEN 1 = 1");
             self.filtered(&mut statement, pass_started);
-            statement.sql(" THEN 1 ELSE 0 END), 0) AS ").sql(if self.dialect == Dialect::MySql { "CHAR)" } else { "TEXT)" });
+            statement.sql(" THEN 1 ELSE 0 END), 0) AS ").sql(if self.dialect == Dialect::MySql {
+                "CHAR)"
+            } else {
+                "TEXT)"
+            });
         } else {
             statement.sql(&self.text("COUNT(*)"));
         }
@@ -137,7 +141,12 @@ impl Mapping {
     }
 
     /// The select part of [`Mapping::insert`], which a user who may only read can have explained.
-    pub fn select(&self, stretch: &Stretch<'_>, pass_started: SystemTime, stamp: &Stamp) -> Result<Statement, KeyError> {
+    pub fn select(
+        &self,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        stamp: &Stamp,
+    ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         self.selected(&mut statement, stretch, pass_started, stamp, false)?;
         Ok(statement)

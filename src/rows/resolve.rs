@@ -138,7 +138,11 @@ fn referred(definition: &Definition, source: &Table) -> Vec<String> {
         !definition.source.exclude.contains(name)
             || definition.source.key.contains(name)
             || definition.source.related.iter().any(|one| one.on.iter().any(|(_, ours)| ours == name))
-            || definition.target.columns.iter().any(|(_, value)| matches!(value, ColumnValue::Column(from) if from == name))
+            || definition
+                .target
+                .columns
+                .iter()
+                .any(|(_, value)| matches!(value, ColumnValue::Column(from) if from == name))
     };
     source.columns.iter().map(|column| column.name.clone()).filter(needed).collect()
 }
@@ -151,13 +155,7 @@ pub(super) fn fed_by<'a>(definition: &'a Definition, name: &str) -> Option<&'a s
     definition.target.columns.iter().find(fed).map(|(column, _)| column.as_str())
 }
 
-fn pair(
-    dialect: Dialect,
-    definition: &Definition,
-    source: &Table,
-    target: &Table,
-    name: &str,
-) -> Option<KeyPair> {
+fn pair(dialect: Dialect, definition: &Definition, source: &Table, target: &Table, name: &str) -> Option<KeyPair> {
     let fed = fed_by(definition, name)?;
     let (ours, theirs) = (source.column(name)?, target.column(fed)?);
     let same = ours.collation == theirs.collation && ours.charset == theirs.charset;

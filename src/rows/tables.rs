@@ -92,4 +92,3 @@ async fn look_up_related(
     }
     Ok(found)
 }
-

@@ -45,10 +45,52 @@ fn mysql_form(column: &Column) -> Form {
 
 /// Types of PostgreSQL's own of which `to_json` writes what their output function says.
 const PRINTED: [&str; 46] = [
-    "text", "varchar", "bpchar", "char", "name", "bool", "float4", "float8", "money", "interval", "timetz", "inet", "cidr",
-    "macaddr", "macaddr8", "bit", "varbit", "xml", "tsvector", "tsquery", "point", "line", "lseg", "box", "path", "polygon",
-    "circle", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "int4multirange", "int8multirange",
-    "nummultirange", "tsmultirange", "tstzmultirange", "datemultirange", "oid", "xid", "cid", "tid", "pg_lsn", "xid8", "jsonpath",
+    "text",
+    "varchar",
+    "bpchar",
+    "char",
+    "name",
+    "bool",
+    "float4",
+    "float8",
+    "money",
+    "interval",
+    "timetz",
+    "inet",
+    "cidr",
+    "macaddr",
+    "macaddr8",
+    "bit",
+    "varbit",
+    "xml",
+    "tsvector",
+    "tsquery",
+    "point",
+    "line",
+    "lseg",
+    "box",
+    "path",
+    "polygon",
+    "circle",
+    "int4range",
+    "int8range",
+    "numrange",
+    "tsrange",
+    "tstzrange",
+    "daterange",
+    "int4multirange",
+    "int8multirange",
+    "nummultirange",
+    "tsmultirange",
+    "tstzmultirange",
+    "datemultirange",
+    "oid",
+    "xid",
+    "cid",
+    "tid",
+    "pg_lsn",
+    "xid8",
+    "jsonpath",
 ];
 
 fn postgres_form(base: &str, fraction: Option<u32>) -> Form {
@@ -129,10 +171,7 @@ pub(super) fn key_kind(dialect: Dialect, column: &Column) -> Result<KeyKind, Str
 pub(super) fn fill_kind(dialect: Dialect, column: &Column) -> FillKind {
     match (dialect, column.base.as_str()) {
         (Dialect::MySql, "json") | (Dialect::Postgres, "jsonb") => FillKind::Json,
-        (
-            Dialect::MySql,
-            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set",
-        )
+        (Dialect::MySql, "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set")
         | (Dialect::Postgres, "text" | "varchar" | "bpchar" | "json") => FillKind::Text,
         (Dialect::MySql, "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob") => FillKind::Binary,
         _ => FillKind::Value,

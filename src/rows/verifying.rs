@@ -11,9 +11,7 @@ impl Mapping {
     pub fn tally(&self, stretch: &Stretch<'_>, pass_started: SystemTime) -> Result<Statement, KeyError> {
         let absent = self.absent();
         let equal = self.equal();
-        let sum = |condition: &str| {
-            self.text(&format!("COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0)"))
-        };
+        let sum = |condition: &str| self.text(&format!("COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0)"));
         let mut statement = self.statement();
         statement
             .sql("SELECT ")
@@ -29,7 +27,12 @@ impl Mapping {
     }
 
     /// Key and kind of the first few items of a stretch that are missing or different.
-    pub fn mismatches(&self, stretch: &Stretch<'_>, pass_started: SystemTime, most: u64) -> Result<Statement, KeyError> {
+    pub fn mismatches(
+        &self,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        most: u64,
+    ) -> Result<Statement, KeyError> {
         let absent = self.absent();
         let mut statement = self.statement();
         statement.sql("SELECT ");
@@ -143,4 +146,3 @@ impl Mapping {
 
 /// Targets that one stretch of a comparison looks at, for each key of the source that it may look at.
 pub(super) const TARGETS_PER_KEY: u64 = 2;
-

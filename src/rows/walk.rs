@@ -119,7 +119,12 @@ impl Mapping {
     }
 
     /// Counts, or says what the database estimates if that takes too long.
-    pub(super) async fn count_all(&self, link: &mut Link, pass_started: SystemTime, deadline: Deadline) -> Option<Estimate> {
+    pub(super) async fn count_all(
+        &self,
+        link: &mut Link,
+        pass_started: SystemTime,
+        deadline: Deadline,
+    ) -> Option<Estimate> {
         let session = link.session(deadline).await.ok()?;
         let found = session.rows(&self.totals(pass_started), deadline.left()).await.ok()?;
         let row = found.first()?;

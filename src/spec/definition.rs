@@ -71,7 +71,7 @@ pub struct Related {
     pub key: Vec<String>,
     /// Child column = parent column.
     pub on: Vec<(String, String)>,
-    /// Columns of this table that must not travel, besides the source's `exclude`.
+    /// Columns of this table that must not travel: its own `exclude` and the source's.
     pub exclude: Vec<String>,
     /// What is related to it in turn.
     pub related: Vec<Related>,

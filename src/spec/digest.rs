@@ -98,5 +98,127 @@ fn set(names: &[String]) -> Vec<&String> {
 fn sha256(meaning: &Value) -> String {
     let mut canonical = meaning.clone();
     canonical.sort_all_objects();
-    Sha256::digest(canonical.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(canonical.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{Definition, parse};
+
+    const FILE: &str = r#"
+name = "m"
+kind = "rows"
+[source]
+database = "$A"
+schema = "sales"
+table = "orders"
+key = ["shop", "id"]
+where = "a = 1"
+exclude = ["x", "y"]
+[[source.related]]
+name = "items"
+schema = "s"
+table = "order_items"
+key = ["id", "n"]
+on = { order_id = "id", shop = "shop" }
+exclude = ["z"]
+[[source.related.related]]
+name = "discounts"
+table = "item_discounts"
+key = ["id"]
+on = { item_id = "id" }
+[target]
+database = "$A"
+schema = "h"
+table = "history"
+key = ["order_id", "shop"]
+create = true
+[target.columns]
+order_id = "id"
+shop = "shop"
+document = "$document"
+at = "$now"
+"#;
+
+    fn of(edits: &[(&str, &str)]) -> Definition {
+        let text = edits.iter().fold(FILE.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+        parse("m", &text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn wording_changes_nothing() {
+        let plain = of(&[]);
+        assert_eq!(plain.digest.len(), 64);
+        assert!(plain.digest.chars().all(|digit| digit.is_ascii_digit() || ('a'..='f').contains(&digit)));
+        assert_ne!(plain.digest, plain.identity);
+        let reworded: [&[(&str, &str)]; 9] = [
+            &[("[source]", "# a comment\n[source]")],
+            &[("at = \"$now\"", "at = \"$now\"\n[limits]\nmax_batch = 7\nlog_keys = false")],
+            &[("key = [\"order_id\", \"shop\"]", "key = [\"shop\", \"order_id\"]")],
+            &[("order_id = \"id\", shop = \"shop\"", "shop = \"shop\", order_id = \"id\"")],
+            &[("[\"x\", \"y\"]", "[\"y\", \"x\"]")],
+            &[("order_id = \"id\"\nshop", "shop"), ("at = ", "order_id = \"id\"\nat = ")],
+            &[("create = true", "create = true\nafter = \"keep\"")],
+            &[("kind = \"rows\"", "mode = \"once\"\nkind = \"rows\"")],
+            &[("\"a = 1\"", "\" a = 1 \"")],
+        ];
+        for edits in reworded {
+            let other = of(edits);
+            assert_eq!((&other.digest, &other.identity), (&plain.digest, &plain.identity), "{edits:?}");
+        }
+        let literal = |database| of(&[("\"$A\"", database), ("\"$A\"", database)]).digest;
+        assert_eq!(
+            literal("\"mysql://u@h/d\""),
+            literal("{ url = \"mysql://u@h/d\", password = \"$P\", ca = \"x.pem\" }"),
+            "how one logs in is no part of the meaning"
+        );
+    }
+
+    #[test]
+    fn every_change_of_meaning_shows() {
+        let plain = of(&[]);
+        let acceptable: [(&str, &str); 14] = [
+            ("a = 1", "a = 2"),
+            ("where = \"a = 1\"", ""),
+            ("[\"x\", \"y\"]", "[\"x\"]"),
+            ("\"items\"", "\"lines\""),
+            ("schema = \"s\"\n", "schema = \"s2\"\n"),
+            ("\"order_items\"", "\"order_lines\""),
+            ("[\"id\", \"n\"]", "[\"n\", \"id\"]"),
+            ("order_id = \"id\", ", "order = \"id\", "),
+            ("[\"z\"]", "[]"),
+            ("\"discounts\"", "\"rebates\""),
+            ("create = true", "create = false"),
+            ("at = \"$now\"", "at = \"$run\""),
+            ("at = \"$now\"", "at = \"$$now\""),
+            ("at = \"$now\"", "moved_at = \"$now\""),
+        ];
+        let mut digests = vec![plain.digest.clone()];
+        for edit in acceptable {
+            let other = of(&[edit]);
+            assert!(!digests.contains(&other.digest), "{edit:?}");
+            assert_eq!(other.identity, plain.identity, "{edit:?}");
+            digests.push(other.digest);
+        }
+        let identity: [&[(&str, &str)]; 8] = [
+            &[("\"$A\"", "\"$B\"")],
+            &[("\"$A\"", "\"secret:A\"")],
+            &[("\"$A\"\nschema = \"h\"", "\"$B\"\nschema = \"h\"")],
+            &[("\"sales\"", "\"shop\"")],
+            &[("\"orders\"", "\"orders2\"")],
+            &[("[\"shop\", \"id\"]", "[\"id\", \"shop\"]")],
+            &[("\"history\"", "\"history2\"")],
+            &[("schema = \"h\"\n", "")],
+        ];
+        let mut identities = vec![plain.identity.clone()];
+        for edits in identity {
+            let other = of(edits);
+            assert!(!digests.contains(&other.digest) && !identities.contains(&other.identity), "{edits:?}");
+            digests.push(other.digest);
+            identities.push(other.identity);
+        }
+    }
 }

@@ -137,7 +137,10 @@ pub(super) fn bare_or_quoted(key: &str) -> String {
     if !key.is_empty() && key.chars().all(bare) { key.to_owned() } else { format!("{key:?}") }
 }
 
-/// The problems found so far.
+/// A file with more problems than this is wrong as a whole; naming the rest would help nobody.
+const MOST: usize = 100;
+
+/// The problems found so far, up to a hundred.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     found: Vec<(Path, Problem)>,
@@ -147,7 +150,7 @@ pub(super) struct Problems {
 impl Problems {
     /// Records a problem, unless what is wrong there was said already.
     pub(super) fn add(&mut self, path: &Path, message: impl Into<String>, hint: impl Into<String>) {
-        if self.spoiled.iter().any(|spoiled| path.is_at_or_below(spoiled)) {
+        if self.full() || self.spoiled.iter().any(|spoiled| path.is_at_or_below(spoiled)) {
             return;
         }
         let problem = Problem { field: path.to_string(), message: message.into(), hint: hint.into() };
@@ -158,7 +161,14 @@ impl Problems {
 
     /// Says no more about this place: what is wrong with it has been said, the rest would be its consequence.
     pub(super) fn spoil(&mut self, path: Path) {
-        self.spoiled.push(path);
+        if !self.full() {
+            self.spoiled.push(path);
+        }
+    }
+
+    /// Whether no more is said about the file.
+    pub(super) fn full(&self) -> bool {
+        self.found.len() >= MOST
     }
 
     /// Whether nothing is wrong here or below, so that checks across fields may build on it.

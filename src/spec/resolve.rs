@@ -3,7 +3,7 @@
 use super::definition::{DatabaseRef, PasswordRef, SecretRef};
 use super::url::{DatabaseUrl, ServerUrl, UrlError, default_port, is_loopback};
 use crate::secret::{Secret, SecretError, SecretStore};
-use crate::sql::Dialect;
+use crate::sql::{ConnectOptions, Dialect};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::PathBuf;
@@ -68,6 +68,26 @@ impl ResolvedDatabase {
                 one == two || matches!((one.canonicalize(), two.canonicalize()), (Ok(one), Ok(two)) if one == two)
             }
             _ => false,
+        }
+    }
+}
+
+impl From<ResolvedDatabase> for ConnectOptions {
+    fn from(database: ResolvedDatabase) -> Self {
+        match database {
+            ResolvedDatabase::File(path) => Self::sqlite(path),
+            ResolvedDatabase::Server(server) => Self {
+                dialect: server.dialect,
+                make: None,
+                host: server.host,
+                port: server.port,
+                socket: server.socket,
+                user: server.user,
+                password: server.password.map(|password| password.expose().to_owned()),
+                database: Some(server.database),
+                path: PathBuf::new(),
+                ca: server.ca,
+            },
         }
     }
 }

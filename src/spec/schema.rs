@@ -14,7 +14,15 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let generator: SchemaGenerator = settings.into_generator();
     let mut schema = generator.into_root_schema_for::<File>();
     schema.insert("title".to_owned(), Value::from("milkrun migration"));
-    schema.to_value()
+    // What the file is comes before what it is made of.
+    let mut whole: Map<String, Value> = Map::new();
+    for keyword in ["$schema", "title", "description", "type", "required"] {
+        whole.extend(schema.remove(keyword).map(|value| (keyword.to_owned(), value)));
+    }
+    if let Value::Object(rest) = schema.to_value() {
+        whole.extend(rest);
+    }
+    Value::Object(whole)
 });
 
 /// The JSON Schema (draft 2020-12) of a migration file, as `milkrun schema` prints it. It knows what this version

@@ -35,7 +35,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> Result<File, Problem>
                 };
                 problems.add(&wrong.path, message, schema::example(&wrong.path));
                 problems.spoil(wrong.path.clone());
-                if !known || !take_away(&mut root, &wrong.path) {
+                if !known || problems.full() || !take_away(&mut root, &wrong.path) {
                     return Ok(File::default());
                 }
             }
@@ -88,8 +88,12 @@ fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().replace('\n', ", ");
     Problem {
         field: format!("line {line}, column {column}"),
+        hint: if message.contains("duplicate") {
+            "write every field and every section once".to_owned()
+        } else {
+            "strings stand in quotes, a section begins with its name in brackets".to_owned()
+        },
         message: format!("is not TOML: {message}"),
-        hint: "strings stand in quotes, a section begins with its name in brackets".to_owned(),
     }
 }
 
@@ -121,12 +125,12 @@ fn take_away(root: &mut Value, path: &Path) -> bool {
     });
     match (parent, last) {
         (Some(Value::Table(table)), Step::Key(key)) => table.remove(key).is_some(),
-        (Some(Value::Array(list)), Step::Index(index)) => {
+        (Some(Value::Array(elements)), Step::Index(index)) => {
             let neutral = match schema::expected(path) {
                 "a table" => Value::Table(Table::new()),
                 _ => Value::String(String::new()),
             };
-            list.get_mut(*index).map(|element| *element = neutral).is_some()
+            elements.get_mut(*index).map(|element| *element = neutral).is_some()
         }
         _ => false,
     }

@@ -59,7 +59,11 @@ pub(super) fn refuse_fields(file: &mut Table, problems: &mut Problems) {
     if let Some(limits) = file.get_mut("limits").and_then(Value::as_table_mut) {
         for (field, only, hint) in FIXED {
             if limits.remove(field).is_some_and(|value| value != Value::Integer(only)) {
-                problems.add(&Path::root().key("limits").key(field), format!("other than {only} {NOT_BUILT}"), hint);
+                problems.add(
+                    &Path::root().key("limits").key(field),
+                    format!("a value other than {only} {NOT_BUILT}"),
+                    hint,
+                );
             }
         }
     }

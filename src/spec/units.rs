@@ -44,9 +44,9 @@ mod tests {
     fn durations() {
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(duration("0s"), Some(Duration::ZERO));
-        assert_eq!(duration("10 m"), Some(Duration::from_secs(600)));
-        assert_eq!(duration("2h"), Some(Duration::from_secs(7_200)));
-        assert_eq!(duration("1d"), Some(Duration::from_secs(86_400)));
+        assert_eq!(duration("10 m"), Some(Duration::from_mins(10)));
+        assert_eq!(duration("2h"), Some(Duration::from_hours(2)));
+        assert_eq!(duration("1d"), Some(Duration::from_hours(24)));
         for wrong in ["", "s", "1", "1.5s", "-1s", "1 week", "1s ago", "99999999999999999999s", "18446744073709551615d"]
         {
             assert_eq!(duration(wrong), None, "{wrong}");

@@ -54,7 +54,7 @@ pub(super) fn too_slow(options: &ConnectOptions, limit: Duration) -> SqlError {
 fn tls(server: String, problem: &str) -> SqlError {
     let advice = if problem.contains("does not support TLS") {
         "beyond loopback TLS is required: switch it on at the server"
-    } else if problem.contains("UnknownIssuer") {
+    } else if problem.contains("UnknownIssuer") || problem.contains("BadSignature") {
         "name the authority that signed its certificate with `ca`"
     } else if problem.contains("NotValidForName") || problem.contains("not valid for name") {
         "use the host name that its certificate was made for"

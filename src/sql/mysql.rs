@@ -154,7 +154,7 @@ async fn login(options: &ConnectOptions) -> Result<MySqlConnection, SqlError> {
     }
     login = if options.socket.is_some() {
         login.ssl_mode(MySqlSslMode::Disabled)
-    } else if options.is_loopback() {
+    } else if !options.is_verified() {
         login.ssl_mode(MySqlSslMode::Preferred)
     } else {
         login.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca_from_pem(trust::authorities(options).await?)

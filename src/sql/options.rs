@@ -27,7 +27,7 @@ pub struct ConnectOptions {
     pub database: Option<String>,
     /// The file of a SQLite database. Empty elsewhere.
     pub path: PathBuf,
-    /// A PEM file of certificate authorities to trust besides the system's and those of RDS.
+    /// A PEM file of certificate authorities to trust besides the system's and those of RDS. On loopback it asks for TLS.
     pub ca: Option<PathBuf>,
 }
 
@@ -149,6 +149,12 @@ impl ConnectOptions {
             || self.socket.is_some()
             || self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+
+    /// The connection is encrypted and the server's certificate verified: beyond loopback, and wherever an authority is
+    /// named. A Unix socket needs neither.
+    pub fn is_verified(&self) -> bool {
+        self.dialect != Dialect::Sqlite && self.socket.is_none() && (!self.is_loopback() || self.ca.is_some())
     }
 
     fn empty(dialect: Dialect) -> Self {
@@ -279,6 +285,8 @@ mod tests {
         ] {
             let options = ConnectOptions::from_url(&format!("mysql://u@{host}/d")).unwrap();
             assert_eq!(options.is_loopback(), expected, "{host}");
+            assert_eq!(options.is_verified(), !expected, "{host}");
+            assert!(options.with_ca(Some("ca.pem".into())).is_verified());
         }
     }
 

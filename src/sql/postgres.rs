@@ -22,8 +22,9 @@ const PIN: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL RE
 pub(super) struct Postgres {
     connection: PgConnection,
     armed: Option<Armed>,
-    /// What holds outside the transaction, and holds again after it.
-    outside: Option<Option<Armed>>,
+    in_transaction: bool,
+    /// What held before the transaction, and holds again after it.
+    outside: Option<Armed>,
 }
 
 impl Postgres {
@@ -40,7 +41,7 @@ impl Postgres {
                 needed: "PostgreSQL 13 or a later one",
             });
         }
-        Ok(Self { connection, armed: None, outside: None })
+        Ok(Self { connection, armed: None, in_transaction: false, outside: None })
     }
 
     pub(super) async fn rows(
@@ -67,7 +68,9 @@ impl Postgres {
             "BEGIN ISOLATION LEVEL READ COMMITTED; "
         });
         script.sql(&limits("SET LOCAL", armed, limit));
-        self.outside.get_or_insert(self.armed);
+        if !self.in_transaction {
+            (self.in_transaction, self.outside) = (true, self.armed);
+        }
         self.armed = None;
         execute(&mut self.connection, &script).await?;
         self.armed = Some(armed);
@@ -77,8 +80,8 @@ impl Postgres {
     /// Ends a transaction. No time limit is told for it: a failed one would not take it.
     pub(super) async fn end(&mut self, word: &'static str) -> Result<(), SqlError> {
         execute(&mut self.connection, Statement::new(Dialect::Postgres).sql(word)).await?;
-        if let Some(outside) = self.outside.take() {
-            self.armed = outside;
+        if self.in_transaction {
+            (self.in_transaction, self.armed) = (false, self.outside);
         }
         Ok(())
     }
@@ -97,7 +100,7 @@ impl Postgres {
         }
         let armed = Armed::new(limit);
         let mut script = Statement::new(Dialect::Postgres);
-        script.sql(&limits(if self.outside.is_some() { "SET LOCAL" } else { "SET" }, armed, limit));
+        script.sql(&limits(if self.in_transaction { "SET LOCAL" } else { "SET" }, armed, limit));
         self.armed = None;
         execute(&mut self.connection, &script).await?;
         self.armed = Some(armed);
@@ -126,7 +129,7 @@ async fn login(options: &ConnectOptions) -> Result<PgConnection, SqlError> {
     }
     login = if options.socket.is_some() {
         login.ssl_mode(PgSslMode::Disable)
-    } else if options.is_loopback() {
+    } else if !options.is_verified() {
         login.ssl_mode(PgSslMode::Prefer)
     } else {
         login.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(trust::authorities(options).await?)

@@ -104,7 +104,7 @@ impl Session {
             }
         };
         let result = within(limit, work).await;
-        self.settle(result)
+        self.settle(result.inspect_err(|error| log(statement, error)))
     }
 
     /// Executes a statement; the number of rows that it changed. MySQL counts rows that an update found, changed or not.
@@ -118,15 +118,16 @@ impl Session {
             }
         };
         let result = within(limit, work).await;
-        self.settle(result)
+        self.settle(result.inspect_err(|error| log(statement, error)))
     }
 
-    /// Begins a transaction that writes. On SQLite it holds the file's write lock from its start.
+    /// Begins a transaction that writes, after rolling back one that was left open. On SQLite it holds the file's write
+    /// lock from its start. After an error there is no transaction.
     pub async fn begin(&mut self, limit: Duration) -> Result<(), SqlError> {
         self.start(false, limit).await
     }
 
-    /// Begins a transaction that only reads, all of it from one snapshot.
+    /// Begins a transaction that only reads, all of it from one snapshot; otherwise as [`Session::begin`].
     pub async fn begin_read_only(&mut self, limit: Duration) -> Result<(), SqlError> {
         self.start(true, limit).await
     }
@@ -225,7 +226,10 @@ impl Session {
     }
 
     async fn start(&mut self, snapshot: bool, limit: Duration) -> Result<(), SqlError> {
+        // One that was given up on the way, by an early return, is over by now.
+        self.rollback(limit).await?;
         self.admit()?;
+        self.transaction = Transaction::Open;
         let work = async {
             match &mut self.driver {
                 Driver::MySql(mysql) => mysql.begin(snapshot, limit).await,
@@ -234,8 +238,11 @@ impl Session {
             }
         };
         let result = within(limit, work).await;
-        self.transaction = Transaction::Open;
-        self.settle(result)
+        let result = self.settle(result);
+        if result.is_err() && !self.away {
+            self.rollback(limit).await?;
+        }
+        result
     }
 
     fn admit(&mut self) -> Result<(), SqlError> {
@@ -257,6 +264,11 @@ impl Session {
         }
         result
     }
+}
+
+/// The text of a statement that failed: names and placeholders, no values.
+fn log(statement: &Statement, error: &SqlError) {
+    tracing::debug!(statement = statement.text(), "{error}");
 }
 
 /// The server was told the limit; this is for one that does not keep to it.

@@ -3,7 +3,9 @@
 use crate::ledger_conformance::{Subject, exercise};
 use crate::support::dynamodb::{config, dynamodb};
 use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::AttributeValue;
 use milkrun::ledger::{DynamoDb, Ledger, LedgerError, Record, Sqlite, Swap, open};
 use serde_json::{Map, json};
@@ -46,7 +48,7 @@ impl Subject for InSqlite {
 }
 
 struct InDynamoDb {
-    config: aws_config::SdkConfig,
+    config: SdkConfig,
     table: String,
 }
 
@@ -96,10 +98,7 @@ async fn dynamodb_shows_each_field_as_an_attribute() {
     names.sort_unstable();
     assert_eq!(names, ["cursor", "epoch", "item", "migration", "seq", "stamp", "v"]);
     assert_eq!(items[0]["v"], AttributeValue::N("1".into()));
-    assert_eq!(
-        items[0]["cursor"],
-        AttributeValue::L(vec![AttributeValue::S("17".into()), AttributeValue::Null(true)])
-    );
+    assert_eq!(items[0]["cursor"], AttributeValue::L(vec![AttributeValue::S("17".into()), AttributeValue::Null(true)]));
 }
 
 /// Reads one HTTP request to its end.
@@ -186,7 +185,10 @@ async fn a_missing_table_says_what_to_do() {
     let error = error_of(&dynamodb().await.url, "nowhere").await;
     assert!(matches!(error, LedgerError::Refused { operation: "PutItem", .. }), "{error:?}");
     let message = error.to_string();
-    assert!(message.starts_with("the ledger dynamodb://nowhere refused PutItem: ResourceNotFoundException: "), "{message}");
+    assert!(
+        message.starts_with("the ledger dynamodb://nowhere refused PutItem: ResourceNotFoundException: "),
+        "{message}"
+    );
     assert!(message.ends_with("; create the table, or set MILKRUN_LEDGER; the region counts too"), "{message}");
 }
 
@@ -240,6 +242,26 @@ async fn a_dynamodb_that_fails_or_is_not_there_is_unreachable() {
 }
 
 #[tokio::test]
+async fn missing_credentials_or_region_say_what_to_set() {
+    let url = dynamodb().await.url;
+    let without =
+        |region: Option<Region>| SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).region(region);
+    let ledger = DynamoDb::new(&without(Some(Region::new("eu-central-1"))).endpoint_url(url).build(), "runs".into());
+    let message = ledger.get("orders", "state", LIMIT).await.unwrap_err().to_string();
+    assert!(message.starts_with("the ledger dynamodb://runs refused GetItem: "), "{message}");
+    assert!(
+        message.ends_with("; no AWS credentials were found: set AWS_PROFILE, or give the function a role"),
+        "{message}"
+    );
+
+    let known = SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "tests"));
+    let ledger = DynamoDb::new(&without(None).credentials_provider(known).build(), "runs".into());
+    let message = ledger.get("orders", "state", LIMIT).await.unwrap_err().to_string();
+    assert!(message.starts_with("the ledger dynamodb://runs refused GetItem: "), "{message}");
+    assert!(message.ends_with("; set AWS_REGION"), "{message}");
+}
+
+#[tokio::test]
 async fn a_silent_dynamodb_costs_no_more_than_the_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -284,6 +306,46 @@ async fn a_locked_sqlite_file_costs_no_more_than_the_limit() {
     ledger.put(&record("one"), limit).await.unwrap();
 }
 
+/// Counts up 25 times by swaps. Not a test by itself: the one below runs it in many processes.
+#[tokio::test]
+#[ignore = "run in processes of its own by many_processes_share_one_sqlite_file"]
+async fn count_up() {
+    let ledger = Sqlite::open(Path::new(&std::env::var("LEDGER").unwrap())).unwrap();
+    let mut seen = ledger.get("orders", "state", LIMIT).await.unwrap();
+    for number in 0..25 {
+        loop {
+            let seq = seen.as_ref().map_or(1, |seen| seen.seq + 1);
+            let next = Record { seq, stamp: format!("{} {number}", std::process::id()), ..record("state") };
+            match ledger.swap(&next, seen.as_ref(), LIMIT).await.unwrap() {
+                Swap::Done => break seen = Some(next),
+                Swap::Lost(stored) => seen = stored,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_processes_share_one_sqlite_file() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("ledger.db");
+    let counters: Vec<_> = (0..8)
+        .map(|_| {
+            tokio::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--ignored", "--exact", "ledger::count_up"])
+                .env("LEDGER", &path)
+                .kill_on_drop(true)
+                .output()
+        })
+        .map(tokio::spawn)
+        .collect();
+    for counter in counters {
+        let output = counter.await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    let state = Sqlite::open(&path).unwrap().get("orders", "state", LIMIT).await.unwrap().unwrap();
+    assert_eq!(state.seq, 8 * 25, "no count is lost and none counts twice");
+}
+
 fn items_of(path: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(path).unwrap();
     let mut statement = connection.prepare("SELECT item FROM ledger ORDER BY item").unwrap();
@@ -295,7 +357,7 @@ async fn sqlite_removes_what_has_expired_when_a_run_is_recorded() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("ledger.db");
     let ledger = Sqlite::open(&path).unwrap();
-    for (item, expires) in [("run#1", Some(1)), ("run#2", Some(4_102_444_800)), ("state", None)] {
+    for (item, expires) in [("run#2", Some(4_102_444_800)), ("run#1", Some(1)), ("state", None)] {
         ledger.put(&Record { expires, ..record(item) }, LIMIT).await.unwrap();
     }
     assert_eq!(items_of(&path), ["run#1", "run#2", "state"], "what does not expire sweeps nothing");

@@ -2,10 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bad_files;
+mod case_1615;
+mod deadline;
 mod harness;
+mod killed;
 mod ledger;
 mod ledger_conformance;
+mod memory;
+mod migrations;
+mod overlap;
 mod rows;
+mod secrets;
 mod sql;
+mod stub;
 mod support;
 mod template;

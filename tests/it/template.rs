@@ -1,5 +1,5 @@
 //! What `template.yaml` promises: least privilege, no retries, a ledger that is hard to lose. And that packaging refuses
-//! what would not load. CloudFormation's tags are beyond a YAML parser, so the text's indentation is read.
+//! what would not load. A template's tags are beyond a YAML parser, so the text's indentation is read.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use crate::spec::{schema, units};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems) -> Option<Limits> {
     let mut fields = Fields { path, problems };

@@ -3,13 +3,16 @@
 mod limits;
 mod source;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use super::definition::{Definition, Kind, Mode};
 use super::digest;
 use super::file::File;
-use super::problem::{Path, Problems, listed, nearest};
+use super::problem::{Path, Problems, nearest};
 use super::schema;
 use super::unbuilt::NOT_BUILT;
+use std::collections::HashSet;
 
 /// Understands a whole file; what is wrong with it is added to `problems`.
 pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Option<Definition> {
@@ -20,19 +23,25 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     let mode = file.mode.unwrap_or_else(|| "once".to_owned());
     let mode = word(&root.key("mode"), &mode, &[("once", Mode::Once)], &["continuous"], problems);
     let source = required(&root.key("source"), file.source, problems);
-    let source = source.and_then(|source| source::check(&root.key("source"), source, problems));
+    let source = source.map(|source| source::check(&root.key("source"), source, problems));
     let target = required(&root.key("target"), file.target, problems);
-    let target = target.and_then(|target| target::check(&root.key("target"), target, problems));
+    let target = target.map(|target| target::check(&root.key("target"), target, problems));
     let limits = limits::check(&root.key("limits"), file.limits.unwrap_or_default(), problems);
-    let (kind, source, target) = (kind?, source?, target?);
-    target::check_against(&root.key("target"), &target, &source, problems);
+    if let (Some(source), Some(target)) = (&source, &target) {
+        target::check_feeding(&root.key("target"), target, source, problems);
+    }
+    let (kind, source, target) = (kind?, source?.finish()?, target?.finish()?);
+    target::check_table(&root.key("target").key("table"), &target, &source, problems);
     let digest = digest::of_meaning(kind, &source, &target);
     let identity = digest::of_identity(kind, &source, &target);
     Some(Definition { name: name?, kind, mode: mode?, source, target, limits: limits?, digest, identity })
 }
 
 fn name(path: &Path, stem: &str, written: Option<String>, problems: &mut Problems) -> Option<String> {
-    let name = required(path, written, problems)?;
+    let Some(name) = written else {
+        problems.add(path, "is missing", format!("write `name = {stem:?}`, as the file is called"));
+        return None;
+    };
     let legal = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     if name.is_empty() || name.len() > 100 || !name.chars().all(legal) {
         let hint = "letters, digits, `-`, `_` and `.`, up to 100 of them, as in `orders-history`";
@@ -74,7 +83,7 @@ fn word<T: Copy>(
             Some(meant) => format!("did you mean `{meant}`?"),
             None => instead,
         };
-        problems.add(path, format!("`{written}` is unknown, {} is known", listed(known(), "and")), hint);
+        problems.add(path, format!("`{written}` is unknown"), hint);
     }
     None
 }
@@ -86,11 +95,8 @@ fn identifier(path: &Path, name: Option<String>, problems: &mut Problems) -> Opt
 }
 
 /// As `identifier`, for a field that may be left out.
-fn optional_identifier(path: &Path, name: Option<String>, problems: &mut Problems) -> Option<Option<String>> {
-    match name {
-        None => Some(None),
-        Some(name) => plain(path, &name, problems).then_some(Some(name)),
-    }
+fn optional_identifier(path: &Path, name: Option<String>, problems: &mut Problems) -> Option<String> {
+    name.filter(|name| plain(path, name, problems))
 }
 
 fn plain(path: &Path, name: &str, problems: &mut Problems) -> bool {
@@ -105,10 +111,11 @@ fn plain(path: &Path, name: &str, problems: &mut Problems) -> bool {
 /// A list of columns, each named once.
 fn columns(path: &Path, names: Vec<String>, problems: &mut Problems) -> Option<Vec<String>> {
     let mut good = true;
+    let mut seen = HashSet::new();
     for (place, name) in names.iter().enumerate() {
         let at = path.index(place);
         good &= plain(&at, name, problems);
-        if !name.is_empty() && names.iter().take(place).any(|earlier| earlier == name) {
+        if !seen.insert(name) && !name.is_empty() {
             problems.add(&at, format!("names `{name}` a second time"), "name each column once");
             good = false;
         }

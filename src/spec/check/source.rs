@@ -1,64 +1,96 @@
 //! `[source]` and its related tables.
 
 use super::{columns, identifier, key, optional_identifier, plain, required};
-use crate::spec::definition::{Related, Source};
+use crate::spec::definition::{DatabaseRef, Related, Source};
 use crate::spec::file::{RelatedSection, SourceSection};
 use crate::spec::problem::{Path, Problems};
 use crate::spec::{filter, reference, schema};
+use std::collections::HashMap;
 
-pub(super) fn check(path: &Path, section: SourceSection, problems: &mut Problems) -> Option<Source> {
+/// What was understood of `[source]`, also while something else in it is wrong.
+pub(super) struct Draft {
+    database: Option<DatabaseRef>,
+    schema: Option<String>,
+    table: Option<String>,
+    pub(super) key: Option<Vec<String>>,
+    filter: Option<String>,
+    pub(super) exclude: Option<Vec<String>>,
+    related: Option<Vec<Related>>,
+}
+
+impl Draft {
+    /// The whole section, if all of it was understood.
+    pub(super) fn finish(self) -> Option<Source> {
+        Some(Source {
+            database: self.database?,
+            schema: self.schema,
+            table: self.table?,
+            key: self.key?,
+            filter: self.filter,
+            exclude: self.exclude?,
+            related: self.related?,
+        })
+    }
+}
+
+pub(super) fn check(path: &Path, section: SourceSection, problems: &mut Problems) -> Draft {
     let database = reference::database(&path.key("database"), section.database, problems);
     let schema = optional_identifier(&path.key("schema"), section.schema, problems);
     let table = identifier(&path.key("table"), section.table, problems);
     let key = key(&path.key("key"), section.key, problems);
-    if let Some(text) = &section.filter {
-        for finding in filter::check(text) {
-            problems.add(&path.key("where"), finding.message, finding.hint);
-        }
-    }
     let exclude = columns(&path.key("exclude"), section.exclude.unwrap_or_default(), problems);
     if let (Some(key), Some(exclude)) = (&key, &exclude) {
         for (place, column) in exclude.iter().enumerate().filter(|(_, column)| key.contains(column)) {
-            let hint = "leave it here out: the key is how a record is found again";
-            problems.add(&path.key("exclude").index(place), format!("excludes `{column}`, a column of the key"), hint);
+            let hint = "take it out of `exclude`: by its key a record is found again";
+            problems.add(&path.key("exclude").index(place), format!("`{column}` is a column of the key"), hint);
         }
     }
-    let related = related(path, section.related.unwrap_or_default(), problems);
-    Some(Source {
-        database: database?,
-        schema: schema?,
-        table: table?,
-        key: key?,
+    for finding in section.filter.iter().flat_map(|text| filter::check(text)) {
+        problems.add(&path.key("where"), finding.message, finding.hint);
+    }
+    let everywhere = exclude.clone().unwrap_or_default();
+    Draft {
+        database,
+        schema,
+        table,
+        key,
         filter: section.filter.map(|text| text.trim().to_owned()),
-        exclude: exclude?,
-        related: related?,
-    })
+        exclude,
+        related: related(path, section.related.unwrap_or_default(), &everywhere, problems),
+    }
 }
 
-fn related(parent: &Path, sections: Vec<RelatedSection>, problems: &mut Problems) -> Option<Vec<Related>> {
+fn related(
+    parent: &Path,
+    sections: Vec<RelatedSection>,
+    everywhere: &[String],
+    problems: &mut Problems,
+) -> Option<Vec<Related>> {
     let list = parent.key("related");
-    let names: Vec<Option<String>> = sections.iter().map(|section| section.name.clone()).collect();
-    for (place, name) in names.iter().enumerate() {
-        let Some(name) = name else { continue };
-        if let Some(first) = names.iter().take(place).position(|earlier| earlier.as_ref() == Some(name)) {
-            let message = format!("is `{name}`, which {} is called already", list.index(first));
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    for (place, name) in sections.iter().enumerate().filter_map(|(place, table)| Some((place, table.name.as_deref()?)))
+    {
+        if let Some(first) = first.get(name) {
+            let message = format!("is `{name}`, as that of `{}` is", list.index(*first));
             problems.add(&list.index(place).key("name"), message, "give each array of a document a name of its own");
+        } else {
+            first.insert(name, place);
         }
     }
     let each = sections.into_iter().enumerate();
     // Not lazily: every table says what is wrong with it.
-    let checked: Vec<_> = each.map(|(place, section)| one(&list.index(place), section, problems)).collect();
+    let checked: Vec<_> = each.map(|(place, section)| one(&list.index(place), section, everywhere, problems)).collect();
     checked.into_iter().collect()
 }
 
-fn one(path: &Path, section: RelatedSection, problems: &mut Problems) -> Option<Related> {
+fn one(path: &Path, section: RelatedSection, everywhere: &[String], problems: &mut Problems) -> Option<Related> {
     let name = identifier(&path.key("name"), section.name, problems);
     let schema = optional_identifier(&path.key("schema"), section.schema, problems);
     let table = identifier(&path.key("table"), section.table, problems);
     let key = key(&path.key("key"), section.key, problems);
     let at_on = path.key("on");
     let on = required(&at_on, section.on, problems).and_then(|on| {
-        if on.0.is_empty() {
+        if on.0.is_empty() && problems.sound(&at_on) {
             problems.add(&at_on, "is empty", schema::example(&at_on));
         }
         for (child, parent) in &on.0 {
@@ -67,15 +99,10 @@ fn one(path: &Path, section: RelatedSection, problems: &mut Problems) -> Option<
         }
         problems.sound(&at_on).then_some(on.0)
     });
-    let exclude = columns(&path.key("exclude"), section.exclude.unwrap_or_default(), problems);
-    let related = related(path, section.related.unwrap_or_default(), problems);
-    Some(Related {
-        name: name?,
-        schema: schema?,
-        table: table?,
-        key: key?,
-        on: on?,
-        exclude: exclude?,
-        related: related?,
-    })
+    let mut exclude = columns(&path.key("exclude"), section.exclude.unwrap_or_default(), problems);
+    if let Some(exclude) = &mut exclude {
+        exclude.extend(everywhere.iter().filter(|column| !exclude.contains(column)).cloned().collect::<Vec<_>>());
+    }
+    let related = related(path, section.related.unwrap_or_default(), everywhere, problems);
+    Some(Related { name: name?, schema, table: table?, key: key?, on: on?, exclude: exclude?, related: related? })
 }

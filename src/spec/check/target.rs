@@ -1,9 +1,9 @@
 //! `[target]`, by itself and against `[source]`.
 
-use super::{identifier, key, optional_identifier, plain, required, word};
-use crate::spec::definition::{After, ColumnValue, Related, Source, Target};
+use super::{identifier, key, optional_identifier, plain, required, source, word};
+use crate::spec::definition::{After, ColumnValue, DatabaseRef, Related, Source, Target};
 use crate::spec::file::{Ordered, TargetSection};
-use crate::spec::problem::{Path, Problems, listed, nearest};
+use crate::spec::problem::{Path, Problems, bare_or_quoted, listed, nearest};
 use crate::spec::unbuilt::NOT_BUILT;
 use crate::spec::{reference, schema};
 
@@ -15,28 +15,51 @@ const WORDS: [(&str, ColumnValue); 5] = [
     ("$definition", ColumnValue::Definition),
 ];
 
-pub(super) fn check(path: &Path, section: TargetSection, problems: &mut Problems) -> Option<Target> {
-    let database = reference::database(&path.key("database"), section.database, problems);
-    let schema = optional_identifier(&path.key("schema"), section.schema, problems);
-    let table = identifier(&path.key("table"), section.table, problems);
-    let key = key(&path.key("key"), section.key, problems);
+/// What was understood of `[target]`, also while something else in it is wrong.
+pub(super) struct Draft {
+    database: Option<DatabaseRef>,
+    schema: Option<String>,
+    table: Option<String>,
+    key: Option<Vec<String>>,
+    after: Option<After>,
+    create: bool,
+    columns: Option<Vec<(String, ColumnValue)>>,
+}
+
+impl Draft {
+    /// The whole section, if all of it was understood.
+    pub(super) fn finish(self) -> Option<Target> {
+        Some(Target {
+            database: self.database?,
+            schema: self.schema,
+            table: self.table?,
+            key: self.key?,
+            after: self.after?,
+            create: self.create,
+            columns: self.columns?,
+        })
+    }
+}
+
+pub(super) fn check(path: &Path, section: TargetSection, problems: &mut Problems) -> Draft {
     let after = section.after.unwrap_or_else(|| "keep".to_owned());
-    let after = word(&path.key("after"), &after, &[("keep", After::Keep)], &["delete"], problems);
-    let columns = required(&path.key("columns"), section.columns, problems)
-        .and_then(|columns| self::columns(&path.key("columns"), columns, problems));
-    Some(Target {
-        database: database?,
-        schema: schema?,
-        table: table?,
-        key: key?,
-        after: after?,
+    let columns = required(&path.key("columns"), section.columns, problems);
+    Draft {
+        database: reference::database(&path.key("database"), section.database, problems),
+        schema: optional_identifier(&path.key("schema"), section.schema, problems),
+        table: identifier(&path.key("table"), section.table, problems),
+        key: key(&path.key("key"), section.key, problems),
+        after: word(&path.key("after"), &after, &[("keep", After::Keep)], &["delete"], problems),
         create: section.create.unwrap_or(false),
-        columns: columns?,
-    })
+        columns: columns.and_then(|columns| self::columns(&path.key("columns"), columns, problems)),
+    }
 }
 
 fn columns(path: &Path, written: Ordered, problems: &mut Problems) -> Option<Vec<(String, ColumnValue)>> {
-    if written.0.is_empty() && problems.sound(path) {
+    if !problems.sound(path) {
+        return None;
+    }
+    if written.0.is_empty() {
         problems.add(path, "is empty", schema::example(path));
         return None;
     }
@@ -85,77 +108,92 @@ fn value(path: &Path, text: &str, problems: &mut Problems) -> Option<ColumnValue
     None
 }
 
-/// What only both sections together can show.
-pub(super) fn check_against(path: &Path, target: &Target, source: &Source, problems: &mut Problems) {
-    let columns = path.key("columns");
-    for (column, value) in &target.columns {
-        if let ColumnValue::Column(name) = value {
-            if source.exclude.contains(name) {
-                let hint = "leave it out here, or in `source.exclude`";
-                problems.add(&columns.key(column), format!("copies `{name}`, which `source.exclude` excludes"), hint);
-            }
+/// How the target's columns are fed from the source: whatever of both sections was understood.
+pub(super) fn check_feeding(path: &Path, target: &Draft, source: &source::Draft, problems: &mut Problems) {
+    let Some(columns) = &target.columns else { return };
+    let key = source.key.as_deref().unwrap_or_default();
+    for (column, value) in columns {
+        let ColumnValue::Column(name) = value else { continue };
+        // That a column of the key is excluded has been said.
+        if source.exclude.iter().flatten().any(|excluded| excluded == name) && !key.contains(name) {
+            let hint = "leave it out here, or take it out of `source.exclude`";
+            problems.add(
+                &path.key("columns").key(column),
+                format!("copies `{name}`, which `source.exclude` names"),
+                hint,
+            );
         }
     }
-    check_key(path, target, source, problems);
-    if target.database == source.database {
-        let is_target = |schema: &Option<String>, table: &str| *schema == target.schema && table == target.table;
-        if is_target(&source.schema, &source.table) {
-            problems.add(&path.key("table"), "is the source table itself", "write to a table of its own");
-        }
-        let related = |related: &Related| {
-            is_target(related.schema.as_ref().map_or(&source.schema, |_| &related.schema), &related.table)
+    if let (Some(target_key), Some(source_key)) = (&target.key, &source.key) {
+        check_key(&path.key("key"), target_key, columns, source_key, problems);
+    }
+}
+
+/// Every column of the target's key is fed by a column of the source's key, and all of them by one.
+fn check_key(
+    path: &Path,
+    target_key: &[String],
+    columns: &[(String, ColumnValue)],
+    source_key: &[String],
+    problems: &mut Problems,
+) {
+    let the_key = listed(source_key.iter().map(String::as_str), "and");
+    let mut fed: Vec<&str> = Vec::new();
+    let mut all_good = true;
+    for (place, column) in target_key.iter().enumerate() {
+        let (message, hint) = match columns.iter().find(|(name, _)| name == column).map(|(_, value)| value) {
+            None => {
+                let unfed = source_key.iter().find(|name| !fed.contains(&name.as_str()));
+                let name = unfed.or(source_key.first()).map_or("", String::as_str);
+                let hint = format!("write `{} = {name:?}` in `[target.columns]`", bare_or_quoted(column));
+                (format!("`{column}` is not among `target.columns`"), hint)
+            }
+            Some(ColumnValue::Column(name)) if fed.contains(&name.as_str()) => (
+                format!("`{column}` is fed by `{name}`, as one before it is"),
+                format!("the source's key is {the_key}"),
+            ),
+            Some(ColumnValue::Column(name)) if source_key.contains(name) => {
+                fed.push(name);
+                continue;
+            }
+            Some(ColumnValue::Column(name)) => (
+                format!("`{column}` is fed by `{name}`, which is not in the source's key"),
+                format!("feed it from the source's key, which is {the_key}"),
+            ),
+            Some(_) => (
+                format!("`{column}` is fed by a `$` word, not by the source's key"),
+                format!("feed it from the source's key, which is {the_key}"),
+            ),
         };
-        if any(&source.related, &related) {
-            problems.add(&path.key("table"), "is one of the related tables", "write to a table of its own");
-        }
+        problems.add(&path.index(place), message, hint);
+        all_good = false;
+    }
+    let unfed: Vec<_> = source_key.iter().map(String::as_str).filter(|name| !fed.contains(name)).collect();
+    if all_good && !unfed.is_empty() {
+        let message = format!("leaves out what is fed by {}", listed(unfed.iter().copied(), "and"));
+        let hint = "add the columns: with less than the source's whole key, two rows could become one record";
+        problems.add(path, message, hint);
+    }
+}
+
+/// The target is a table of its own.
+pub(super) fn check_table(path: &Path, target: &Target, source: &Source, problems: &mut Problems) {
+    if target.database != source.database {
+        return;
+    }
+    let is_target = |schema: &Option<String>, table: &str| *schema == target.schema && table == target.table;
+    if is_target(&source.schema, &source.table) {
+        problems.add(path, "is the source table itself", "write to a table of its own");
+    }
+    let related = |related: &Related| {
+        let schema = if related.schema.is_some() { &related.schema } else { &source.schema };
+        is_target(schema, &related.table)
+    };
+    if any(&source.related, &related) {
+        problems.add(path, "is one of the related tables", "write to a table of its own");
     }
 }
 
 fn any(related: &[Related], test: &impl Fn(&Related) -> bool) -> bool {
     related.iter().any(|table| test(table) || any(&table.related, test))
-}
-
-fn check_key(path: &Path, target: &Target, source: &Source, problems: &mut Problems) {
-    let fed = format!("the source's key is {}", listed(source.key.iter().map(String::as_str), "and"));
-    let mut feeding: Vec<&str> = Vec::new();
-    for (place, column) in target.key.iter().enumerate() {
-        let at = path.key("key").index(place);
-        let value = target.columns.iter().find(|(name, _)| name == column).map(|(_, value)| value);
-        match value {
-            None => {
-                let missing = source.key.iter().find(|name| !feeding.contains(&name.as_str()));
-                let name = missing.or(source.key.first()).map_or("", String::as_str);
-                let hint = format!("write `{column} = {name:?}` in `[target.columns]`");
-                problems.add(&at, format!("`{column}` is not among `target.columns`"), hint);
-                return;
-            }
-            Some(ColumnValue::Column(name)) if source.key.contains(name) => {
-                if feeding.contains(&name.as_str()) {
-                    problems.add(&at, format!("`{column}` is fed by `{name}`, as one before it is"), &*fed);
-                }
-                feeding.push(name);
-            }
-            Some(ColumnValue::Column(name)) => {
-                let hint = format!("feed it from the source's key: {fed}");
-                problems.add(
-                    &at,
-                    format!("`{column}` is fed by `{name}`, which is no column of the source's key"),
-                    hint,
-                );
-                return;
-            }
-            Some(_) => {
-                let hint = format!("feed it from the source's key: {fed}");
-                problems.add(&at, format!("`{column}` is fed by a `$` word, not by the source's key"), hint);
-                return;
-            }
-        }
-    }
-    let unfed: Vec<_> = source.key.iter().map(String::as_str).filter(|name| !feeding.contains(name)).collect();
-    if !unfed.is_empty() {
-        let message = format!("leaves out what is fed by {}", listed(unfed.iter().copied(), "and"));
-        let hint =
-            "the target's key is fed by exactly the source's key: add the columns, or two rows could become one record";
-        problems.add(&path.key("key"), message, hint);
-    }
 }

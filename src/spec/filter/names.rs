@@ -141,10 +141,10 @@ pub(super) fn check(tokens: &[Token<'_>]) -> Vec<Finding> {
                 }
             }
             Kind::Text if is_a_time(&token.name(), tokens, place, &calls) => {
-                findings.push(clock(&format!("'{}'", token.name())))
+                findings.push(clock(&format!("'{}'", token.name())));
             }
             Kind::Word | Kind::Quoted if next.is_some_and(|next| next.is("(")) => {
-                findings.extend(called(&token.name()))
+                findings.extend(called(&token.name()));
             }
             Kind::Word if !previous.is_some_and(|dot| dot.is(".")) => findings.extend(bare(&token.name())),
             _ => {}

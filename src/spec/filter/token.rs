@@ -59,8 +59,8 @@ fn in_word(character: char) -> bool {
     begins_word(character) || character.is_ascii_digit() || character == '$'
 }
 
-fn length_while(text: &str, test: impl Fn(char) -> bool) -> usize {
-    text.find(|character| !test(character)).unwrap_or(text.len())
+fn length_while(text: &str, holds: impl Fn(char) -> bool) -> usize {
+    text.find(|character| !holds(character)).unwrap_or(text.len())
 }
 
 /// All tokens, or the first thing that cannot be one.

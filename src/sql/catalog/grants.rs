@@ -1,20 +1,11 @@
 //! What SHOW GRANTS of MySQL and MariaDB says about one table. It shows enabled roles' grants too.
 
+use super::Privileges;
 use super::json::name;
 
-/// Privileges of whole tables.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Granted {
-    pub(super) select: bool,
-    pub(super) insert: bool,
-    pub(super) update: bool,
-    pub(super) delete: bool,
-    pub(super) create: bool,
-}
-
-/// What the lines grant on `schema`.`table`. A line that is not understood grants nothing.
-pub(super) fn granted<'a>(lines: impl IntoIterator<Item = &'a str>, schema: &str, table: &str) -> Granted {
-    let mut granted = Granted::default();
+/// What the lines grant on `schema`.`table` as a whole. A line that is not understood grants nothing.
+pub(super) fn granted<'a>(lines: impl IntoIterator<Item = &'a str>, schema: &str, table: &str) -> Privileges {
+    let mut granted = Privileges::default();
     for line in lines {
         let Some((grants, rest)) = line
             .strip_prefix("GRANT ")
@@ -30,8 +21,14 @@ pub(super) fn granted<'a>(lines: impl IntoIterator<Item = &'a str>, schema: &str
         for word in words.split(',') {
             match word.trim() {
                 "ALL" | "ALL PRIVILEGES" => {
-                    granted =
-                        Granted { select: grants, insert: grants, update: grants, delete: grants, create: grants };
+                    granted = Privileges {
+                        select: grants,
+                        insert: grants,
+                        update: grants,
+                        delete: grants,
+                        create: grants,
+                        ..Privileges::default()
+                    };
                 }
                 "SELECT" => granted.select = grants,
                 "INSERT" => granted.insert = grants,

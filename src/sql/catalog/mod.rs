@@ -33,6 +33,7 @@ pub struct Table {
 
 /// A column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Column {
     /// Its name.
     pub name: String,

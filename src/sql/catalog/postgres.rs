@@ -76,7 +76,7 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
                 table = Some(Table {
                     schema: next()?,
                     name: next()?,
-                    is_view: yes(next()),
+                    is_view: yes(next().as_deref()),
                     rows_estimate: next().and_then(|rows| rows.parse().ok()).unwrap_or(0),
                     ..Table::default()
                 });
@@ -84,9 +84,10 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
             Some("column") => columns.push(column(&mut next)?),
             Some("index") => {
                 let name = next()?;
-                let (unique, primary, usable) = (yes(next()), yes(next()), yes(next()));
+                let (unique, primary, usable) =
+                    (yes(next().as_deref()), yes(next().as_deref()), yes(next().as_deref()));
                 let column = next();
-                let (own, descending) = (yes(next()), next().as_deref() == Some("1"));
+                let (own, descending) = (yes(next().as_deref()), next().as_deref() == Some("1"));
                 if indexes.last().is_none_or(|index| index.name != name) {
                     ended = false;
                     indexes.push(Index { name, columns: Vec::new(), unique, primary, usable });
@@ -117,7 +118,7 @@ fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
     let resolved = next()?;
     let modifier: i64 = next()?.parse().ok()?;
     let domain = (next()? != "0").then(|| type_name.clone());
-    let nullable = yes(next());
+    let nullable = yes(next().as_deref());
     let collation = next();
     let element = next();
     let measured = base.strip_prefix('_').filter(|_| element.is_some()).unwrap_or(&base);
@@ -140,8 +141,8 @@ fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
         is_json: base == "json" || base == "jsonb",
         unsigned: false,
         charset: None,
-        generated: yes(next()),
-        has_default: yes(next()),
+        generated: yes(next().as_deref()),
+        has_default: yes(next().as_deref()),
         name,
         type_name,
         base,
@@ -157,6 +158,6 @@ fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
     })
 }
 
-fn yes(cell: Option<String>) -> bool {
-    cell.as_deref() == Some("t")
+fn yes(cell: Option<&str>) -> bool {
+    cell == Some("t")
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// What the user of a session may do with a table. Of a table that does not exist: what it could do once it is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
 pub struct Privileges {
     /// Read every column.
     pub select: bool,
@@ -77,16 +78,7 @@ async fn mysql(session: &mut Session, schema: &str, table: &str, limit: Duration
             _ => {}
         }
     }
-    let granted = granted(lines, schema, table);
-    let otherwise = Privileges {
-        select: granted.select,
-        insert: granted.insert,
-        update: granted.update,
-        delete: granted.delete,
-        create: granted.create,
-        ..Privileges::default()
-    };
-    Ok(gathered(columns, otherwise))
+    Ok(gathered(columns, granted(lines, schema, table)))
 }
 
 async fn postgres(session: &mut Session, schema: &str, table: &str, limit: Duration) -> Result<Privileges, SqlError> {

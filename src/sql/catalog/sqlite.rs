@@ -130,17 +130,15 @@ fn indexes(
                     .unwrap_or("BINARY")
                     .eq_ignore_ascii_case(column.collation.as_deref().unwrap_or("BINARY"))
             };
-            match row.get::<_, Option<String>>(0)?.filter(|_| row.get::<_, i64>(1).is_ok_and(|cid| cid >= 0)) {
-                Some(name) => {
-                    let own = columns.iter().any(|(column, _)| column.name == name && own(column));
-                    index.usable &= own && !row.get::<_, bool>(2)?;
-                    index.columns.push(name);
-                }
-                None => {
-                    index.unique = false;
-                    index.usable &= !index.columns.is_empty();
-                    break;
-                }
+            let whole = row.get::<_, i64>(1)? >= 0;
+            if let Some(name) = row.get::<_, Option<String>>(0)?.filter(|_| whole) {
+                let own = columns.iter().any(|(column, _)| column.name == name && own(column));
+                index.usable &= own && !row.get::<_, bool>(2)?;
+                index.columns.push(name);
+            } else {
+                index.unique = false;
+                index.usable &= !index.columns.is_empty();
+                break;
             }
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn register(connection: &Connection) -> Result<(), Error> {
 }
 
 fn members(context: &Context<'_>) -> Result<String, Error> {
-    if context.len() % 2 != 0 {
+    if !context.len().is_multiple_of(2) {
         return Err(mismatch());
     }
     let mut json = String::new();

@@ -3,6 +3,7 @@
 use super::{AMPLE, execute, fresh, one, open};
 use crate::support::mariadb::mariadb;
 use crate::support::postgres::postgres;
+use crate::support::tls::TlsServer;
 use milkrun::fault::Class;
 use milkrun::sql::{ConnectOptions, Session, SqlError};
 use std::time::{Duration, Instant};
@@ -92,5 +93,32 @@ async fn unreachable_servers_say_why() {
         let error = Session::open(&options, Duration::from_millis(300)).await.err().unwrap();
         says(&error, Class::Transient, &["no answer within 300 ms", "security groups"]);
         assert!(began.elapsed() < Duration::from_secs(2));
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_verified() {
+    let (mariadb, postgres) = (TlsServer::mariadb(), TlsServer::postgres());
+    for (server, other, encrypted) in [
+        (
+            &mariadb,
+            &postgres,
+            "SELECT variable_value <> '' FROM information_schema.session_status WHERE variable_name = 'ssl_version'",
+        ),
+        (&postgres, &mariadb, "SELECT CASE WHEN ssl THEN 1 ELSE 0 END FROM pg_stat_ssl WHERE pid = pg_backend_pid()"),
+    ] {
+        let trusting =
+            |host: &str, authority| ConnectOptions::from_url(&server.url(host)).unwrap().with_ca(Some(authority));
+        let mut session = Session::open(&trusting("127.0.0.1", server.authority()), AMPLE).await.unwrap();
+        assert_eq!(one(&mut session, encrypted).await, "1");
+        session.close().await;
+        // What is offered on loopback is used, whoever signed it.
+        assert_eq!(one(&mut open(&server.url("127.0.0.1")).await, encrypted).await, "1");
+        let error = Session::open(&trusting("127.0.0.1", other.authority()), AMPLE).await.err().unwrap();
+        says(&error, Class::Fatal, &["UnknownIssuer", "name the authority that signed its certificate with `ca`"]);
+        let error = Session::open(&trusting("localhost", server.authority()), AMPLE).await.err().unwrap();
+        says(&error, Class::Fatal, &["localhost", "use the host name that its certificate was made for"]);
+        let error = refusal(&server.url("127.1")).await;
+        assert!(matches!(error, SqlError::Tls { .. }), "{error}");
     }
 }

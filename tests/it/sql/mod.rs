@@ -49,11 +49,12 @@ async fn one(session: &mut Session, sql: &str) -> String {
 
 /// An error's whole text, Display and Debug and its sources, holds no value of a row.
 fn silent(error: &SqlError, value: &str) {
-    let mut text = format!("{error} {error:?}");
+    let mut texts = vec![format!("{error} {error:?}")];
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
-        text.push_str(&format!(" {inner} {inner:?}"));
+        texts.push(format!("{inner} {inner:?}"));
         source = inner.source();
     }
+    let text = texts.join(" ");
     assert!(!text.contains(value), "{text}");
 }

@@ -3,9 +3,7 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Credentials;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -13,13 +11,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running DynamoDB.
 #[derive(Clone, Debug)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// `http://127.0.0.1:PORT`, as `AWS_ENDPOINT_URL_DYNAMODB` takes it.
-    pub url: String,
+    pub(crate) url: String,
 }
 
 /// The server, started by the first test that asks. `scripts/setup-dynamodb.sh` has to have run.
-pub async fn dynamodb() -> Endpoint {
+pub(crate) async fn dynamodb() -> Endpoint {
     tokio::task::spawn_blocking(|| {
         static SERVER: OnceLock<Server> = OnceLock::new();
         Endpoint { url: SERVER.get_or_init(Server::start).url.clone() }
@@ -30,7 +28,7 @@ pub async fn dynamodb() -> Endpoint {
 
 impl Endpoint {
     /// An empty ledger table that no other test knows.
-    pub async fn new_table(&self) -> String {
+    pub(crate) async fn new_table(&self) -> String {
         static TABLES: AtomicU32 = AtomicU32::new(0);
         let name = format!("ledger-{}-{}", std::process::id(), TABLES.fetch_add(1, Ordering::Relaxed));
         let attribute = |name: &str| {
@@ -55,7 +53,7 @@ impl Endpoint {
 }
 
 /// What the SDK needs to talk to `url`. The credentials are made up; nothing is read from the environment.
-pub async fn config(url: &str) -> SdkConfig {
+pub(crate) async fn config(url: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-central-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "tests"))

@@ -11,7 +11,7 @@ pub enum Form {
     Number,
     /// A JSON string: the database's own text.
     Text,
-    /// An ISO 8601 string: the database's text with `T` for the blank.
+    /// An ISO 8601 string of a column that declares six fraction digits.
     Moment,
     /// The value itself.
     Json,
@@ -100,7 +100,11 @@ fn json(form: Form, value: Option<&str>) -> Value {
     match form {
         Form::Number | Form::Json => serde_json::from_str(value).unwrap_or_else(|error| panic!("{value}: {error}")),
         Form::Text => Value::String(value.to_owned()),
-        Form::Moment => Value::String(value.replacen(' ', "T", 1)),
+        Form::Moment => {
+            // PostgreSQL's text leaves out the zeros at the end.
+            let (second, fraction) = value.split_once('.').unwrap_or((value, ""));
+            Value::String(format!("{}.{fraction:0<6}", second.replacen(' ', "T", 1)))
+        }
     }
 }
 

@@ -4,10 +4,13 @@ use super::server::Server;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-const FUNCTIONS: &str = r#"
+pub(super) const FUNCTIONS: &str = r#"
 prepare() {
   as=
-  if [ "$(id -u)" = 0 ]; then chown mysql "$1"; as=--user=mysql; fi
+  # A server that starts clears its temporary folder: in a shared one, of other servers' tables too.
+  mkdir "$1/tmp"
+  export TMPDIR="$1/tmp"
+  if [ "$(id -u)" = 0 ]; then chown mysql "$1" "$1/tmp"; as=--user=mysql; fi
   mariadb-install-db --no-defaults $as --datadir="$1/data" --auth-root-authentication-method=normal --skip-test-db || return 1
   mariadbd --no-defaults $as --datadir="$1/data" --socket="$1/s.sock" --port="$2" --bind-address=127.0.0.1 \
     --innodb-flush-log-at-trx-commit=2 --innodb-buffer-pool-size=128M --performance-schema=OFF --skip-name-resolve &

@@ -3,11 +3,11 @@
 use super::server::Server;
 use std::sync::OnceLock;
 
-const FUNCTIONS: &str = r#"
+pub(super) const FUNCTIONS: &str = r#"
 prepare() {
   for bin in /usr/lib/postgresql/*/bin; do PATH="$bin:$PATH"; done
   as=
-  if [ "$(id -u)" = 0 ]; then chown postgres "$1"; as='runuser -u postgres --'; fi
+  if [ "$(id -u)" = 0 ]; then chown postgres "$1"; as='setpriv --reuid=postgres --regid=postgres --init-groups'; fi
   cd "$1"
   $as initdb -D "$1/data" -A trust -U postgres -E UTF8 --locale=C --no-sync || return 1
   # One user needs a password.

@@ -1,7 +1,13 @@
 //! One server of each kind for the whole test process, and in it a place of its own for each test.
+//!
+//! `MILKRUN_TEST_MYSQL=mysql://root@127.0.0.1:3306` takes a server that is there already, of another make or version, instead of
+//! starting one; `MILKRUN_TEST_POSTGRES` likewise. Databases are left behind in it.
 
 use super::database::Database;
+use super::mariadb::mariadb;
+use super::postgres::postgres;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,27 +20,31 @@ pub enum Kind {
     Sqlite,
 }
 
-static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-
 /// The URL of an empty database that no other test knows.
 pub fn fresh_database(kind: Kind, folder: &Path) -> String {
-    // WIRE
-    let name = format!("t{}_{}", std::process::id(), COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    match kind {
-        Kind::MariaDb => {
-            Database::connect("mysql://root@127.0.0.1:33917/").execute(&format!("CREATE DATABASE {name}"));
-            format!("mysql://root@127.0.0.1:33917/{name}")
-        }
-        Kind::Postgres => {
-            Database::connect("postgres://postgres@127.0.0.1:33918/postgres")
-                .execute(&format!("CREATE DATABASE {name}"));
-            format!("postgres://postgres@127.0.0.1:33918/{name}")
-        }
+    static DATABASES: AtomicU32 = AtomicU32::new(0);
+    let name = format!("job_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed));
+    let maintenance = match kind {
+        Kind::MariaDb => "",
+        Kind::Postgres => "postgres",
         Kind::Sqlite => {
             let url = format!("sqlite://{}/shop.db", folder.display());
+            // milkrun creates no database: the file has to be there.
             drop(Database::connect(&url));
-            url
+            return url;
         }
+    };
+    Database::connect(&url(kind, maintenance)).execute(&format!("CREATE DATABASE {name}"));
+    url(kind, &name)
+}
+
+/// A database of the server that is named in the environment, or else of this process's own.
+fn url(kind: Kind, database: &str) -> String {
+    let variable = if kind == Kind::Postgres { "MILKRUN_TEST_POSTGRES" } else { "MILKRUN_TEST_MYSQL" };
+    match std::env::var(variable) {
+        Ok(server) => format!("{server}/{database}"),
+        Err(_) if kind == Kind::Postgres => postgres().url(database),
+        Err(_) => mariadb().url(database),
     }
 }
 

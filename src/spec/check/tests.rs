@@ -1,0 +1,95 @@
+//! What a good file means.
+
+use crate::spec::{ColumnValue, DatabaseRef, Definition, PasswordRef, SecretRef, parse};
+use std::path::PathBuf;
+use std::time::Duration;
+
+fn with(database: &str, more: &str, columns: &str) -> Definition {
+    let text = format!(
+        r#"
+        name = "m"
+        kind = "rows"
+        [source]
+        database = {database}
+        table = "sales.orders"
+        key = ["shop", "id"]
+        exclude = ["card"]
+        [[source.related]]
+        name = "items"
+        table = "order_items"
+        key = ["id"]
+        on = {{ z = "shop", a = "id" }}
+        exclude = ["note", "card"]
+        [[source.related.related]]
+        name = "discounts"
+        table = "item_discounts"
+        key = ["id"]
+        on = {{ item_id = "id" }}
+        [target]
+        database = {database}
+        table = "history"
+        key = ["id", "shop"]
+        [target.columns]
+        shop = "shop"
+        id = "id"
+        doc = "$document"
+        {columns}
+        {more}
+        "#
+    );
+    parse("m", &text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let definition = with("\"$A\"", "", "");
+    let limits = &definition.limits;
+    assert_eq!((limits.batch_time, limits.max_batch, limits.max_item), (Duration::from_secs(1), 10_000, 8 << 20));
+    assert_eq!((limits.max_attempts, limits.settle, limits.max_sweeps), (3, Duration::from_secs(10), 3));
+    assert_eq!((limits.lease, limits.log_keys), (Duration::from_secs(30), true));
+    assert!(!definition.target.create && definition.source.filter.is_none() && definition.source.schema.is_none());
+    let spelled_out = "[limits]\nbatch_time = \"1s\"\nmax_batch = 10000\nmax_item = \"8 MB\"\nshards = 1\nlanes = 1\n\
+                       items_per_second = 0\nbytes_per_second = 0\nmax_attempts = 3\nsettle = \"10s\"\nmax_sweeps = 3\n\
+                       lease = \"30s\"\nlog_keys = true";
+    assert_eq!(with("\"$A\"", spelled_out, ""), definition);
+}
+
+#[test]
+fn the_order_of_the_file_is_kept() {
+    let definition = with("\"$A\"", "", "b = \"x\"\na = \"$$now\"");
+    let items = &definition.source.related[0];
+    assert_eq!(items.on, [("z".to_owned(), "shop".to_owned()), ("a".to_owned(), "id".to_owned())]);
+    let columns: Vec<_> = definition.target.columns.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(columns, ["shop", "id", "doc", "b", "a"]);
+    assert_eq!(definition.target.columns[4].1, ColumnValue::Column("$now".to_owned()));
+    assert_eq!(definition.source.table, "sales.orders", "a dot is part of the name");
+}
+
+#[test]
+fn what_the_source_excludes_is_excluded_everywhere() {
+    let items = &with("\"$A\"", "", "").source.related[0];
+    assert_eq!(items.exclude, ["note", "card"]);
+    assert_eq!(items.related[0].exclude, ["card"]);
+}
+
+#[test]
+fn references_to_databases() {
+    let reference = |text: &str| with(text, "", "").source.database;
+    assert_eq!(reference("\"$SHOP_1\""), DatabaseRef::Env("SHOP_1".to_owned()));
+    let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-AbCdEf";
+    let secret = |field: Option<&str>| SecretRef { id: arn.to_owned(), field: field.map(str::to_owned) };
+    assert_eq!(reference(&format!("\"secret:{arn}\"")), DatabaseRef::Secret(secret(None)));
+    assert_eq!(reference(&format!("\"secret:{arn}#url\"")), DatabaseRef::Secret(secret(Some("url"))));
+    let url = |url: &str, password, ca| DatabaseRef::Url { url: url.to_owned(), password, ca };
+    assert_eq!(reference("\"sqlite://shop.db\""), url("sqlite://shop.db", None, None));
+    assert_eq!(
+        reference(&format!(
+            "{{ url = \"mysql://shop@host/shop\", password = \"secret:{arn}#password\", ca = \"x.pem\" }}"
+        )),
+        url(
+            "mysql://shop@host/shop",
+            Some(PasswordRef::Secret(secret(Some("password")))),
+            Some(PathBuf::from("x.pem"))
+        )
+    );
+}
