@@ -5,9 +5,9 @@ mod target;
 
 use super::tables::Tables;
 use crate::spec::{Definition, Problem};
+use crate::sql::Dialect;
 use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
-use crate::sql::Dialect;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

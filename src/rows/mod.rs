@@ -18,8 +18,8 @@ mod verifying;
 mod walk;
 mod write;
 
-pub use faults::RowsError;
 pub use check::{Findings, check};
+pub use faults::RowsError;
 pub use moving::Stamp;
 pub use plan::QueryPlan;
 
@@ -112,7 +112,16 @@ impl Rows {
         let one = session.make().dialect() == Dialect::Sqlite;
         let reader = Arc::new(Mutex::new(Link::new(options.clone(), Some(session))));
         let writer = if one { Arc::clone(&reader) } else { Arc::new(Mutex::new(writer)) };
-        Ok(Self { definition: definition.clone(), options: options.clone(), tables, mapping, warnings, max_item, reader, writer })
+        Ok(Self {
+            definition: definition.clone(),
+            options: options.clone(),
+            tables,
+            mapping,
+            warnings,
+            max_item,
+            reader,
+            writer,
+        })
     }
 
     /// Creates the target if it is missing and the definition says so.

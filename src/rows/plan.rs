@@ -94,7 +94,8 @@ impl Rows {
             problems.push(missing("target.create", "CREATE", &described));
         }
         let columns = &held.insert_columns;
-        let insert = held.insert || (!columns.is_empty() && target.columns.iter().all(|(name, _)| columns.contains(name)));
+        let insert =
+            held.insert || (!columns.is_empty() && target.columns.iter().all(|(name, _)| columns.contains(name)));
         if !insert {
             problems.push(missing("target.table", "INSERT", &described));
         }

@@ -53,12 +53,7 @@ fn engine(findings: &mut Findings, table: &Table) {
     }
 }
 
-fn all_there<'a>(
-    findings: &mut Findings,
-    field: &str,
-    table: &Table,
-    names: impl Iterator<Item = &'a String>,
-) -> bool {
+fn all_there<'a>(findings: &mut Findings, field: &str, table: &Table, names: impl Iterator<Item = &'a String>) -> bool {
     let mut all = true;
     for name in names.filter(|name| table.column(name).is_none()) {
         missing_column(findings, field, table, name);
@@ -88,7 +83,11 @@ fn key(findings: &mut Findings, dialect: Dialect, table: &Table, key: &[String])
     if table.unique_over(key).is_none() {
         findings.problem(
             "source.key",
-            format!("no unique index of `{}` has exactly the columns {}", table.name, super::listed(names.iter().copied())),
+            format!(
+                "no unique index of `{}` has exactly the columns {}",
+                table.name,
+                super::listed(names.iter().copied())
+            ),
             match table.primary().filter(|primary| !primary.columns.is_empty()) {
                 Some(primary) => format!(
                     "take the primary key ({}), or run: {}",
@@ -167,7 +166,9 @@ fn related<'a>(
 fn reachable(findings: &mut Findings, path: &str, dialect: Dialect, table: &Table, one: &Related) {
     let theirs: Vec<&str> = one.on.iter().map(|(theirs, _)| theirs.as_str()).collect();
     let serves = |columns: &[String]| {
-        columns.get(..theirs.len()).is_some_and(|first| theirs.iter().all(|name| first.iter().any(|column| column == name)))
+        columns
+            .get(..theirs.len())
+            .is_some_and(|first| theirs.iter().all(|name| first.iter().any(|column| column == name)))
     };
     if !table.indexes.iter().any(|index| index.usable && serves(&index.columns)) {
         findings.problem(
@@ -184,13 +185,19 @@ fn ordered(findings: &mut Findings, path: &str, dialect: Dialect, table: &Table,
     let unique = table.indexes.iter().any(|index| index.unique && index.columns.iter().all(fixed));
     if !unique {
         let names: Vec<&str> = one.key.iter().map(String::as_str).collect();
-        let on: Vec<&str> = one.on.iter().map(|(theirs, _)| theirs.as_str()).filter(|name| !names.contains(name)).collect();
+        let on: Vec<&str> =
+            one.on.iter().map(|(theirs, _)| theirs.as_str()).filter(|name| !names.contains(name)).collect();
         let columns: Vec<&str> = on.iter().chain(&names).copied().collect();
         findings.problem(
             format!("{path}.key"),
-            format!("{} does not tell the rows of one array apart: their order would be left to chance", super::listed(names.iter().copied())),
+            format!(
+                "{} does not tell the rows of one array apart: their order would be left to chance",
+                super::listed(names.iter().copied())
+            ),
             match table.primary().filter(|primary| !primary.columns.is_empty()) {
-                Some(primary) => format!("take the primary key ({})", super::listed(primary.columns.iter().map(String::as_str))),
+                Some(primary) => {
+                    format!("take the primary key ({})", super::listed(primary.columns.iter().map(String::as_str)))
+                }
                 None => format!("take a unique key, or run: {}", create_index(dialect, true, table, &columns)),
             },
         );

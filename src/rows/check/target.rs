@@ -95,11 +95,10 @@ fn holds(
     }
     let kind = column.base.as_str();
     let room = match kind {
-        "json" | "jsonb" | "longtext" => Some(u64::MAX),
         "mediumtext" => Some((1 << 24) - 1),
         "text" if dialect == Dialect::MySql => Some((1 << 16) - 1),
         "tinytext" => Some(255),
-        "text" => Some(u64::MAX),
+        "json" | "jsonb" | "longtext" | "text" => Some(u64::MAX),
         "char" | "varchar" | "bpchar" => Some(column.length.unwrap_or(u64::MAX)),
         _ => None,
     };
@@ -144,11 +143,17 @@ fn holds(
                 _ => "make it a text",
             },
         ),
-        Some(room) if *value == ColumnValue::Document && matches!(kind, "char" | "varchar" | "bpchar" | "tinytext") && room < needed => findings.problem(
-            field,
-            format!("`{}` has room for {room} characters, too few for a document", column.name),
-            if dialect == Dialect::MySql { "make it LONGTEXT" } else { "make it text" },
-        ),
+        Some(room)
+            if *value == ColumnValue::Document
+                && matches!(kind, "char" | "varchar" | "bpchar" | "tinytext")
+                && room < needed =>
+        {
+            findings.problem(
+                field,
+                format!("`{}` has room for {room} characters, too few for a document", column.name),
+                if dialect == Dialect::MySql { "make it LONGTEXT" } else { "make it text" },
+            );
+        }
         Some(room) if *value == ColumnValue::Document && room < needed => findings.warnings.push(format!(
             "{field}: `{}` has room for {room} bytes, less than max_item ({needed}): larger documents will be refused; \
              make it LONGTEXT",
@@ -164,7 +169,11 @@ fn holds(
     if *value == ColumnValue::Document && column.charset.as_deref().is_some_and(|charset| charset != "utf8mb4") {
         findings.problem(
             field,
-            format!("`{}` is of the character set {}, which does not hold every character", column.name, column.charset.as_deref().unwrap_or_default()),
+            format!(
+                "`{}` is of the character set {}, which does not hold every character",
+                column.name,
+                column.charset.as_deref().unwrap_or_default()
+            ),
             "make it utf8mb4: ALTER TABLE … MODIFY … LONGTEXT CHARACTER SET utf8mb4",
         );
     }
@@ -212,7 +221,10 @@ fn key(findings: &mut Findings, definition: &Definition, tables: &Tables, table:
         {
             findings.problem(
                 format!("target.columns.{fed}"),
-                format!("`{fed}` is of the type {}, the source's `{name}` of {}: they sort differently", theirs.type_name, ours.type_name),
+                format!(
+                    "`{fed}` is of the type {}, the source's `{name}` of {}: they sort differently",
+                    theirs.type_name, ours.type_name
+                ),
                 format!("make it {}", ours.type_name),
             );
         }

@@ -1,6 +1,7 @@
 //! Every column type, at its extremes, becomes what the design says.
 
 use super::stage::{Kind, Stage};
+use std::fmt::Write as _;
 
 const TARGET: &str = r#"
 table = "history"
@@ -59,7 +60,7 @@ fn check(stage: &Stage, cases: &[Case]) {
         assert_eq!(rest, "}");
         if nullable {
             let nulls = stage.one(&format!("SELECT document FROM {name}_history WHERE id = 2"));
-            let expected: String = (0..cases.len()).map(|at| format!(",\"c{at}\":null")).collect();
+            let expected = (0..cases.len()).map(|at| format!(",\"c{at}\":null")).collect::<Vec<_>>().concat();
             assert_eq!(nulls, format!("{{\"id\":2{expected}}}"));
         }
     }
@@ -109,8 +110,16 @@ fn mariadb_types() {
             ("DOUBLE", "9007199254740993", "9.007199254740992e15"),
             ("DOUBLE ZEROFILL", "1.5", "1.5"),
             ("DOUBLE(10,2)", "1.5", "1.5"),
-            ("DECIMAL(65,30)", "-99999999999999999999999999999999999.999999999999999999999999999999", "\"-99999999999999999999999999999999999.999999999999999999999999999999\""),
-            ("DECIMAL(65,0)", "99999999999999999999999999999999999999999999999999999999999999999", "\"99999999999999999999999999999999999999999999999999999999999999999\""),
+            (
+                "DECIMAL(65,30)",
+                "-99999999999999999999999999999999999.999999999999999999999999999999",
+                "\"-99999999999999999999999999999999999.999999999999999999999999999999\"",
+            ),
+            (
+                "DECIMAL(65,0)",
+                "99999999999999999999999999999999999999999999999999999999999999999",
+                "\"99999999999999999999999999999999999999999999999999999999999999999\"",
+            ),
             ("DECIMAL(10,2)", "0", "\"0.00\""),
             ("DATE", "'9999-12-31'", "\"9999-12-31\""),
             ("DATE", "'0000-00-00'", "\"0000-00-00\""),
@@ -126,14 +135,26 @@ fn mariadb_types() {
             ("TIMESTAMP", "'1970-01-01 00:00:01'", "\"1970-01-01T00:00:01Z\""),
             ("TIMESTAMP", "'0000-00-00 00:00:00'", "\"0000-00-00 00:00:00\""),
             ("CHAR(5)", "'ab'", "\"ab\""),
-            ("VARCHAR(200)", "CONCAT('q\"b\\\\s/', CHAR(0,1,8,9,10,12,13,27,31,127))", "\"q\\\"b\\\\s/\\u0000\\u0001\\b\\t\\n\\f\\r\\u001B\\u001F\u{7f}\""),
-            ("TEXT", "'é ß \u{2028} \u{ffff} 😀 \u{10ffff} \u{e000}'", "\"é ß \u{2028} \u{ffff} 😀 \u{10ffff} \u{e000}\""),
+            (
+                "VARCHAR(200)",
+                "CONCAT('q\"b\\\\s/', CHAR(0,1,8,9,10,12,13,27,31,127))",
+                "\"q\\\"b\\\\s/\\u0000\\u0001\\b\\t\\n\\f\\r\\u001B\\u001F\u{7f}\"",
+            ),
+            (
+                "TEXT",
+                "'é ß \u{2028} \u{ffff} 😀 \u{10ffff} \u{e000}'",
+                "\"é ß \u{2028} \u{ffff} 😀 \u{10ffff} \u{e000}\"",
+            ),
             ("VARCHAR(20) CHARACTER SET latin1", "'é\"ÿ'", "\"é\\\"ÿ\""),
             ("VARCHAR(20) CHARACTER SET latin2 COLLATE latin2_czech_cs", "'ř'", "\"ř\""),
             ("VARCHAR(20) CHARACTER SET utf8mb3", "'€'", "\"€\""),
             ("VARCHAR(20) CHARACTER SET utf16", "'é😀'", "\"é😀\""),
             ("VARCHAR(20) CHARACTER SET sjis", "'日本'", "\"日本\""),
-            ("LONGTEXT COLLATE utf8mb4_bin", "REPEAT('x', 70000)", Box::leak(format!("\"{}\"", "x".repeat(70000)).into_boxed_str())),
+            (
+                "LONGTEXT COLLATE utf8mb4_bin",
+                "REPEAT('x', 70000)",
+                Box::leak(format!("\"{}\"", "x".repeat(70000)).into_boxed_str()),
+            ),
             ("VARCHAR(5)", "''", "\"\""),
             ("ENUM('a','b\"c')", "'b\"c'", "\"b\\\"c\""),
             ("SET('x','y\"z')", "'x,y\"z'", "\"x,y\\\"z\""),
@@ -144,7 +165,11 @@ fn mariadb_types() {
             ("VARBINARY(10)", "x''", "\"\""),
             ("BLOB", "REPEAT(x'00ff', 60)", long_base64()),
             ("LONGBLOB", "x'00'", "\"AA==\""),
-            ("JSON", "'{\"b\": [1, {\"a\": null}], \"a\": 12345678901234567890.10}'", "{\"b\": [1, {\"a\": null}], \"a\": 12345678901234567890.10}"),
+            (
+                "JSON",
+                "'{\"b\": [1, {\"a\": null}], \"a\": 12345678901234567890.10}'",
+                "{\"b\": [1, {\"a\": null}], \"a\": 12345678901234567890.10}",
+            ),
             ("JSON", "'null'", "null"),
             ("LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "'{\"a\": 1}'", "\"{\\\"a\\\": 1}\""),
             ("POINT", "ST_GeomFromText('POINT(1 2.5)')", "\"POINT(1 2.5)\""),
@@ -153,6 +178,7 @@ fn mariadb_types() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one line a type")]
 fn postgres_types() {
     let stage = Stage::new(Kind::Postgres);
     stage.execute(
@@ -174,7 +200,11 @@ fn postgres_types() {
             ("double precision", "'Infinity'", "\"Infinity\""),
             ("double precision", "1.7976931348623157e308", "1.7976931348623157e+308"),
             ("double precision", "5e-324", "5e-324"),
-            ("numeric", "12345678901234567890123456789012345678901234567890123456789012345.123", "\"12345678901234567890123456789012345678901234567890123456789012345.123\""),
+            (
+                "numeric",
+                "12345678901234567890123456789012345678901234567890123456789012345.123",
+                "\"12345678901234567890123456789012345678901234567890123456789012345.123\"",
+            ),
             ("numeric(10,2)", "1", "\"1.00\""),
             ("numeric", "'NaN'", "\"NaN\""),
             ("cents", "5", "\"5.00\""),
@@ -202,7 +232,11 @@ fn postgres_types() {
             ("timestamptz", "'-infinity'", "\"-infinity\""),
             ("interval", "'1 year 2 mons -3 days 04:05:06.7'", "\"1 year 2 mons -3 days +04:05:06.7\""),
             ("char(5)", "'ab'", "\"ab   \""),
-            ("varchar(50)", "'q\"b\\s/' || chr(1) || chr(9) || chr(10) || chr(31) || chr(127)", "\"q\\\"b\\\\s/\\u0001\\t\\n\\u001f\u{7f}\""),
+            (
+                "varchar(50)",
+                "'q\"b\\s/' || chr(1) || chr(9) || chr(10) || chr(31) || chr(127)",
+                "\"q\\\"b\\\\s/\\u0001\\t\\n\\u001f\u{7f}\"",
+            ),
             ("text", "'é ß \u{2028} \u{ffff} 😀 \u{10ffff}'", "\"é ß \u{2028} \u{ffff} 😀 \u{10ffff}\""),
             ("text", "''", "\"\""),
             ("citext", "'AbC'", "\"AbC\""),
@@ -210,7 +244,11 @@ fn postgres_types() {
             ("bytea", "decode(repeat('00ff', 60), 'hex')", long_base64()),
             ("bytea", "''", "\"\""),
             ("json", "'{\"b\": 1.10,  \"a\": [null]}'", "{\"b\": 1.10,  \"a\": [null]}"),
-            ("jsonb", "'{\"b\": 12345678901234567890.10, \"a\": \"x\"}'", "{\"a\": \"x\", \"b\": 12345678901234567890.10}"),
+            (
+                "jsonb",
+                "'{\"b\": 12345678901234567890.10, \"a\": \"x\"}'",
+                "{\"a\": \"x\", \"b\": 12345678901234567890.10}",
+            ),
             ("jsonb", "'null'", "null"),
             ("uuid", "'123e4567-e89b-12d3-a456-426614174000'", "\"123e4567-e89b-12d3-a456-426614174000\""),
             ("mood", "'ha\"ppy'", "\"ha\\\"ppy\""),
@@ -233,9 +271,21 @@ fn postgres_types() {
             ("numeric[]", "'{1.10,NULL,NaN}'", "[\"1.10\",null,\"NaN\"]"),
             ("numeric[]", "'{{1.0},{2.00}}'", "[[\"1.0\"],[\"2.00\"]]"),
             ("float8[]", "'{1.5,NaN}'", "[1.5,\"NaN\"]"),
-            ("timestamp(3)[]", "'{2020-01-01 00:00:00,NULL,infinity}'", "[\"2020-01-01T00:00:00.000\",null,\"infinity\"]"),
-            ("timestamptz[]", "'{{2020-01-01 00:00:00+01},{2020-01-01 00:00:00+00}}'", "[[\"2019-12-31T23:00:00.000000Z\"],[\"2020-01-01T00:00:00.000000Z\"]]"),
-            ("timestamp[][][]", "'{{{2020-01-01,2020-01-02},{2020-01-03,2020-01-04}}}'", "[[[\"2020-01-01T00:00:00.000000\",\"2020-01-02T00:00:00.000000\"],[\"2020-01-03T00:00:00.000000\",\"2020-01-04T00:00:00.000000\"]]]"),
+            (
+                "timestamp(3)[]",
+                "'{2020-01-01 00:00:00,NULL,infinity}'",
+                "[\"2020-01-01T00:00:00.000\",null,\"infinity\"]",
+            ),
+            (
+                "timestamptz[]",
+                "'{{2020-01-01 00:00:00+01},{2020-01-01 00:00:00+00}}'",
+                "[[\"2019-12-31T23:00:00.000000Z\"],[\"2020-01-01T00:00:00.000000Z\"]]",
+            ),
+            (
+                "timestamp[][][]",
+                "'{{{2020-01-01,2020-01-02},{2020-01-03,2020-01-04}}}'",
+                "[[[\"2020-01-01T00:00:00.000000\",\"2020-01-02T00:00:00.000000\"],[\"2020-01-03T00:00:00.000000\",\"2020-01-04T00:00:00.000000\"]]]",
+            ),
             ("timestamp[]", "'{}'", "[]"),
             ("bytea[]", "ARRAY['\\x00ff'::bytea, NULL]", "[\"AP8=\",null]"),
             ("jsonb[]", "ARRAY['{\"a\": 1}'::jsonb, NULL]", "[{\"a\": 1},null]"),
@@ -261,7 +311,11 @@ fn sqlite_values() {
             ("REAL", "1e999", "\"Infinity\""),
             ("REAL", "-1e999", "\"-Infinity\""),
             ("REAL", "1.7976931348623157e308", "1.7976931348623157e308"),
-            ("TEXT", "'q\"b\\s/' || char(0,1,8,9,10,12,13,27,31)", "\"q\\\"b\\\\s/\\u0000\\u0001\\b\\t\\n\\f\\r\\u001b\\u001f\""),
+            (
+                "TEXT",
+                "'q\"b\\s/' || char(0,1,8,9,10,12,13,27,31)",
+                "\"q\\\"b\\\\s/\\u0000\\u0001\\b\\t\\n\\f\\r\\u001b\\u001f\"",
+            ),
             ("TEXT", "'é \u{2028} \u{ffff} 😀 \u{10ffff}'", "\"é \u{2028} \u{ffff} 😀 \u{10ffff}\""),
             ("BLOB", "x'00ff'", "\"AP8=\""),
             ("BLOB", "'text'", "\"text\""),
@@ -283,8 +337,10 @@ fn names_may_hold_anything() {
             format!("{open}{name}{close}")
         };
         let names = ["select", "a b", "it's", "back\\slash", "tick`\"q", "grün 😀", "a.b", "x$1?:y"];
-        let names: Vec<&str> =
-            names.into_iter().map(|name| if kind == Kind::MariaDb { if name == "grün 😀" { "grün" } else { name } } else { name }).collect();
+        let names: Vec<&str> = names
+            .into_iter()
+            .map(|name| if kind == Kind::MariaDb { if name == "grün 😀" { "grün" } else { name } } else { name })
+            .collect();
         let columns: Vec<String> = names.iter().map(|name| format!("{} INTEGER", quote(name))).collect();
         stage.execute(&format!(
             "CREATE TABLE {} ({} INTEGER NOT NULL PRIMARY KEY, {})",
@@ -313,7 +369,7 @@ fn names_may_hold_anything() {
         let document = stage.one(&format!("SELECT {} FROM {}", quote("do cu"), quote("his tory")));
         let mut expected = String::from("{\"key\":1");
         for (at, name) in names.iter().enumerate() {
-            expected.push_str(&format!(",{}:{}", serde_json::Value::from(*name), at + 1));
+            write!(expected, ",{}:{}", serde_json::Value::from(*name), at + 1).unwrap();
         }
         expected.push_str(",\"the \\\"items\\\"\":[{\"from\":7,\"or der\":1}]}");
         assert_eq!(document, expected, "{kind:?}");

@@ -79,7 +79,12 @@ fn a_source_that_does_not_fit() {
         );
         let said = shown(&found);
         assert_eq!(said[0], "source.key: `code` takes NULL: rows without a key would never be seen");
-        assert!(said[1].starts_with("source.key: `weight` is of the type ") && said[1].ends_with(", which cannot be walked in order"), "{}", said[1]);
+        assert!(
+            said[1].starts_with("source.key: `weight` is of the type ")
+                && said[1].ends_with(", which cannot be walked in order"),
+            "{}",
+            said[1]
+        );
         assert_eq!(said[2], "source.key: no unique index of `orders` has exactly the columns `code`, `weight`");
         assert!(found[2].hint.contains("CREATE UNIQUE INDEX"), "{}", found[2].hint);
 
@@ -98,10 +103,19 @@ fn a_target_that_does_not_fit() {
         assert_eq!(found.len(), 1);
         assert!(found[0].hint.ends_with("or write `create = true`"), "{found:?}");
 
-        let found = problems(&stage, source, "table = \"old\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndoc = \"$document\"\nnope = \"$now\"");
+        let found = problems(
+            &stage,
+            source,
+            "table = \"old\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndoc = \"$document\"\nnope = \"$now\"",
+        );
         let said = shown(&found);
         assert!(said.contains(&"target.columns.nope: the table `old` has no column `nope`".to_owned()), "{said:?}");
-        assert!(said.contains(&"target.columns: `must` of `old` takes no NULL, has no default, and nothing fills it".to_owned()), "{said:?}");
+        assert!(
+            said.contains(
+                &"target.columns: `must` of `old` takes no NULL, has no default, and nothing fills it".to_owned()
+            ),
+            "{said:?}"
+        );
         let short = "target.columns.doc: `doc` has room for 100 characters, too few for a document".to_owned();
         assert_eq!(said.contains(&short), kind != Kind::Sqlite, "{said:?}");
     }
