@@ -77,15 +77,18 @@ fn closed_orders_move_and_move_only_once() {
             r#"{"id":24,"status":"C","note":"n8","items":[]}"#
         );
         let digest = Sha256::digest(r#"{"id":24,"status":"C","note":"n8","items":[]}"#);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = digest
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|half| char::from_digit(u32::from(half), 16).unwrap())
+            .collect();
         assert_eq!(stage.one("SELECT digest FROM history WHERE order_id = 24"), hex, "{kind:?}");
         assert_eq!(stage.one("SELECT definition FROM history WHERE order_id = 24"), definition.digest);
 
         let again = stage.move_all(&definition, 10_000);
         assert_eq!((again.moved, again.skipped, again.aside.len(), again.bytes), (0, 20, 0, 0), "{kind:?}");
         let rows = stage.open(&definition);
-        let recovered =
-            stage.run(walk(&rows, 5, &Effort { recovered: true, ..effort() })).expect("a walk");
+        let recovered = stage.run(walk(&rows, 5, &Effort { recovered: true, ..effort() })).expect("a walk");
         assert_eq!((recovered.moved, recovered.skipped), (20, 0), "{kind:?}");
     }
 }
@@ -96,8 +99,10 @@ fn what_differs_is_set_aside_and_the_rest_moves() {
         let stage = Stage::new(kind);
         let definition = shop(&stage, 9);
         stage.move_all(&definition, 100);
-        stage.execute("UPDATE orders SET note = 'other' WHERE id = 9; UPDATE history SET status = 'X' WHERE order_id = 6; \
-             DELETE FROM history WHERE order_id = 15");
+        stage.execute(
+            "UPDATE orders SET note = 'other' WHERE id = 9; UPDATE history SET status = 'X' WHERE order_id = 6; \
+             DELETE FROM history WHERE order_id = 15",
+        );
         let outcome = stage.move_all(&definition, 100);
         assert_eq!((outcome.moved, outcome.skipped), (1, 3), "{kind:?}");
         let aside: Vec<_> = outcome.aside.iter().map(|aside| (aside.key.json(), aside.class)).collect();
@@ -132,7 +137,7 @@ fn sweeps_find_what_closed_behind_the_cursor() {
                 // What a killed sweep announced is written again by its keys.
                 let again = rows.write(&rows.fetch(&range, &read.found), &Effort { recovered: true, ..effort() }).await;
                 assert_eq!(again.expect("a write").moved, read.found.len() as u64);
-                found.extend(read.found.iter().map(|key| key.json()));
+                found.extend(read.found.iter().map(milkrun::cursor::Cursor::json));
                 after = Some(read.end);
             }
             assert_eq!(found, [r#"["3"]"#, r#"["30"]"#, r#"["57"]"#], "{kind:?}");
