@@ -116,9 +116,8 @@ impl<'a, M: Migration> Walk<'a, M> {
             if self.announce(&ready).await? == Kept::Fenced {
                 return Ok(Walked::Stopped(StoppedBy::Fence));
             }
-            let (written, next, switch) = match self.write(&ready, size).await? {
-                Some(done) => done,
-                None => return Ok(Walked::Stopped(StoppedBy::Fence)),
+            let Some((written, next, switch)) = self.write(&ready, size).await? else {
+                return Ok(Walked::Stopped(StoppedBy::Fence));
             };
             let outcome = match written {
                 Ok(outcome) => outcome,
@@ -364,7 +363,7 @@ impl<'a, M: Migration> Walk<'a, M> {
     async fn out_of_time_alone(&mut self, fault: Fault, single: Option<Cursor>) -> Result<Option<Walked>, EngineError> {
         if self.run.budget.elapsed() < self.run.budget.total() / 2 && self.lease.checkpoint().timeouts == 0 {
             // Half of the run is left: once more, with nothing else before it.
-            return Ok(self.count_timeout().await?);
+            return self.count_timeout().await;
         }
         if let Some(walked) = self.count_timeout().await? {
             return Ok(Some(walked));
