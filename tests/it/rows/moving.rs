@@ -186,3 +186,94 @@ fn verify_finds_missing_different_and_extra() {
         }
     }
 }
+
+#[test]
+fn a_document_that_the_server_cannot_build_is_an_error_never_a_cut_one() {
+    let stage = Stage::new(super::stage::Kind::MariaDb);
+    stage.execute(
+        "CREATE TABLE orders (id INT PRIMARY KEY);
+         CREATE TABLE order_items (id INT PRIMARY KEY, order_id INT NOT NULL, text VARCHAR(2000) NOT NULL, KEY (order_id));
+         INSERT INTO orders VALUES (1), (2), (3);
+         INSERT INTO order_items SELECT seq, 2, REPEAT('x', 2000) FROM seq_1_to_9000;
+         INSERT INTO order_items VALUES (10000, 3, 'y');",
+    );
+    let definition = stage.definition(
+        "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\nkey = [\"id\"]\n\
+         on = { order_id = \"id\" }",
+        "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndocument = \"$document\"",
+    );
+    let rows = stage.open(&definition);
+    stage.run(async {
+        rows.prepare(super::stage::LIMIT).await.expect("the target");
+        let fault = walk(&rows, 100, &effort()).await.expect_err("too large");
+        assert_eq!(fault.class, Class::TooLarge, "{fault}");
+    });
+    assert_eq!(stage.one("SELECT CAST(COUNT(*) AS CHAR) FROM history"), "0");
+    // In a plain SELECT it is only a warning, with a NULL: the comparison must not take that for a difference.
+    stage.execute("INSERT INTO history VALUES (2, 'x')");
+    stage.run(async {
+        let fault = walk(&rows, 100, &effort()).await.expect_err("too large");
+        assert_eq!(fault.class, Class::TooLarge, "{fault}");
+        let range = range(&rows).await.expect("rows");
+        let fault = rows.verify(&range, None, 100, super::stage::LIMIT).await.expect_err("too large");
+        assert_eq!(fault.class, Class::TooLarge, "{fault}");
+    });
+}
+
+#[test]
+fn another_unique_index_of_the_target_refuses_a_row_for_good() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        stage.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, code INTEGER);
+             INSERT INTO orders VALUES (1, 7), (2, 8), (3, 7);
+             CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY, code INTEGER UNIQUE, document {{TEXT||LONGTEXT||TEXT}})",
+        );
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]",
+            "table = \"history\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ncode = \"code\"\ndocument = \"$document\"",
+        );
+        let rows = stage.open(&definition);
+        for size in [100, 1] {
+            let fault = stage.run(walk(&rows, size, &effort())).expect_err("a duplicate");
+            assert_eq!(fault.class, Class::Poison, "{kind:?}: {fault}");
+            assert!(!fault.to_string().contains('7'), "{fault}");
+        }
+        assert_eq!(stage.one("SELECT CAST(COUNT(*) AS {{TEXT||CHAR||TEXT}}) FROM history"), "2", "{kind:?}");
+    }
+}
+
+#[test]
+fn two_writers_of_one_batch_count_it_once_between_them() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        let definition = shop(&stage, 30);
+        let (one, two) = (stage.open(&definition), stage.open(&definition));
+        let (moved, skipped) = stage.run(async {
+            one.prepare(super::stage::LIMIT).await.expect("the target");
+            let range = range(&one).await.expect("rows");
+            let (mut moved, mut skipped) = (0, 0);
+            let mut after = None;
+            while let Some(read) = one.read(&range, after.as_ref(), 5, super::stage::LIMIT).await.expect("a batch") {
+                let effort = effort();
+                let (first, second) = tokio::join!(one.write(&read.batch, &effort), two.write(&read.batch, &effort));
+                for result in [first, second] {
+                    match result {
+                        Ok(outcome) => {
+                            moved += outcome.moved;
+                            skipped += outcome.skipped;
+                            assert_eq!(outcome.aside, []);
+                        }
+                        // The one that came second is told to try again.
+                        Err(fault) => assert_eq!(fault.class, Class::Transient, "{kind:?}: {fault}"),
+                    }
+                }
+                after = Some(read.end);
+            }
+            (moved, skipped)
+        });
+        assert_eq!(moved, 20, "{kind:?}");
+        assert!(skipped <= 20, "{kind:?}");
+        assert_eq!(stage.verify_all(&definition, 100).equal, 20);
+    }
+}
