@@ -9,10 +9,10 @@ use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
+use crate::digest;
 use crate::fault::{Class, Fault};
 use crate::ledger::{Ledger, LedgerError, item};
 use crate::spec::Limits;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -296,8 +296,7 @@ pub fn show_key(json: &str, log_keys: bool) -> String {
     if log_keys {
         return json.to_owned();
     }
-    let hash: String = Sha256::digest(json).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hash}…")
+    format!("sha256:{:.16}…", digest::sha256(json))
 }
 
 /// Pauses a migration on milkrun's own account.

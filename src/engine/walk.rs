@@ -1,6 +1,6 @@
 //! The loop: read a batch, announce it, write it while the next one is read, commit, until something says stop.
 
-use super::checkpoint::{Announced, Counters};
+use super::checkpoint::{Announced, Checkpoint, Counters};
 use super::dead;
 use super::hold::hold;
 use super::lease::{Kept, Lease};
@@ -123,6 +123,9 @@ impl<'a, M: Migration> Walk<'a, M> {
                 Ok(outcome) => outcome,
                 Err(fault) => {
                     self.batch_time += started.elapsed();
+                    if fault.uncertain && self.remember(&ready).await? == Kept::Fenced {
+                        return Ok(Walked::Stopped(StoppedBy::Fence));
+                    }
                     let single = if ready.end.is_none() || self.sweeping() {
                         ready.found.len() == 1
                     } else {
@@ -262,6 +265,19 @@ impl<'a, M: Migration> Walk<'a, M> {
         };
         let work = async { tokio::join!(effects, ahead, switch) };
         Ok(hold(self.lease, run.budget.call(), work).await?)
+    }
+
+    /// Keeps in mind that a batch may have been applied although its write failed.
+    async fn remember(&mut self, ready: &Ready<M::Batch>) -> Result<Kept, EngineError> {
+        let (end, found) = (ready.end.clone(), ready.found.clone());
+        let change = move |it: &mut Checkpoint| {
+            if !found.is_empty() {
+                it.interrupted_keys = found;
+            } else if it.interrupted.is_none() {
+                it.interrupted = end;
+            }
+        };
+        Ok(self.lease.write(change, self.run.budget.call()).await?)
     }
 
     /// Makes the batch's outcome durable: its dead letters first, then cursor and counters, with the next announcement.

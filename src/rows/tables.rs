@@ -2,10 +2,10 @@
 
 use super::faults::RowsError;
 use super::link::Deadline;
+use crate::digest;
 use crate::spec::{Definition, Related};
 use crate::sql::catalog::{self, Table};
 use crate::sql::{Make, Session};
-use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
 /// The tables of a definition; `None` for one that does not exist.
@@ -57,10 +57,7 @@ impl Tables {
         let mut text = String::new();
         describe(&mut text, definition, self.source.as_ref());
         describe_related(&mut text, definition, &self.related);
-        Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        digest::sha256(text)
     }
 }
 
