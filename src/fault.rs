@@ -77,6 +77,9 @@ pub struct Fault {
     pub class: Class,
     /// What went wrong and, where it is known, what to do: without a value of any row.
     pub message: String,
+    /// The effects may have been applied all the same (the reply to a commit was lost), or by somebody else meanwhile: what
+    /// is found equal at the next attempt was moved by this one.
+    pub uncertain: bool,
     /// The one item concerned, where the adapter knows it.
     pub key: Option<Cursor>,
     /// The error beneath, if it is free of row values.

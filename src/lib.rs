@@ -13,11 +13,12 @@
 //! | [`sql`], [`s3`] | adapters: they know no migrations |
 //! | [`secret`] | what must never be shown, and where it is kept |
 //! | [`observe`] | log lines and metrics |
-//! | [`cursor`], [`fault`] | the words that all of them share |
+//! | [`cursor`], [`fault`], [`digest`] | the words that all of them share |
 
 pub mod cli;
 pub mod command;
 pub mod cursor;
+pub mod digest;
 pub mod engine;
 pub mod fault;
 pub mod ledger;

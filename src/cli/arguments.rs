@@ -9,10 +9,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "milkrun", version, about, max_term_width = 110, after_help = AFTER)]
 pub struct Arguments {
-    /// Folder or s3://BUCKET/PREFIX of the migration files [default: $MILKRUN_MIGRATIONS, then `migrations`].
+    /// Folder or <s3://BUCKET/PREFIX> of the migration files [default: $`MILKRUN_MIGRATIONS`, then `migrations`].
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) migrations: Option<String>,
-    /// sqlite://PATH or dynamodb://TABLE [default: $MILKRUN_LEDGER, then sqlite://milkrun.db].
+    /// <sqlite://PATH> or <dynamodb://TABLE> [default: $`MILKRUN_LEDGER`, then <sqlite://milkrun.db>].
     #[arg(long, global = true, value_name = "URL")]
     pub(super) ledger: Option<String>,
     /// Invoke this deployed function instead of working in this process.

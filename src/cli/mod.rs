@@ -83,16 +83,15 @@ async fn carry_out(arguments: &Arguments, stop: &Stop, heard: &AtomicU8) -> u8 {
 
 async fn session(arguments: &Arguments, stop: &Stop, event: Value) -> Result<u8, CommandError> {
     let aws = Aws::default();
-    let place = match &arguments.function {
-        Some(function) => Place::There(Remote::new(&aws.config().await, function.clone())),
-        None => {
-            let settings = Settings::read(
-                |name| arguments.setting(name).or_else(|| std::env::var(name).ok()),
-                Some("sqlite://milkrun.db"),
-                "migrations",
-            )?;
-            Place::Here(Box::new(Handler::new(&settings, &aws).await?))
-        }
+    let place = if let Some(function) = &arguments.function {
+        Place::There(Remote::new(&aws.config().await, function.clone()))
+    } else {
+        let settings = Settings::read(
+            |name| arguments.setting(name).or_else(|| std::env::var(name).ok()),
+            Some("sqlite://milkrun.db"),
+            "migrations",
+        )?;
+        Place::Here(Box::new(Handler::new(&settings, &aws).await?))
     };
     let watched = std::io::stderr().is_terminal() && !arguments.json;
     let session = Session { place, asked: arguments, stop, bar: Bar::new(watched) };

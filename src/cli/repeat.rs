@@ -111,7 +111,7 @@ fn verified(reply: &Value) -> String {
 fn until(reply: &Value) -> Option<Duration> {
     let at = OffsetDateTime::parse(reply["until"].as_str()?, &Rfc3339).ok()?;
     let left = at - OffsetDateTime::now_utc();
-    Some(Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(20), Duration::from_secs(60)))
+    Some(Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(20), Duration::from_mins(1)))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod error;
 mod event;
+mod forecast;
 mod open;
 mod plan;
 mod reply;

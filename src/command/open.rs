@@ -7,7 +7,7 @@ use crate::engine::budget::Budget;
 use crate::engine::stop::Stop;
 use crate::fault::Class;
 use crate::rows::{Rows, RowsError};
-use crate::spec::Definition;
+use crate::spec::{Definition, FileError, Problem};
 use crate::sql::ConnectOptions;
 use std::time::Duration;
 
@@ -26,12 +26,26 @@ impl Handler {
         budget: &Budget,
         stop: &Stop,
     ) -> Result<Rows, CommandError> {
+        Box::pin(self.connect(definition, budget, stop)).await?.map_err(|problems| {
+            let file = format!("{}.toml", definition.name);
+            FileError { file, problems }.into()
+        })
+    }
+
+    /// The same, or everything about the definition that does not fit the database.
+    pub(super) async fn connect(
+        &self,
+        definition: &Definition,
+        budget: &Budget,
+        stop: &Stop,
+    ) -> Result<Result<Rows, Vec<Problem>>, CommandError> {
         let mut wait = Duration::from_millis(100);
         let mut forgot = false;
         loop {
             let options = self.options(definition, budget).await?;
-            let error = match self.sessions(definition, &options, budget.remaining()).await {
-                Ok(rows) => return Ok(rows),
+            let error = match Box::pin(self.sessions(definition, &options, budget.remaining())).await {
+                Ok(rows) => return Ok(Ok(rows)),
+                Err(RowsError::Problems(problems)) => return Ok(Err(problems)),
                 Err(error) => error,
             };
             if error.is_authentication() && !forgot && self.databases.forget(&definition.source.database) {

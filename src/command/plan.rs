@@ -1,11 +1,107 @@
 //! `plan`: looks at everything, changes nothing.
 
 use super::error::CommandError;
+use super::forecast::Forecast;
+use super::reply::VERSION;
+use super::status::shards;
 use super::{Handler, Invocation};
-use serde_json::Value;
+use crate::engine::budget::Budget;
+use crate::engine::migration::{Estimate, Migration};
+use crate::engine::state;
+use crate::rows::Rows;
+use crate::spec::{Definition, Problem};
+use serde_json::{Map, Value, json};
+use std::time::{Duration, SystemTime};
 
 impl Handler {
-    pub(super) async fn plan(&self, _name: &str, _invocation: &Invocation) -> Result<Value, CommandError> {
-        Err(CommandError::Usage("plan is not there yet".into()))
+    pub(super) async fn plan(&self, name: &str, invocation: &Invocation) -> Result<Value, CommandError> {
+        let budget = Budget::new(invocation.time, invocation.memory_mb);
+        let mut found = Found::default();
+        match self.migrations.one(name, budget.call()).await? {
+            Err(error) => found.problems = error.problems,
+            Ok(definition) => match Box::pin(self.connect(&definition, &budget, &invocation.stop)).await? {
+                Err(problems) => found.problems = problems,
+                Ok(rows) => {
+                    let looked = self.look(&definition, &rows, &budget, &mut found).await;
+                    self.keep(&definition, rows).await;
+                    looked?;
+                }
+            },
+        }
+        Ok(found.reply(name))
+    }
+
+    async fn look(
+        &self,
+        definition: &Definition,
+        rows: &Rows,
+        budget: &Budget,
+        found: &mut Found,
+    ) -> Result<(), CommandError> {
+        let limit = budget.remaining();
+        found.problems.extend(rows.missing_privileges(limit).await?);
+        found.warnings.extend(rows.warnings().iter().cloned());
+        found.statements = rows
+            .statements(limit)
+            .await?
+            .into_iter()
+            .map(|(purpose, text)| json!({"purpose": purpose, "statement": text}))
+            .collect();
+        found.query_plans = rows
+            .query_plans(limit)
+            .await?
+            .into_iter()
+            .map(|one| json!({"purpose": one.purpose, "statement": one.statement, "plan": one.plan}))
+            .collect();
+        let document = rows.sample_document(limit).await?;
+        found.sample = document.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+        let estimate = rows.estimate(SystemTime::now(), (limit / 4).min(Duration::from_secs(5))).await;
+        let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
+        let known = shards(&*self.ledger, &definition.name, &stored.state, budget.call()).await?;
+        let tuner = known.first().map(|(_, checkpoint, _)| checkpoint.tuner.clone()).unwrap_or_default();
+        let forecast = Forecast::of(&tuner, estimate, &definition.limits, budget);
+        if forecast.assumed {
+            found.warnings.push(Forecast::ASSUMPTION.to_owned());
+        }
+        if !estimate.exact {
+            found.warnings.push("the total is the database's own estimate: counting would take too long".to_owned());
+        }
+        found.estimate = estimate;
+        found.forecast = Some(forecast);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+    statements: Vec<Value>,
+    query_plans: Vec<Value>,
+    sample: Option<Value>,
+    estimate: Estimate,
+    forecast: Option<Forecast>,
+}
+
+impl Found {
+    fn reply(self, name: &str) -> Value {
+        let problems =
+            self.problems.iter().map(|one| json!({"field": one.field, "message": one.message, "hint": one.hint}));
+        let mut reply = Map::new();
+        reply.insert("v".into(), json!(VERSION));
+        reply.insert("migration".into(), json!(name));
+        reply.insert("problems".into(), problems.collect());
+        reply.insert("warnings".into(), json!(self.warnings));
+        reply.insert("statements".into(), json!(self.statements));
+        reply.insert("query_plans".into(), json!(self.query_plans));
+        reply.insert("sample_document".into(), json!(self.sample));
+        reply.insert("estimated_total".into(), json!(self.estimate.items));
+        if let Some(forecast) = self.forecast {
+            reply.insert("bound_by".into(), json!(forecast.bound_by));
+            reply.insert("runs".into(), json!(forecast.runs));
+            reply.insert("wall_clock_s".into(), json!(forecast.wall_clock_s));
+            reply.insert("cost_usd".into(), json!(forecast.cost_usd));
+        }
+        Value::Object(reply)
     }
 }

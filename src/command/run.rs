@@ -37,7 +37,7 @@ impl Handler {
             },
         };
         let began = (self.clock)();
-        let report = self.report(&definition, event.max_items, invocation, &budget).await?;
+        let report = Box::pin(self.report(&definition, event.max_items, invocation, &budget)).await?;
         let keys = Keys { shown: definition.limits.log_keys };
         let reply = reply::run(Some(&definition.name), &invocation.id, &report, &budget, keys);
         if report.stopped_by.is_some() {
@@ -64,9 +64,9 @@ impl Handler {
         if let Some(report) = self.answered(definition, &stored, budget).await? {
             return Ok(report);
         }
-        let rows = self.open(definition, budget, &invocation.stop).await?;
+        let rows = Box::pin(self.open(definition, budget, &invocation.stop)).await?;
         let stored = match self.pin(definition, &rows, stored, budget).await? {
-            Pinned::Yes(stored) => stored,
+            Pinned::Yes(stored) => *stored,
             Pinned::Changed(report) => {
                 self.keep(definition, rows).await;
                 return Ok(*report);
@@ -152,7 +152,7 @@ impl Handler {
         now.columns = rows.columns_digest();
         let name = &definition.name;
         match &stored.state.pin {
-            Some(pin) if *pin == now => Ok(Pinned::Yes(stored)),
+            Some(pin) if *pin == now => Ok(Pinned::Yes(Box::new(stored))),
             Some(_) => {
                 let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
                     state.proposed = Some(now.clone());
@@ -175,7 +175,7 @@ impl Handler {
                     fresh
                 })
                 .await?;
-                Ok(Pinned::Yes(stored))
+                Ok(Pinned::Yes(Box::new(stored)))
             }
         }
     }
@@ -237,7 +237,7 @@ impl Handler {
 }
 
 enum Pinned {
-    Yes(Stored),
+    Yes(Box<Stored>),
     Changed(Box<Report>),
 }
 

@@ -21,7 +21,7 @@ impl Handler {
             let reply = reply::verify(name, Outcome::Paused, None, Some(&pause.reason), &Tally::default(), keys);
             return Ok(reply);
         }
-        let rows = self.open(&definition, &budget, &invocation.stop).await?;
+        let rows = Box::pin(self.open(&definition, &budget, &invocation.stop)).await?;
         let run = Run {
             migration: name.to_owned(),
             id: invocation.id.clone(),

@@ -88,7 +88,7 @@ impl Pace {
     pub fn begin_run(&mut self, now: u64, counters: &Counters) {
         let secs = now.saturating_sub(self.at) as f64 / 1000.0;
         if self.at > 0 && secs >= 0.2 {
-            let blend = |old: f64, new: f64| if old == 0.0 { new } else { (old + new) / 2.0 };
+            let blend = |old: f64, new: f64| if old == 0.0 { new } else { f64::midpoint(old, new) };
             self.keys_per_s = blend(self.keys_per_s, counters.scanned.saturating_sub(self.scanned) as f64 / secs);
             self.items_per_s = blend(self.items_per_s, counters.items().saturating_sub(self.items) as f64 / secs);
         }

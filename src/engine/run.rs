@@ -9,10 +9,10 @@ use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
+use crate::digest;
 use crate::fault::{Class, Fault};
 use crate::ledger::{Ledger, LedgerError, item};
 use crate::spec::Limits;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,13 +85,13 @@ impl<M: Migration> Run<'_, M> {
         let ended = self.passes(&mut lease, stored, &mut chunk).await;
         let call = self.budget.call();
         let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
-        if !fenced {
+        if fenced {
+            tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "commit refused: somebody has taken over");
+        } else {
             let released = lease.release(|_| {}, call).await;
             if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
                 tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");
             }
-        } else {
-            tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "commit refused: somebody has taken over");
         }
         let ended = ended?;
         let checkpoint = lease.checkpoint();
@@ -110,7 +110,7 @@ impl<M: Migration> Run<'_, M> {
                 batch: chunk.size,
             }],
             batch_time: chunk.batch_time,
-            progress: self.progress(&ended.state, checkpoint, &chunk),
+            progress: progress(&ended.state, checkpoint, &chunk),
             refused: fenced,
             epoch: lease.epoch(),
         })
@@ -274,14 +274,6 @@ impl<M: Migration> Run<'_, M> {
         }
     }
 
-    fn progress(&self, state: &State, checkpoint: &Checkpoint, chunk: &Chunk) -> Progress {
-        let mut progress = Progress::of(state, std::slice::from_ref(checkpoint));
-        if progress.eta_s.is_none() && state.open && state.expected.keys > 0 {
-            progress.eta_s = chunk.eta(state.expected.keys.saturating_sub(checkpoint.in_pass.scanned));
-        }
-        progress
-    }
-
     /// Bytes that a batch may move: a transaction has to stay digestible for the database.
     pub(super) fn batch_bytes(&self) -> u64 {
         (self.budget.memory_mb() << 20).div_ceil(16).clamp(1 << 20, 64 << 20).max(self.limits.max_item)
@@ -293,13 +285,20 @@ impl<M: Migration> Run<'_, M> {
     }
 }
 
+fn progress(state: &State, checkpoint: &Checkpoint, chunk: &Chunk) -> Progress {
+    let mut progress = Progress::of(state, std::slice::from_ref(checkpoint));
+    if progress.eta_s.is_none() && state.open && state.expected.keys > 0 {
+        progress.eta_s = chunk.eta(state.expected.keys.saturating_sub(checkpoint.in_pass.scanned));
+    }
+    progress
+}
+
 /// A key as logs and messages may show it: hashed where `log_keys = false`.
 pub fn show_key(json: &str, log_keys: bool) -> String {
     if log_keys {
         return json.to_owned();
     }
-    let hash: String = Sha256::digest(json).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hash}…")
+    format!("sha256:{:.16}…", digest::sha256(json))
 }
 
 /// Pauses a migration on milkrun's own account.

@@ -13,9 +13,12 @@ const FIRST_SIZE: u64 = 256;
 const GROWTH: f64 = 1.5;
 /// The weight of everything before, as a new batch comes in.
 const MEMORY: f64 = 0.75;
+/// Up to this size a batch may be all fixed cost.
+const SMALL: u64 = 32;
 /// Batches whose spread around the prediction is remembered.
 const SPREAD: usize = 20;
-/// A batch that took this many times its prediction says that the database has changed: what was learned is dropped.
+/// A batch that took this many times its prediction, or a small part of it, says that the database has changed: what was
+/// learned is dropped.
 const BREAK: f64 = 2.0;
 
 /// Which limit decided a batch's size.
@@ -51,6 +54,9 @@ pub struct Caps {
     pub items: Option<u64>,
     /// No more than this, because a batch failed.
     pub failure: Option<u64>,
+    /// The run has done nothing yet: something is started in any case, or what was learned from one bad moment would keep
+    /// every run after it from starting anything.
+    pub first: bool,
 }
 
 /// What was learned about the time and bytes of batches; part of the checkpoint.
@@ -80,13 +86,13 @@ impl Tuner {
         if let Some((fixed, slope)) = self.fit() {
             let target = caps.target.as_secs_f64().max(2.0 * fixed);
             let ideal = whole((target - fixed) / slope);
-            if ideal <= size {
+            if ideal <= size && (size > SMALL || self.varied()) {
                 (size, bound) = (ideal, BoundBy::Time);
             } else {
                 bound = BoundBy::Growth;
             }
             let fits = (caps.remaining.as_secs_f64() / self.factor() - fixed) / slope;
-            if fits < 1.0 || fits < usual(size) / 20.0 {
+            if !caps.first && (fits < 1.0 || fits < usual(size) / 20.0) {
                 return None;
             }
             if whole(fits) < size {
@@ -124,7 +130,7 @@ impl Tuner {
             if self.spread.len() > SPREAD {
                 self.spread.remove(0);
             }
-            surprised = ratio > BREAK;
+            surprised = !(1.0 / (2.0 * BREAK)..=BREAK).contains(&ratio);
         }
         if surprised {
             *self = Self {
@@ -156,7 +162,11 @@ impl Tuner {
     /// the size of a batch that went well. A batch that was cut short for another reason does not shrink it.
     pub fn settle(&mut self, keys: u64, target: Duration, max_batch: u64) {
         let Some((fixed, slope)) = self.fit() else { return };
-        let ideal = whole((target.as_secs_f64().max(2.0 * fixed) - fixed) / slope);
+        let mut ideal = whole((target.as_secs_f64().max(2.0 * fixed) - fixed) / slope);
+        if keys <= SMALL && !self.varied() {
+            // Small batches of one size do not tell what a batch costs from what a key costs: a larger one does.
+            ideal = ideal.max(keys + 1 + keys / 4);
+        }
         let most = whole(usual(keys.max(self.size)) * GROWTH).max(keys + 1);
         self.size = ideal.min(most).clamp(1, max_batch);
     }
@@ -179,6 +189,12 @@ impl Tuner {
         self.fit().map(|(fixed, slope)| fixed + slope * usual(keys))
     }
 
+    /// Whether the batches seen were of sizes so different that they tell the fixed part from the rest.
+    fn varied(&self) -> bool {
+        let mean = self.keys / self.weight.max(1e-9);
+        self.keys_keys / self.weight.max(1e-9) - mean * mean > (0.1 * mean).powi(2)
+    }
+
     /// Seconds that every batch costs, and seconds per key.
     fn fit(&self) -> Option<(f64, f64)> {
         if self.weight <= 0.0 {
@@ -186,7 +202,7 @@ impl Tuner {
         }
         let (mean_n, mean_t) = (self.keys / self.weight, self.secs / self.weight);
         let variance = self.keys_keys / self.weight - mean_n * mean_n;
-        let slope = if variance > (0.1 * mean_n).powi(2) {
+        let slope = if self.varied() {
             (self.keys_secs / self.weight - mean_n * mean_t) / variance
         } else {
             (mean_t - self.overhead) / mean_n
@@ -225,6 +241,7 @@ mod tests {
             bytes: u64::MAX / 2,
             items: None,
             failure: None,
+            first: false,
         }
     }
 
@@ -283,6 +300,20 @@ mod tests {
     }
 
     #[test]
+    fn batches_of_one_grow_again_where_round_trips_are_slow() {
+        let mut tuner = Tuner::default();
+        let short = Caps { target: Duration::from_millis(200), remaining: Duration::from_secs(2), ..caps() };
+        tuner.quarter(1);
+        let mut size = 0;
+        for _ in 0..20 {
+            (size, _) = tuner.next(&Caps { first: true, ..short }).expect("there is time");
+            tuner.observe(size, Duration::from_secs_f64(0.25 + 0.001 * usual(size)), 0);
+            tuner.settle(size, short.target, short.max_batch);
+        }
+        assert!(size >= 100, "{size}");
+    }
+
+    #[test]
     fn nothing_starts_that_will_not_fit() {
         let mut tuner = Tuner::default();
         walk(&mut tuner, 30, 0.02, 0.001);
@@ -292,6 +323,19 @@ mod tests {
         assert_eq!(bound, BoundBy::Time);
         assert!(size < 480, "{size}");
         assert!(tuner.p95(size).expect("known") <= Duration::from_millis(510));
+    }
+
+    #[test]
+    fn one_bad_moment_does_not_stop_every_run_after_it() {
+        let mut tuner = Tuner::default();
+        walk(&mut tuner, 5, 0.02, 0.001);
+        tuner.observe(1, Duration::from_mins(1), 0);
+        tuner.settle(1, caps().target, caps().max_batch);
+        assert_eq!(tuner.next(&caps()), None);
+        let (size, _) = tuner.next(&Caps { first: true, ..caps() }).expect("the first batch of a run");
+        tuner.observe(size, Duration::from_secs_f64(0.02), 0);
+        tuner.settle(size, caps().target, caps().max_batch);
+        assert!(tuner.next(&caps()).is_some(), "{tuner:?}");
     }
 
     #[test]

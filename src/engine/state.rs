@@ -3,6 +3,7 @@
 use super::lease::{nonce, swap_until_answered};
 use super::migration::Estimate;
 use crate::cursor::Cursor;
+use crate::digest;
 use crate::ledger::{Ledger, LedgerError, Record, Swap};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -36,11 +37,7 @@ pub struct Pin {
 impl Pin {
     /// The one digest that operators see and accept.
     pub fn digest(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
-        hash.update(&self.file);
-        hash.update(&self.columns);
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        digest::sha256(format!("{}{}", self.file, self.columns))
     }
 }
 

@@ -73,7 +73,7 @@ impl<M: Migration> Run<'_, M> {
             return Ok(Outcome::Complete);
         };
         let range = Range { bound, pass_started: state.pass_started_at() };
-        let mut cap = None;
+        let (mut cap, mut first) = (None, true);
         let mut wait = Duration::from_millis(40);
         loop {
             if self.stop.is_set() || self.budget.memory_is_short() {
@@ -86,11 +86,13 @@ impl<M: Migration> Run<'_, M> {
                 bytes: self.batch_bytes(),
                 items: None,
                 failure: cap,
+                first,
             };
             if self.budget.remaining().is_zero() {
                 return Ok(Outcome::More);
             }
             let Some((size, _)) = lease.checkpoint().tuner.next(&caps) else { return Ok(Outcome::More) };
+            first = false;
             let after = lease.checkpoint().cursor.clone();
             let began = Instant::now();
             let work = self.kind.verify(&range, after.as_ref(), size, self.budget.remaining());

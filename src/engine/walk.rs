@@ -1,6 +1,6 @@
 //! The loop: read a batch, announce it, write it while the next one is read, commit, until something says stop.
 
-use super::checkpoint::{Announced, Counters};
+use super::checkpoint::{Announced, Checkpoint, Counters};
 use super::dead;
 use super::hold::hold;
 use super::lease::{Kept, Lease};
@@ -116,14 +116,16 @@ impl<'a, M: Migration> Walk<'a, M> {
             if self.announce(&ready).await? == Kept::Fenced {
                 return Ok(Walked::Stopped(StoppedBy::Fence));
             }
-            let (written, next, switch) = match self.write(&ready, size).await? {
-                Some(done) => done,
-                None => return Ok(Walked::Stopped(StoppedBy::Fence)),
+            let Some((written, next, switch)) = self.write(&ready, size).await? else {
+                return Ok(Walked::Stopped(StoppedBy::Fence));
             };
             let outcome = match written {
                 Ok(outcome) => outcome,
                 Err(fault) => {
                     self.batch_time += started.elapsed();
+                    if fault.uncertain && self.remember(&ready).await? == Kept::Fenced {
+                        return Ok(Walked::Stopped(StoppedBy::Fence));
+                    }
                     let single = if ready.end.is_none() || self.sweeping() {
                         ready.found.len() == 1
                     } else {
@@ -183,6 +185,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             bytes: self.run.batch_bytes(),
             items: self.run.max_items.map(|most| most.saturating_sub(self.counters.items())),
             failure: self.cap,
+            first: self.counters.batches == 0,
         }
     }
 
@@ -262,6 +265,19 @@ impl<'a, M: Migration> Walk<'a, M> {
         };
         let work = async { tokio::join!(effects, ahead, switch) };
         Ok(hold(self.lease, run.budget.call(), work).await?)
+    }
+
+    /// Keeps in mind that a batch may have been applied although its write failed.
+    async fn remember(&mut self, ready: &Ready<M::Batch>) -> Result<Kept, EngineError> {
+        let (end, found) = (ready.end.clone(), ready.found.clone());
+        let change = move |it: &mut Checkpoint| {
+            if !found.is_empty() {
+                it.interrupted_keys = found;
+            } else if it.interrupted.is_none() {
+                it.interrupted = end;
+            }
+        };
+        Ok(self.lease.write(change, self.run.budget.call()).await?)
     }
 
     /// Makes the batch's outcome durable: its dead letters first, then cursor and counters, with the next announcement.
@@ -369,7 +385,7 @@ impl<'a, M: Migration> Walk<'a, M> {
     async fn out_of_time_alone(&mut self, fault: Fault, single: Option<Cursor>) -> Result<Option<Walked>, EngineError> {
         if self.run.budget.elapsed() < self.run.budget.total() / 2 && self.lease.checkpoint().timeouts == 0 {
             // Half of the run is left: once more, with nothing else before it.
-            return Ok(self.count_timeout().await?);
+            return self.count_timeout().await;
         }
         if let Some(walked) = self.count_timeout().await? {
             return Ok(Some(walked));

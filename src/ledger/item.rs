@@ -1,7 +1,6 @@
 //! The sort keys of the ledger: what each record is called, readable in the DynamoDB console.
 
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use crate::digest;
 use time::{OffsetDateTime, UtcOffset};
 
 /// Checkpoints of the walk, one a shard.
@@ -40,12 +39,7 @@ pub fn dead(key_json: &str) -> String {
     if key_json.len() <= MAX_KEY_BYTES {
         return format!("{DEAD}{key_json}");
     }
-    let mut item = format!("{DEAD}sha256:");
-    for byte in Sha256::digest(key_json) {
-        // Writing to a String cannot fail.
-        let _ = write!(item, "{byte:02x}");
-    }
-    item
+    format!("{DEAD}sha256:{}", digest::sha256(key_json))
 }
 
 /// The record of a run: `run#2026-11-21T20:51:00.123456Z#<request id>`.

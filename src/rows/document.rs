@@ -83,7 +83,7 @@ struct Builder {
 struct Parts {
     dialect: Dialect,
     pending: String,
-    parts: Vec<String>,
+    done: Vec<String>,
 }
 
 impl Parts {
@@ -93,19 +93,19 @@ impl Parts {
 
     fn value(&mut self, sql: String) {
         if !self.pending.is_empty() {
-            self.parts.push(literal(self.dialect, &std::mem::take(&mut self.pending)));
+            self.done.push(literal(self.dialect, &std::mem::take(&mut self.pending)));
         }
-        self.parts.push(sql);
+        self.done.push(sql);
     }
 
     fn finish(mut self) -> String {
         if !self.pending.is_empty() {
-            self.parts.push(literal(self.dialect, &std::mem::take(&mut self.pending)));
+            self.done.push(literal(self.dialect, &std::mem::take(&mut self.pending)));
         }
         if self.dialect == Dialect::Sqlite {
-            return self.parts.join(" || ");
+            return self.done.join(" || ");
         }
-        let mut parts = self.parts;
+        let mut parts = self.done;
         while parts.len() > ARGUMENTS {
             parts = parts.chunks(ARGUMENTS).map(|chunk| format!("CONCAT({})", chunk.join(", "))).collect();
         }
@@ -115,7 +115,7 @@ impl Parts {
 
 impl Builder {
     fn object(&mut self, object: &Object, alias: &str) -> String {
-        let mut parts = Parts { dialect: self.dialect, pending: "{".into(), parts: Vec::new() };
+        let mut parts = Parts { dialect: self.dialect, pending: "{".into(), done: Vec::new() };
         let mut separator = "";
         if self.dialect == Dialect::Sqlite {
             for members in object.members.chunks(ARGUMENTS / 2) {

@@ -1,8 +1,8 @@
 //! What can go wrong with rows, and how the engine sees it.
 
 use super::key::KeyError;
-use crate::spec::Problem;
 use crate::fault::{Class, Fault, chain};
+use crate::spec::Problem;
 
 use crate::sql::SqlError;
 
@@ -67,7 +67,13 @@ impl From<RowsError> for Fault {
     fn from(error: RowsError) -> Self {
         let class = error.class();
         let message = chain(&error);
+        // The session went away, perhaps with the reply to a commit on its way; or somebody else wrote the same items.
+        let uncertain = match &error {
+            RowsError::Sql(sql) => sql.is_lost() || sql.is_duplicate(),
+            RowsError::Overtaken => true,
+            _ => false,
+        };
         let key = if let RowsError::TooLarge { key, .. } = error { Some(*key) } else { None };
-        Self { class, message, key, source: None }
+        Self { class, message, uncertain, key, source: None }
     }
 }

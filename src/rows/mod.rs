@@ -1,5 +1,6 @@
 //! Rows of one database become history in the same database: documents and statements in SQL, batches in transactions.
 
+mod check;
 mod create;
 pub mod document;
 mod faults;
@@ -8,6 +9,7 @@ pub mod key;
 mod link;
 pub mod mapping;
 mod moving;
+mod plan;
 mod resolve;
 pub mod tables;
 mod types;
@@ -16,12 +18,14 @@ mod verifying;
 mod walk;
 mod write;
 
+pub use check::{Findings, check};
 pub use faults::RowsError;
 pub use moving::Stamp;
+pub use plan::QueryPlan;
 
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read};
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use crate::spec::Definition;
 use crate::sql::{ConnectOptions, Dialect, Session};
 use link::{Deadline, Link};
@@ -38,6 +42,7 @@ pub struct Rows {
     options: ConnectOptions,
     tables: Tables,
     mapping: Mapping,
+    warnings: Vec<String>,
     max_item: u64,
     /// Reads the next batch while the writer writes the current one; on SQLite both are one session.
     reader: Arc<Mutex<Link>>,
@@ -92,14 +97,31 @@ impl Rows {
         deadline: Deadline,
     ) -> Result<Self, RowsError> {
         let tables = Tables::look_up(&mut session, definition, deadline).await?;
+        let Findings { mut problems, warnings } = check(definition, &tables);
+        if !problems.is_empty() {
+            problems.dedup();
+            return Err(RowsError::Problems(problems));
+        }
         let mapping = resolve::mapping(definition, &tables).ok_or(RowsError::Shape("the catalog"))?;
+        if let Some(problem) = mapping.try_filter(&mut session, deadline).await? {
+            return Err(RowsError::Problems(vec![problem]));
+        }
         let max_item = definition.limits.max_item.min(session.max_packet() / 2);
         // A document that is being built needs more room than it takes in the end.
         session.set_max_length(max_item.saturating_mul(2).max(SMALLEST_VALUE))?;
         let one = session.make().dialect() == Dialect::Sqlite;
         let reader = Arc::new(Mutex::new(Link::new(options.clone(), Some(session))));
         let writer = if one { Arc::clone(&reader) } else { Arc::new(Mutex::new(writer)) };
-        Ok(Self { definition: definition.clone(), options: options.clone(), tables, mapping, max_item, reader, writer })
+        Ok(Self {
+            definition: definition.clone(),
+            options: options.clone(),
+            tables,
+            mapping,
+            warnings,
+            max_item,
+            reader,
+            writer,
+        })
     }
 
     /// Creates the target if it is missing and the definition says so.
@@ -110,14 +132,25 @@ impl Rows {
         let deadline = Deadline::after(limit);
         let statement = create::statement(&self.definition, &self.tables).ok_or(RowsError::Shape("the catalog"))?;
         let mut link = self.writer.lock().await;
-        // A note that somebody else has just created it is no harm.
-        link.session(deadline).await?.execute(&statement, deadline.left()).await?;
+        // A note that somebody else has just created it is no harm; nor is PostgreSQL's error when two create it at once:
+        // then it is there at the second attempt.
+        match link.session(deadline).await?.execute(&statement, deadline.left()).await {
+            Err(error) if error.class() == Class::Transient && !error.is_lost() => {
+                link.session(deadline).await?.execute(&statement, deadline.left()).await?;
+            }
+            answer => drop(answer?),
+        }
         Ok(())
     }
 
     /// Where it is connected to.
     pub fn options(&self) -> &ConnectOptions {
         &self.options
+    }
+
+    /// What the catalog says may turn out badly.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Says goodbye to the database.

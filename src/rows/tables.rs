@@ -2,10 +2,10 @@
 
 use super::faults::RowsError;
 use super::link::Deadline;
+use crate::digest;
 use crate::spec::{Definition, Related};
 use crate::sql::catalog::{self, Table};
 use crate::sql::{Make, Session};
-use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
 /// The tables of a definition; `None` for one that does not exist.
@@ -55,25 +55,24 @@ impl Tables {
     /// them changes what the documents hold.
     pub fn columns_digest(&self, definition: &Definition) -> String {
         let mut text = String::new();
-        let describe = |text: &mut String, table: &Option<Table>| {
-            let Some(table) = table else { return };
-            let _ = writeln!(text, "{:?}", table.name);
-            for column in table.columns.iter().filter(|column| !definition.source.exclude.contains(&column.name)) {
-                let _ = writeln!(text, "  {:?} {:?} {}", column.name, column.type_name, column.is_json);
-            }
-        };
-        fn walk(text: &mut String, related: &[RelatedTable], describe: &impl Fn(&mut String, &Option<Table>)) {
-            for one in related {
-                describe(text, &one.table);
-                walk(text, &one.related, describe);
-            }
-        }
-        describe(&mut text, &self.source);
-        walk(&mut text, &self.related, &describe);
-        Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        describe(&mut text, definition, self.source.as_ref());
+        describe_related(&mut text, definition, &self.related);
+        digest::sha256(text)
+    }
+}
+
+fn describe(text: &mut String, definition: &Definition, table: Option<&Table>) {
+    let Some(table) = table else { return };
+    let _ = writeln!(text, "{:?}", table.name);
+    for column in table.columns.iter().filter(|column| !definition.source.exclude.contains(&column.name)) {
+        let _ = writeln!(text, "  {:?} {:?} {}", column.name, column.type_name, column.is_json);
+    }
+}
+
+fn describe_related(text: &mut String, definition: &Definition, related: &[RelatedTable]) {
+    for one in related {
+        describe(text, definition, one.table.as_ref());
+        describe_related(text, definition, &one.related);
     }
 }
 

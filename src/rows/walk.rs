@@ -5,6 +5,8 @@ use super::link::{Deadline, Link, rows};
 use super::mapping::{Mapping, Stretch};
 use crate::cursor::Cursor;
 use crate::engine::migration::{Estimate, Range};
+use crate::fault::Class;
+use crate::spec::Problem;
 use crate::sql::Session;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
@@ -26,6 +28,29 @@ pub(super) struct Step {
 }
 
 impl Mapping {
+    /// Has the database read `where`: names of columns are its business.
+    pub(super) async fn try_filter(
+        &self,
+        session: &mut Session,
+        deadline: Deadline,
+    ) -> Result<Option<Problem>, RowsError> {
+        if self.filter.is_none() {
+            return Ok(None);
+        }
+        let mut statement = self.statement();
+        statement.sql("SELECT 1 FROM ").sql(&self.source).sql(" t WHERE 1 = 0");
+        self.filtered(&mut statement, SystemTime::UNIX_EPOCH);
+        match session.rows(&statement, deadline.left()).await {
+            Ok(_) => Ok(None),
+            Err(error) if error.refusal().is_some() && error.class() == Class::Fatal => Ok(Some(Problem {
+                field: "source.where".to_owned(),
+                message: error.to_string(),
+                hint: "the condition sees the columns of the source table alone, as `t`".to_owned(),
+            })),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(super) async fn find_bound(
         &self,
         link: &mut Link,

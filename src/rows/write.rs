@@ -7,6 +7,7 @@ use super::moving::Stamp;
 use super::walk::numbers;
 use crate::engine::migration::{Aside, Effort, Outcome};
 use crate::sql::Session;
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 /// What there is to write.
@@ -99,7 +100,7 @@ impl Mapping {
                     .collect();
                 let mut message = format!("the target exists and differs in {}", differing.join(", "));
                 if let (Some(Some(ours)), Some(Some(theirs))) = (row.get(parts), row.get(parts + 1)) {
-                    message.push_str(&format!("; SHA-256 of the document: source {ours}, target {theirs}"));
+                    let _ = write!(message, "; SHA-256 of the document: source {ours}, target {theirs}");
                 }
                 Ok(Aside { key, class: "conflict", message })
             })

@@ -1,8 +1,8 @@
 //! What a definition means, as digests: a change of meaning has to be accepted by somebody, a change of wording has not.
 
 use super::definition::{After, ColumnValue, DatabaseRef, Kind, Related, SecretRef, Source, Target};
+use crate::digest;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 /// SHA-256 over all that `[source]`, `[target]` and `kind` mean. How one logs in (password, `ca`) is no part of it, nor is
 /// the order of columns, of `on` and of `exclude`.
@@ -98,7 +98,7 @@ fn set(names: &[String]) -> Vec<&String> {
 fn sha256(meaning: &Value) -> String {
     let mut canonical = meaning.clone();
     canonical.sort_all_objects();
-    format!("{:x}", Sha256::digest(canonical.to_string()))
+    digest::sha256(canonical.to_string())
 }
 
 #[cfg(test)]

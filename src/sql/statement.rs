@@ -81,6 +81,14 @@ impl Statement {
         self
     }
 
+    /// Appends a whole statement with its values; nothing may have been bound before it.
+    pub fn append(&mut self, statement: &Self) -> &mut Self {
+        debug_assert!(self.binds.is_empty(), "PostgreSQL's placeholders are numbered");
+        self.text.push_str(&statement.text);
+        self.binds.extend_from_slice(&statement.binds);
+        self
+    }
+
     /// The text, with placeholders.
     pub fn text(&self) -> &str {
         &self.text

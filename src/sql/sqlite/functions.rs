@@ -1,11 +1,11 @@
 //! What SQLite's own SQL lacks to build documents: exact JSON of a value by its storage class, base64, SHA-256.
 
+use crate::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ffi};
-use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
 /// `milkrun_members(name, value, …)` is the inside of a JSON object: `"name":value,…`, in the order given.
@@ -35,13 +35,10 @@ fn members(context: &Context<'_>) -> Result<String, Error> {
 fn sha256(context: &Context<'_>) -> Result<Option<String>, Error> {
     let digest = match context.get_raw(0) {
         ValueRef::Null => return Ok(None),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Sha256::digest(bytes),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => digest::sha256(bytes),
         _ => return Err(mismatch()),
     };
-    Ok(Some(digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })))
+    Ok(Some(digest))
 }
 
 fn value(json: &mut String, value: ValueRef<'_>) -> Result<(), Error> {

@@ -77,15 +77,18 @@ fn closed_orders_move_and_move_only_once() {
             r#"{"id":24,"status":"C","note":"n8","items":[]}"#
         );
         let digest = Sha256::digest(r#"{"id":24,"status":"C","note":"n8","items":[]}"#);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = digest
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|half| char::from_digit(u32::from(half), 16).unwrap())
+            .collect();
         assert_eq!(stage.one("SELECT digest FROM history WHERE order_id = 24"), hex, "{kind:?}");
         assert_eq!(stage.one("SELECT definition FROM history WHERE order_id = 24"), definition.digest);
 
         let again = stage.move_all(&definition, 10_000);
         assert_eq!((again.moved, again.skipped, again.aside.len(), again.bytes), (0, 20, 0, 0), "{kind:?}");
         let rows = stage.open(&definition);
-        let recovered =
-            stage.run(walk(&rows, 5, &Effort { recovered: true, ..effort() })).expect("a walk");
+        let recovered = stage.run(walk(&rows, 5, &Effort { recovered: true, ..effort() })).expect("a walk");
         assert_eq!((recovered.moved, recovered.skipped), (20, 0), "{kind:?}");
     }
 }
@@ -96,8 +99,10 @@ fn what_differs_is_set_aside_and_the_rest_moves() {
         let stage = Stage::new(kind);
         let definition = shop(&stage, 9);
         stage.move_all(&definition, 100);
-        stage.execute("UPDATE orders SET note = 'other' WHERE id = 9; UPDATE history SET status = 'X' WHERE order_id = 6; \
-             DELETE FROM history WHERE order_id = 15");
+        stage.execute(
+            "UPDATE orders SET note = 'other' WHERE id = 9; UPDATE history SET status = 'X' WHERE order_id = 6; \
+             DELETE FROM history WHERE order_id = 15",
+        );
         let outcome = stage.move_all(&definition, 100);
         assert_eq!((outcome.moved, outcome.skipped), (1, 3), "{kind:?}");
         let aside: Vec<_> = outcome.aside.iter().map(|aside| (aside.key.json(), aside.class)).collect();
@@ -132,7 +137,7 @@ fn sweeps_find_what_closed_behind_the_cursor() {
                 // What a killed sweep announced is written again by its keys.
                 let again = rows.write(&rows.fetch(&range, &read.found), &Effort { recovered: true, ..effort() }).await;
                 assert_eq!(again.expect("a write").moved, read.found.len() as u64);
-                found.extend(read.found.iter().map(|key| key.json()));
+                found.extend(read.found.iter().map(milkrun::cursor::Cursor::json));
                 after = Some(read.end);
             }
             assert_eq!(found, [r#"["3"]"#, r#"["30"]"#, r#"["57"]"#], "{kind:?}");
@@ -179,5 +184,96 @@ fn verify_finds_missing_different_and_extra() {
             assert_eq!(extra.len() as u64, seen.extra, "{kind:?}");
             assert_eq!(extra, [r#"["6"]"#, r#"["7"]"#, r#"["87"]"#, r#"["90"]"#], "{kind:?} {size}");
         }
+    }
+}
+
+#[test]
+fn a_document_that_the_server_cannot_build_is_an_error_never_a_cut_one() {
+    let stage = Stage::new(super::stage::Kind::MariaDb);
+    stage.execute(
+        "CREATE TABLE orders (id INT PRIMARY KEY);
+         CREATE TABLE order_items (id INT PRIMARY KEY, order_id INT NOT NULL, text VARCHAR(2000) NOT NULL, KEY (order_id));
+         INSERT INTO orders VALUES (1), (2), (3);
+         INSERT INTO order_items SELECT seq, 2, REPEAT('x', 2000) FROM seq_1_to_9000;
+         INSERT INTO order_items VALUES (10000, 3, 'y');",
+    );
+    let definition = stage.definition(
+        "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\nkey = [\"id\"]\n\
+         on = { order_id = \"id\" }",
+        "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndocument = \"$document\"",
+    );
+    let rows = stage.open(&definition);
+    stage.run(async {
+        rows.prepare(super::stage::LIMIT).await.expect("the target");
+        let fault = walk(&rows, 100, &effort()).await.expect_err("too large");
+        assert_eq!(fault.class, Class::TooLarge, "{fault}");
+    });
+    assert_eq!(stage.one("SELECT CAST(COUNT(*) AS CHAR) FROM history"), "0");
+    // In a plain SELECT it is only a warning, with a NULL: the comparison must not take that for a difference.
+    stage.execute("INSERT INTO history VALUES (2, 'x')");
+    stage.run(async {
+        let fault = walk(&rows, 100, &effort()).await.expect_err("too large");
+        assert_eq!(fault.class, Class::TooLarge, "{fault}");
+        let range = range(&rows).await.expect("rows");
+        let fault = rows.verify(&range, None, 100, super::stage::LIMIT).await.expect_err("too large");
+        assert_eq!(fault.class, Class::TooLarge, "{fault}");
+    });
+}
+
+#[test]
+fn another_unique_index_of_the_target_refuses_a_row_for_good() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        stage.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, code INTEGER);
+             INSERT INTO orders VALUES (1, 7), (2, 8), (3, 7);
+             CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY, code INTEGER UNIQUE, document {{TEXT||LONGTEXT||TEXT}})",
+        );
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]",
+            "table = \"history\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ncode = \"code\"\ndocument = \"$document\"",
+        );
+        let rows = stage.open(&definition);
+        for size in [100, 1] {
+            let fault = stage.run(walk(&rows, size, &effort())).expect_err("a duplicate");
+            assert_eq!(fault.class, Class::Poison, "{kind:?}: {fault}");
+            assert!(!fault.to_string().contains('7'), "{fault}");
+        }
+        assert_eq!(stage.one("SELECT CAST(COUNT(*) AS {{TEXT||CHAR||TEXT}}) FROM history"), "2", "{kind:?}");
+    }
+}
+
+#[test]
+fn two_writers_of_one_batch_count_it_once_between_them() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        let definition = shop(&stage, 30);
+        let (one, two) = (stage.open(&definition), stage.open(&definition));
+        let (moved, skipped) = stage.run(async {
+            one.prepare(super::stage::LIMIT).await.expect("the target");
+            let range = range(&one).await.expect("rows");
+            let (mut moved, mut skipped) = (0, 0);
+            let mut after = None;
+            while let Some(read) = one.read(&range, after.as_ref(), 5, super::stage::LIMIT).await.expect("a batch") {
+                let effort = effort();
+                let (first, second) = tokio::join!(one.write(&read.batch, &effort), two.write(&read.batch, &effort));
+                for result in [first, second] {
+                    match result {
+                        Ok(outcome) => {
+                            moved += outcome.moved;
+                            skipped += outcome.skipped;
+                            assert_eq!(outcome.aside, []);
+                        }
+                        // The one that came second is told to try again.
+                        Err(fault) => assert_eq!(fault.class, Class::Transient, "{kind:?}: {fault}"),
+                    }
+                }
+                after = Some(read.end);
+            }
+            (moved, skipped)
+        });
+        assert_eq!(moved, 20, "{kind:?}");
+        assert!(skipped <= 20, "{kind:?}");
+        assert_eq!(stage.verify_all(&definition, 100).equal, 20);
     }
 }

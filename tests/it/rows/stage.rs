@@ -33,8 +33,7 @@ pub(super) struct Stage {
     pub(super) database: Database,
     pub(super) options: ConnectOptions,
     pub(super) runtime: tokio::runtime::Runtime,
-    url: String,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -59,8 +58,9 @@ impl Stage {
             database.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00'");
         }
         let options = ConnectOptions::from_url(&url).expect("a URL");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        Self { kind, database, options, runtime, url, folder }
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        Self { kind, database, options, runtime, _folder: folder }
     }
 
     /// Runs statements; of `{a|b|c}` the part for SQLite, MariaDB or PostgreSQL.
@@ -94,6 +94,7 @@ impl Stage {
         self.limited(source, target, "")
     }
 
+    #[allow(clippy::unused_self, reason = "a test says where its definition is for")]
     pub(super) fn limited(&self, source: &str, target: &str, limits: &str) -> Definition {
         // Only to be equal: the sessions are given by hand.
         let text = format!(
@@ -140,14 +141,6 @@ impl Stage {
             }
             sum
         })
-    }
-
-    pub(super) fn connect(&self) -> Database {
-        Database::connect(&self.url)
-    }
-
-    pub(super) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 }
 

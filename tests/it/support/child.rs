@@ -14,7 +14,8 @@ watched=' '
 while read -r verb pid; do
   case $verb in
     watch) watched="$watched$pid " ;;
-    forget) watched="${watched%% $pid *} ${watched#* $pid }" ;;
+    # One that is not watched any more would double the list.
+    forget) case "$watched" in *" $pid "*) watched="${watched%% $pid *} ${watched#* $pid }" ;; esac ;;
   esac
 done
 for pid in $watched; do

@@ -1,0 +1,82 @@
+//! A definition held against the catalog: everything that does not fit, at once, and what to do about it.
+
+mod source;
+mod target;
+
+use super::tables::Tables;
+use crate::spec::{Definition, Problem};
+use crate::sql::Dialect;
+use crate::sql::catalog::Table;
+use crate::sql::statement::Statement;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Nothing moves while there are any.
+    pub problems: Vec<Problem>,
+    /// What may turn out badly.
+    pub warnings: Vec<String>,
+}
+
+impl Findings {
+    fn problem(&mut self, field: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem { field: field.into(), message: message.into(), hint: hint.into() });
+    }
+}
+
+/// Checks all of a definition.
+pub fn check(definition: &Definition, tables: &Tables) -> Findings {
+    let mut findings = Findings::default();
+    source::check(&mut findings, definition, tables);
+    target::check(&mut findings, definition, tables);
+    findings
+}
+
+/// The name among `names` that was probably meant.
+fn did_you_mean<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3) / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Reports a column that a table does not have.
+fn missing_column(findings: &mut Findings, field: &str, table: &Table, name: &str) {
+    let names = || table.columns.iter().map(|column| column.name.as_str());
+    let hint = match did_you_mean(name, names()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("its columns are {}", listed(names())),
+    };
+    findings.problem(field, format!("the table `{}` has no column `{name}`", table.name), hint);
+}
+
+fn missing_table(findings: &mut Findings, field: &str, schema: Option<&str>, tables: &Tables, name: &str) {
+    let schema = schema.unwrap_or(&tables.default_schema);
+    findings.problem(
+        field,
+        format!("there is no table `{name}` in `{schema}`, or the database user may not see it"),
+        "correct the name (or `schema`), or grant the user SELECT on it",
+    );
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.len() > 20 { format!("{}, …", names[..20].join(", ")) } else { names.join(", ") }
+}
+
+/// `CREATE [UNIQUE] INDEX … ON table (columns)`, to be run as it stands.
+fn create_index(dialect: Dialect, unique: bool, table: &Table, columns: &[&str]) -> String {
+    let mut statement = Statement::new(dialect);
+    let name: String = format!("{}_{}", table.name, columns.join("_")).chars().take(60).collect();
+    statement.sql("CREATE ").sql(if unique { "UNIQUE " } else { "" }).sql("INDEX ").name(&name).sql(" ON ");
+    if dialect != Dialect::Sqlite {
+        statement.name(&table.schema).sql(".");
+    }
+    statement.name(&table.name).sql(" (");
+    for (place, column) in columns.iter().enumerate() {
+        statement.sql(if place == 0 { "" } else { ", " }).name(column);
+    }
+    statement.sql(");");
+    statement.text().to_owned()
+}

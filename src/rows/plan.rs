@@ -1,0 +1,204 @@
+//! What `plan` shows: statements, their query plans, a sample, and what the user may not do.
+
+use super::faults::RowsError;
+use super::link::{Deadline, rows};
+use super::mapping::{Mapping, Stretch};
+use super::moving::Stamp;
+use super::{Rows, create};
+use crate::cursor::Cursor;
+use crate::spec::{Problem, Related};
+use crate::sql::catalog::{self, Table};
+use crate::sql::statement::Statement;
+use crate::sql::{Dialect, Session};
+use std::time::{Duration, SystemTime};
+
+/// A statement and how the database goes about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryPlan {
+    /// What the statement is for.
+    pub purpose: &'static str,
+    /// Its text.
+    pub statement: String,
+    /// The database's own words.
+    pub plan: String,
+}
+
+impl Rows {
+    /// The statements of one batch, in their order, as they are sent.
+    pub async fn statements(&self, limit: Duration) -> Result<Vec<(&'static str, String)>, RowsError> {
+        let deadline = Deadline::after(limit);
+        let mut link = self.reader.lock().await;
+        let sample = self.mapping.sample(link.session(deadline).await?, deadline).await?;
+        let mut statements = Vec::new();
+        if self.tables.target.is_none()
+            && let Some(statement) = create::statement(&self.definition, &self.tables)
+        {
+            statements.push(("create", statement.text().to_owned()));
+        }
+        let Some(sample) = sample else { return Ok(statements) };
+        for (purpose, statement) in self.mapping.batch(&sample)? {
+            statements.push((purpose, statement.text().to_owned()));
+        }
+        Ok(statements)
+    }
+
+    /// How the database walks to the end of a batch and how it selects the items of one, explained for the first keys of
+    /// the source. A user who may only read can have this explained.
+    pub async fn query_plans(&self, limit: Duration) -> Result<Vec<QueryPlan>, RowsError> {
+        let deadline = Deadline::after(limit);
+        let mut link = self.reader.lock().await;
+        let session = link.session(deadline).await?;
+        let Some(sample) = self.mapping.sample(session, deadline).await? else { return Ok(Vec::new()) };
+        let mut plans = Vec::new();
+        for (purpose, statement) in self.mapping.explained(&sample)? {
+            let plan = explain(session, &statement, deadline).await?;
+            plans.push(QueryPlan { purpose, statement: statement.text().to_owned(), plan });
+        }
+        Ok(plans)
+    }
+
+    /// The document of the first item among the first thousand keys, as the database builds it.
+    pub async fn sample_document(&self, limit: Duration) -> Result<Option<String>, RowsError> {
+        let deadline = Deadline::after(limit);
+        let mut link = self.reader.lock().await;
+        let session = link.session(deadline).await?;
+        let Some(sample) = self.mapping.sample(session, deadline).await? else { return Ok(None) };
+        let found = rows(session, &self.mapping.first_document(&sample)?, deadline).await?;
+        Ok(found.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+    }
+
+    /// What the database user would need and may not do, as problems.
+    pub async fn missing_privileges(&self, limit: Duration) -> Result<Vec<Problem>, RowsError> {
+        let deadline = Deadline::after(limit);
+        let mut link = self.reader.lock().await;
+        let session = link.session(deadline).await?;
+        let mut problems = Vec::new();
+        let mut sources = vec![("source.table".to_owned(), self.tables.source.as_ref())];
+        gather(&mut sources, "source", &self.definition.source.related, &self.tables.related);
+        for (field, table) in sources {
+            let Some(table) = table else { continue };
+            let held = catalog::privileges(session, Some(&table.schema), &table.name, deadline.left()).await?;
+            if !held.select {
+                problems.push(missing(&field, "SELECT", table));
+            }
+        }
+        let target = &self.definition.target;
+        let schema = target.schema.as_deref();
+        let held = catalog::privileges(session, schema, &target.table, deadline.left()).await?;
+        let described = Table {
+            schema: schema.unwrap_or(&self.tables.default_schema).to_owned(),
+            name: target.table.clone(),
+            ..Table::default()
+        };
+        if self.tables.target.is_none() && !held.create {
+            problems.push(missing("target.create", "CREATE", &described));
+        }
+        let columns = &held.insert_columns;
+        let insert =
+            held.insert || (!columns.is_empty() && target.columns.iter().all(|(name, _)| columns.contains(name)));
+        if !insert {
+            problems.push(missing("target.table", "INSERT", &described));
+        }
+        if !held.select {
+            problems.push(missing("target.table", "SELECT", &described));
+        }
+        Ok(problems)
+    }
+}
+
+fn gather<'a>(
+    sources: &mut Vec<(String, Option<&'a Table>)>,
+    path: &str,
+    related: &[Related],
+    found: &'a [super::tables::RelatedTable],
+) {
+    for (place, (one, found)) in related.iter().zip(found).enumerate() {
+        let path = format!("{path}.related[{place}]");
+        sources.push((format!("{path}.table"), found.table.as_ref()));
+        gather(sources, &path, &one.related, &found.related);
+    }
+}
+
+fn missing(field: &str, privilege: &str, table: &Table) -> Problem {
+    Problem {
+        field: field.to_owned(),
+        message: format!("the database user lacks {privilege} on `{}.{}`", table.schema, table.name),
+        hint: format!("grant it {privilege}"),
+    }
+}
+
+async fn explain(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<String, RowsError> {
+    let dialect = statement.dialect();
+    let mut explained = Statement::new(dialect);
+    explained.sql(match dialect {
+        Dialect::MySql => "EXPLAIN FORMAT=JSON ",
+        Dialect::Postgres => "EXPLAIN ",
+        Dialect::Sqlite => "EXPLAIN QUERY PLAN ",
+    });
+    explained.append(statement);
+    // MySQL leaves a note with the rewritten statement: no harm here.
+    let found = session.rows(&explained, deadline.left()).await?;
+    let line = |row: Vec<Option<String>>| row.into_iter().next_back().flatten().unwrap_or_default();
+    Ok(found.into_iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// The first keys of a source.
+pub(super) struct Sample {
+    first: Cursor,
+    last: Cursor,
+    bound: Cursor,
+}
+
+/// Keys that a sample spans.
+const SAMPLED: u64 = 1000;
+
+impl Mapping {
+    async fn sample(&self, session: &mut Session, deadline: Deadline) -> Result<Option<Sample>, RowsError> {
+        let bound = rows(session, &self.last_key(None)?, deadline).await?;
+        let Some(row) = bound.first() else { return Ok(None) };
+        let bound = self.key.read(row, 0)?;
+        let mut ends = Vec::new();
+        for size in [1, SAMPLED] {
+            let found = rows(session, &self.boundary(None, &bound, size)?, deadline).await?;
+            ends.push(match found.first() {
+                Some(row) => self.key.read(row, 0)?,
+                None => bound.clone(),
+            });
+        }
+        let last = ends.pop().unwrap_or_else(|| bound.clone());
+        let first = ends.pop().unwrap_or_else(|| bound.clone());
+        Ok(Some(Sample { first, last, bound }))
+    }
+
+    fn batch(&self, sample: &Sample) -> Result<Vec<(&'static str, Statement)>, RowsError> {
+        let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
+        let now = SystemTime::now();
+        let stamp = Stamp { now, run: String::new() };
+        Ok(vec![
+            ("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?),
+            ("compare", self.compare(&stretch, now)?),
+            ("insert", self.insert(&stretch, now, &stamp, false)?),
+            ("account", self.account(&stretch, now)?),
+        ])
+    }
+
+    fn explained(&self, sample: &Sample) -> Result<Vec<(&'static str, Statement)>, RowsError> {
+        let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
+        let now = SystemTime::now();
+        let stamp = Stamp { now, run: String::new() };
+        Ok(vec![
+            ("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?),
+            ("insert", self.select(&stretch, now, &stamp)?),
+        ])
+    }
+
+    fn first_document(&self, sample: &Sample) -> Result<Statement, RowsError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.document);
+        self.items(&mut statement, &Stretch::Range { after: None, end: &sample.last }, SystemTime::now())?;
+        statement.sql(" ORDER BY ");
+        self.key.order(&mut statement, "t", false);
+        statement.sql(" LIMIT 1");
+        Ok(statement)
+    }
+}

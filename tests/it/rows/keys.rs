@@ -1,0 +1,232 @@
+//! Keys of every type are walked to their end in small steps, and give what one step gives.
+
+use super::stage::{Kind, LIMIT, Stage, effort, walk};
+
+/// Walks a table whose key columns are of these types, in steps of several sizes.
+fn check(kind: Kind, types: &[&str], values: &[&str]) {
+    let stage = Stage::new(kind);
+    let names: Vec<String> = (0..types.len()).map(|at| format!("k{at}")).collect();
+    let columns: Vec<String> = types.iter().zip(&names).map(|(kind, name)| format!("{name} {kind} NOT NULL")).collect();
+    stage.database.execute(&format!(
+        "CREATE TABLE orders ({}, note VARCHAR(10), PRIMARY KEY ({}))",
+        columns.join(", "),
+        names.join(", ")
+    ));
+    for (at, value) in values.iter().enumerate() {
+        stage.database.execute(&format!("INSERT INTO orders VALUES ({value}, 'n{at}')"));
+    }
+    let keys = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    for size in [1, 2, 3, 1000] {
+        let mapped: String = names.iter().map(|name| format!("{name} = \"{name}\"\n")).collect::<Vec<_>>().concat();
+        let definition = stage.definition(
+            &format!("table = \"orders\"\nkey = [{keys}]"),
+            &format!("table = \"history{size}\"\nkey = [{keys}]\ncreate = true\n[target.columns]\n{mapped}document = \"$document\""),
+        );
+        let rows = stage.open(&definition);
+        let outcome = stage.run(async {
+            rows.prepare(LIMIT).await.expect("the target");
+            walk(&rows, size, &effort()).await.expect("a walk")
+        });
+        assert_eq!(outcome.moved, values.len() as u64, "{kind:?} {types:?} in steps of {size}");
+        let again = stage.run(walk(&rows, size, &effort())).expect("a walk");
+        assert_eq!(again.skipped, values.len() as u64, "{kind:?} {types:?} in steps of {size}: {:?}", again.aside);
+        let seen = stage.verify_all(&definition, size);
+        assert_eq!((seen.equal, seen.extra), (values.len() as u64, 0), "{kind:?} {types:?} in steps of {size}");
+
+        // A sweep names every key, and each is found again by its name alone.
+        stage.database.execute(&format!("DELETE FROM history{size}"));
+        let swept = stage.run(async {
+            use milkrun::engine::migration::Migration;
+            let range = super::stage::range(&rows).await.expect("rows");
+            let (mut after, mut moved) = (None, 0);
+            while let Some(read) = rows.sweep(&range, after.as_ref(), size, LIMIT).await.expect("a sweep") {
+                moved += rows.write(&rows.fetch(&range, &read.found), &effort()).await.expect("a write").moved;
+                after = Some(read.end);
+            }
+            moved
+        });
+        assert_eq!(swept, values.len() as u64, "{kind:?} {types:?} by names");
+        assert_eq!(
+            stage.database.rows(&format!("SELECT document FROM history{size} ORDER BY 1")),
+            stage.database.rows("SELECT document FROM history1 ORDER BY 1")
+        );
+    }
+}
+
+#[test]
+fn mariadb_keys() {
+    let kind = Kind::MariaDb;
+    check(
+        kind,
+        &["BIGINT UNSIGNED"],
+        &["0", "1", "9223372036854775807", "9223372036854775808", "18446744073709551615"],
+    );
+    check(
+        kind,
+        &["BIGINT"],
+        &["-9223372036854775808", "-1", "0", "9007199254740993", "9007199254740992", "9223372036854775807"],
+    );
+    check(
+        kind,
+        &["DECIMAL(65,30)"],
+        &[
+            "-1.000000000000000000000000000001",
+            "0.1",
+            "12345678901234567890123456789012345.1",
+            "12345678901234567890123456789012345.2",
+        ],
+    );
+    check(
+        kind,
+        &["DATETIME(6)"],
+        &[
+            "'0000-00-00'",
+            "'2020-01-01 00:00:00.000001'",
+            "'2020-01-01 00:00:00.000002'",
+            "'9999-12-31 23:59:59.999999'",
+        ],
+    );
+    check(
+        kind,
+        &["TIMESTAMP(3)"],
+        &["'2020-01-01 00:00:00.001'", "'2020-01-01 00:00:00.002'", "'2038-01-19 03:14:07.999'"],
+    );
+    check(kind, &["DATE"], &["'0000-00-00'", "'2020-02-29'", "'9999-12-31'"]);
+    check(kind, &["TIME(6)"], &["'-838:59:59'", "'-00:00:00.000001'", "'00:00:00'", "'838:59:59'"]);
+    check(kind, &["YEAR"], &["0", "1901", "2155"]);
+    check(
+        kind,
+        &["UUID"],
+        &[
+            "'123e4567-e89b-12d3-a456-426614174000'",
+            "'00000000-0000-0000-0000-000000000000'",
+            "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+        ],
+    );
+    check(kind, &["BINARY(4)"], &["x'00'", "x'00000001'", "x'ff'", "x'7f2020'"]);
+    check(kind, &["VARBINARY(8)"], &["x''", "x'00'", "x'0000'", "x'ff00'", "x'6120'"]);
+    check(kind, &["VARCHAR(40)"], &["''", "'a'", "'B'", "'c'", "'é'", "'😀'", "'it''s \\\\ \"'", "'%'"]);
+    check(kind, &["VARCHAR(40) CHARACTER SET latin1 COLLATE latin1_german2_ci"], &["''", "'a'", "'ä'", "'B'", "'ß'"]);
+    check(kind, &["CHAR(5) COLLATE utf8mb4_bin"], &["'a'", "'A'", "'b'", "''"]);
+    check(kind, &["INT", "VARCHAR(10)"], &["1, 'a'", "1, 'b'", "2, ''", "2, 'a'", "3, 'z'"]);
+    check(
+        kind,
+        &["DATE", "SMALLINT", "BINARY(1)"],
+        &["'2020-01-01', 1, x'00'", "'2020-01-01', 1, x'01'", "'2020-01-01', 2, x'00'", "'2020-01-02', -1, x'00'"],
+    );
+}
+
+#[test]
+fn postgres_keys() {
+    let kind = Kind::Postgres;
+    check(kind, &["bigint"], &["-9223372036854775808", "0", "9007199254740993", "9223372036854775807"]);
+    check(
+        kind,
+        &["numeric"],
+        &[
+            "-1.5",
+            "'NaN'",
+            "0",
+            "12345678901234567890123456789012345678901234567890.1",
+            "12345678901234567890123456789012345678901234567890.2",
+        ],
+    );
+    check(
+        kind,
+        &["timestamptz"],
+        &["'-infinity'", "'2020-01-01 00:00:00.000001+00'", "'2020-01-01 00:00:00.000002+00'", "'infinity'"],
+    );
+    check(kind, &["timestamp"], &["'0044-03-15 BC'", "'2020-01-01 00:00:00.000001'", "'294276-12-31 23:59:59.999999'"]);
+    check(kind, &["date"], &["'0044-03-15 BC'", "'2020-02-29'", "'infinity'"]);
+    check(kind, &["time"], &["'00:00'", "'12:00:00.000001'", "'24:00'"]);
+    check(kind, &["uuid"], &["'123e4567-e89b-12d3-a456-426614174000'", "'00000000-0000-0000-0000-000000000000'"]);
+    check(kind, &["bytea"], &["'\\x'", "'\\x00'", "'\\x0000'", "'\\xff'"]);
+    check(kind, &["text"], &["''", "'a'", "'B'", "'é'", "'😀'", "'it''s \\ \"'"]);
+    check(kind, &["varchar(20) COLLATE \"C\""], &["''", "'a'", "'B'", "'é'"]);
+    check(kind, &["char(4)"], &["'a'", "'b'", "''"]);
+    check(kind, &["integer", "text"], &["1, 'a'", "1, 'b'", "2, ''", "3, 'z'"]);
+    check(
+        kind,
+        &["date", "smallint", "bytea"],
+        &["'2020-01-01', 1, '\\x00'", "'2020-01-01', 1, '\\x01'", "'2020-01-01', 2, '\\x00'", "'2020-01-02', -1, ''"],
+    );
+}
+
+#[test]
+fn sqlite_keys() {
+    let kind = Kind::Sqlite;
+    check(kind, &["INTEGER"], &["-9223372036854775808", "0", "1", "9223372036854775807"]);
+    check(kind, &["INT"], &["-5", "0", "9007199254740993", "'text'", "x'00'"]);
+    check(kind, &["TEXT"], &["''", "'1'", "'10'", "'2'", "'a'", "'B'", "'é😀'"]);
+    check(kind, &["TEXT COLLATE NOCASE"], &["'a'", "'B'", "'c'"]);
+    check(kind, &["BLOB"], &["x''", "x'00'", "x'ff'", "'t'", "5"]);
+    check(kind, &["DECIMAL(10,2)"], &["1", "1.5", "0.1", "9.99"]);
+    check(kind, &["DATETIME"], &["'2020-01-01 00:00:00'", "'2020-01-01 00:00:01'"]);
+    check(kind, &["INTEGER", "TEXT"], &["1, 'a'", "1, 'b'", "2, ''", "3, 'z'"]);
+}
+
+#[test]
+fn batches_are_ranges_of_the_key_in_the_query_plan() {
+    for kind in super::stage::KINDS {
+        for composite in [false, true] {
+            let stage = Stage::new(kind);
+            let key = if composite { "a, b" } else { "a" };
+            stage.execute(&format!("CREATE TABLE orders (a {{{{INTEGER||INT||INT}}}} NOT NULL, b INT NOT NULL, status VARCHAR(10), PRIMARY KEY ({key}))"));
+            stage.execute("CREATE INDEX by_status ON orders (status)");
+            for block in 0..4 {
+                let values: Vec<String> =
+                    (0..500)
+                        .map(|at| block * 500 + at)
+                        .map(|at| {
+                            if composite {
+                                format!("({}, {}, 'F')", at / 50, at % 50)
+                            } else {
+                                format!("({at}, 0, 'F')")
+                            }
+                        })
+                        .collect();
+                stage.execute(&format!("INSERT INTO orders VALUES {}", values.join(", ")));
+            }
+            stage.execute("{{ANALYZE||ANALYZE TABLE orders||ANALYZE}}");
+            let keys = if composite { "\"a\", \"b\"" } else { "\"a\"" };
+            let mapped = if composite { "a = \"a\"\nb = \"b\"" } else { "a = \"a\"" };
+            let definition = stage.definition(
+                &format!("table = \"orders\"\nkey = [{keys}]\nwhere = \"status = 'F'\""),
+                &format!("table = \"history\"\nkey = [{keys}]\ncreate = true\n[target.columns]\n{mapped}\ndocument = \"$document\""),
+            );
+            let rows = stage.open(&definition);
+            stage.run(rows.prepare(LIMIT)).expect("the target");
+            let plans = stage.run(rows.query_plans(LIMIT)).expect("plans");
+            let purposes: Vec<&str> = plans.iter().map(|plan| plan.purpose).collect();
+            assert_eq!(purposes, ["boundary", "insert"]);
+            for plan in plans {
+                let text = plan.plan;
+                let range = match kind {
+                    Kind::MariaDb => {
+                        text.contains("\"access_type\": \"range\"") && text.contains("\"key\": \"PRIMARY\"")
+                    }
+                    Kind::Postgres if composite => {
+                        text.contains("Index Cond: ((ROW(")
+                            || text.contains("Index Cond: ((t.a, t.b)")
+                            || (text.contains("Index Cond") && text.contains("ROW(a, b) >")
+                                || text.contains("ROW(t.a, t.b) >"))
+                    }
+                    Kind::Postgres => text.contains("Index Cond: ((a >") || text.contains("Index Cond: ((t.a >"),
+                    Kind::Sqlite if composite => text.contains("(a,b)>(?,?)") || text.contains("((a,b)>(?,?)"),
+                    Kind::Sqlite => text.contains("(a>? AND a<?)") || text.contains("(rowid>? AND rowid<?)"),
+                };
+                assert!(range, "{kind:?} {}: {text}\n{}", plan.purpose, plan.statement);
+            }
+            assert!(
+                stage
+                    .run(rows.sample_document(LIMIT))
+                    .expect("a sample")
+                    .is_some_and(|text| text.contains("\"status\":\"F\""))
+            );
+            let statements = stage.run(rows.statements(LIMIT)).expect("statements");
+            let purposes: Vec<&str> = statements.iter().map(|(purpose, _)| *purpose).collect();
+            assert_eq!(purposes, ["create", "boundary", "compare", "insert", "account"]);
+            assert_eq!(stage.run(rows.missing_privileges(LIMIT)).expect("privileges"), []);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Definitions that do not fit their database: everything at once, with what to do.
+
+use super::stage::{KINDS, Kind, Stage};
+use milkrun::rows::RowsError;
+use milkrun::spec::Problem;
+
+fn problems(stage: &Stage, source: &str, target: &str) -> Vec<Problem> {
+    match stage.try_open(&stage.definition(source, target)) {
+        Err(RowsError::Problems(problems)) => problems,
+        Err(error) => panic!("{error}"),
+        Ok(_) => Vec::new(),
+    }
+}
+
+fn shown(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect()
+}
+
+const GOOD_TARGET: &str =
+    "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndocument = \"$document\"";
+
+fn shop(kind: Kind) -> Stage {
+    let stage = Stage::new(kind);
+    stage.execute(
+        "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, status VARCHAR(10), code VARCHAR(10), weight {{REAL||FLOAT||REAL}} NOT NULL);
+         CREATE TABLE order_items (id INTEGER NOT NULL PRIMARY KEY, order_id INTEGER NOT NULL, n INTEGER NOT NULL);
+         CREATE VIEW open_orders AS SELECT * FROM orders;
+         CREATE TABLE old (id INTEGER NOT NULL PRIMARY KEY, doc {{TEXT||VARCHAR(100)||VARCHAR(100)}}, must INTEGER NOT NULL);",
+    );
+    stage
+}
+
+#[test]
+fn a_source_that_does_not_fit() {
+    for kind in KINDS {
+        let stage = shop(kind);
+        let found = problems(&stage, "table = \"ordrs\"\nkey = [\"id\"]", GOOD_TARGET);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].field, "source.table");
+        assert!(found[0].message.starts_with("there is no table `ordrs` in `"), "{}", found[0].message);
+
+        let found = problems(&stage, "table = \"open_orders\"\nkey = [\"id\"]", GOOD_TARGET);
+        assert!(shown(&found)[0].contains("is a view"), "{found:?}");
+
+        let found = problems(
+            &stage,
+            "table = \"orders\"\nkey = [\"idd\"]\nexclude = [\"stats\"]\n[[source.related]]\nname = \"status\"\n\
+             table = \"order_items\"\nkey = [\"n\"]\non = { order_id = \"id\" }",
+            "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"idd\"\nx = \"cod\"\ndocument = \"$document\"",
+        );
+        assert_eq!(
+            shown(&found),
+            [
+                "source.key: the table `orders` has no column `idd`",
+                "source.related[0].name: `status` is also a column of `orders`: the document would have the name twice",
+                "source.related[0].on: no index of `order_items` begins with `order_id`",
+                "source.related[0].key: `n` does not tell the rows of one array apart: their order would be left to chance",
+                "source.exclude[0]: the table `orders` has no column `stats`",
+                "target.columns.id: the table `orders` has no column `idd`",
+                "target.columns.x: the table `orders` has no column `cod`",
+            ],
+            "{kind:?}"
+        );
+        assert_eq!(found[0].hint, "did you mean `id`?");
+        assert_eq!(found[4].hint, "did you mean `status`?");
+        let index = found[2].hint.strip_prefix("run: ").expect("an index");
+        stage.database.execute(index.trim_end_matches(';'));
+        let found = problems(
+            &stage,
+            "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\nkey = [\"id\"]\non = { order_id = \"id\" }",
+            GOOD_TARGET,
+        );
+        assert_eq!(found, [], "{kind:?}");
+
+        let found = problems(
+            &stage,
+            "table = \"orders\"\nkey = [\"code\", \"weight\"]",
+            "table = \"history\"\nkey = [\"code\", \"weight\"]\ncreate = true\n[target.columns]\ncode = \"code\"\nweight = \"weight\"\ndocument = \"$document\"",
+        );
+        let said = shown(&found);
+        assert_eq!(said[0], "source.key: `code` takes NULL: rows without a key would never be seen");
+        assert!(
+            said[1].starts_with("source.key: `weight` is of the type ")
+                && said[1].ends_with(", which cannot be walked in order"),
+            "{}",
+            said[1]
+        );
+        assert_eq!(said[2], "source.key: no unique index of `orders` has exactly the columns `code`, `weight`");
+        assert!(found[2].hint.contains("CREATE UNIQUE INDEX"), "{}", found[2].hint);
+
+        let found = problems(&stage, "table = \"orders\"\nkey = [\"id\"]\nwhere = \"sttus = 'F'\"", GOOD_TARGET);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].field, "source.where", "{found:?}");
+    }
+}
+
+#[test]
+fn a_target_that_does_not_fit() {
+    for kind in KINDS {
+        let stage = shop(kind);
+        let source = "table = \"orders\"\nkey = [\"id\"]";
+        let found = problems(&stage, source, &GOOD_TARGET.replace("create = true\n", ""));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].hint.ends_with("or write `create = true`"), "{found:?}");
+
+        let found = problems(
+            &stage,
+            source,
+            "table = \"old\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndoc = \"$document\"\nnope = \"$now\"",
+        );
+        let said = shown(&found);
+        assert!(said.contains(&"target.columns.nope: the table `old` has no column `nope`".to_owned()), "{said:?}");
+        assert!(
+            said.contains(
+                &"target.columns: `must` of `old` takes no NULL, has no default, and nothing fills it".to_owned()
+            ),
+            "{said:?}"
+        );
+        let short = "target.columns.doc: `doc` has room for 100 characters, too few for a document".to_owned();
+        assert_eq!(said.contains(&short), kind != Kind::Sqlite, "{said:?}");
+    }
+}
