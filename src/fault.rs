@@ -90,7 +90,7 @@ pub struct Fault {
 impl Fault {
     /// A fault of `class`, told in a message that holds no value of a row.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), key: None, source: None }
+        Self { class, message: message.into(), key: None, uncertain: false, source: None }
     }
 }
 

@@ -14,18 +14,12 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
     let mut fields = Fields { path, problems };
     let default = Limits::default();
     let millisecond = Duration::from_millis(1);
-    let batch_time = fields.duration(
-        "batch_time",
-        written.batch_time,
-        default.batch_time,
-        millisecond..=minutes(15),
-        "1ms to 15m",
-    );
+    let batch_time =
+        fields.duration("batch_time", written.batch_time, default.batch_time, millisecond..=minutes(15), "1ms to 15m");
     let max_batch = fields.number("max_batch", written.max_batch, default.max_batch, 1..=1_000_000);
     let max_item = fields.size("max_item", written.max_item, default.max_item, 1 << 10..=1 << 30, "1 KB to 1 GB");
     let max_attempts = fields.number("max_attempts", written.max_attempts, default.max_attempts, 1..=1_000);
-    let settle =
-        fields.duration("settle", written.settle, default.settle, Duration::ZERO..=DAY * 365, "0s to 365d");
+    let settle = fields.duration("settle", written.settle, default.settle, Duration::ZERO..=DAY * 365, "0s to 365d");
     let max_sweeps = fields.number("max_sweeps", written.max_sweeps, default.max_sweeps, 1..=1_000);
     let second = Duration::from_secs(1);
     let lease = fields.duration("lease", written.lease, default.lease, second..=minutes(15), "1s to 15m");
