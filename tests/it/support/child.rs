@@ -1,7 +1,8 @@
 //! Child processes that never outlive the test process, however it ends.
 //!
 //! A shell that ignores the terminal's signals reads from a pipe which processes to end; the pipe closes when the test
-//! process is gone, by a panic, Ctrl-C or `kill -9` alike, and then it ends those that are still there, and theirs.
+//! process is gone, by a panic, Ctrl-C or `kill -9` alike, and then it ends those that are still there, and theirs. A process may be
+//! forgotten twice: waited for, then dropped.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -14,7 +15,7 @@ watched=' '
 while read -r verb pid; do
   case $verb in
     watch) watched="$watched$pid " ;;
-    forget) watched="${watched%% $pid *} ${watched#* $pid }" ;;
+    forget) case $watched in *" $pid "*) watched="${watched%% $pid *} ${watched#* $pid }" ;; esac ;;
   esac
 done
 for pid in $watched; do
