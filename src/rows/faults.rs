@@ -1,8 +1,8 @@
 //! What can go wrong with rows, and how the engine sees it.
 
 use super::key::KeyError;
-use crate::spec::Problem;
 use crate::fault::{Class, Fault, chain};
+use crate::spec::Problem;
 
 use crate::sql::SqlError;
 

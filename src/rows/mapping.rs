@@ -2,9 +2,9 @@
 
 use super::document::column;
 use super::key::{Collate, Key, KeyColumn, KeyError, Side};
-use crate::spec::filter::Piece;
 use crate::cursor::Cursor;
 use crate::spec::ColumnValue;
+use crate::spec::filter::Piece;
 
 use crate::sql::Dialect;
 use crate::sql::statement::{Bind, Statement};

@@ -3,9 +3,9 @@
 use super::document::{self, Array, Member, Object};
 use super::key::{Collate, Key, KeyColumn, KeyKind};
 use super::mapping::{Fill, KeyPair, Mapping};
-use crate::spec::filter::pieces;
 use super::tables::{RelatedTable, Tables};
 use super::types::{fill_kind, form, key_kind};
+use crate::spec::filter::pieces;
 use crate::spec::{ColumnValue, Definition, Related};
 use crate::sql::catalog::{Column, Table};
 use crate::sql::{Dialect, Make};

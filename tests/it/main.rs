@@ -4,6 +4,8 @@
 mod bad_files;
 mod case_1615;
 mod deadline;
+mod function;
+mod function_cli;
 mod harness;
 mod killed;
 mod ledger;

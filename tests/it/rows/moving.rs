@@ -84,8 +84,7 @@ fn closed_orders_move_and_move_only_once() {
         let again = stage.move_all(&definition, 10_000);
         assert_eq!((again.moved, again.skipped, again.aside.len(), again.bytes), (0, 20, 0, 0), "{kind:?}");
         let rows = stage.open(&definition);
-        let recovered =
-            stage.run(walk(&rows, 5, &Effort { recovered: true, ..effort() })).expect("a walk");
+        let recovered = stage.run(walk(&rows, 5, &Effort { recovered: true, ..effort() })).expect("a walk");
         assert_eq!((recovered.moved, recovered.skipped), (20, 0), "{kind:?}");
     }
 }
@@ -96,8 +95,10 @@ fn what_differs_is_set_aside_and_the_rest_moves() {
         let stage = Stage::new(kind);
         let definition = shop(&stage, 9);
         stage.move_all(&definition, 100);
-        stage.execute("UPDATE orders SET note = 'other' WHERE id = 9; UPDATE history SET status = 'X' WHERE order_id = 6; \
-             DELETE FROM history WHERE order_id = 15");
+        stage.execute(
+            "UPDATE orders SET note = 'other' WHERE id = 9; UPDATE history SET status = 'X' WHERE order_id = 6; \
+             DELETE FROM history WHERE order_id = 15",
+        );
         let outcome = stage.move_all(&definition, 100);
         assert_eq!((outcome.moved, outcome.skipped), (1, 3), "{kind:?}");
         let aside: Vec<_> = outcome.aside.iter().map(|aside| (aside.key.json(), aside.class)).collect();

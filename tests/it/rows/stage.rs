@@ -59,7 +59,8 @@ impl Stage {
             database.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00'");
         }
         let options = ConnectOptions::from_url(&url).expect("a URL");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         Self { kind, database, options, runtime, url, folder }
     }
 
