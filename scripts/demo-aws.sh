@@ -109,7 +109,7 @@ sam deploy --config-file "$work/samconfig.toml" --template-file "$work/build/tem
   >"$logs/deploy.log" 2>&1 || { tail -n 40 "$logs/deploy.log" >&2; fail 'sam deploy failed, see above'; }
 echo "stack $stack is up: function, schedule, ledger, queue, alarms"
 
-# What the function logged, from the local CloudWatch Logs.
+# What the function logged, from the local CloudWatch Logs, less the platform's lines about every `status` that was asked.
 fetch_function_log() {
   python - "/aws/lambda/$stack" >"$logs/function.log" 2>/dev/null <<'PYTHON' || true
 import sys
@@ -117,7 +117,8 @@ import boto3
 logs = boto3.client("logs")
 for page in logs.get_paginator("filter_log_events").paginate(logGroupName=sys.argv[1]):
     for event in page["events"]:
-        print(event["message"].rstrip())
+        if not event["message"].startswith(("START RequestId", "END RequestId", "REPORT RequestId")):
+            print(event["message"].rstrip())
 PYTHON
 }
 # One field of the one line that is the reply.
@@ -147,6 +148,8 @@ while [ "$state" != complete ]; do
   fi
   [ "$state" = complete ] || sleep 2
 done
+say "milkrun --function $stack verify $migration"
+"$milkrun" --function "$stack" verify "$migration" || fail 'verify found something wrong, see above'
 fetch_function_log
 
 history=$(sql shop -e 'SELECT COUNT(*) FROM order_history')
@@ -156,7 +159,7 @@ sql shop -e 'SELECT LEFT(document, 300) FROM order_history ORDER BY order_id LIM
 cat <<END
 
 Where to look:
-  $logs/function.log   what each run logged, one line a run
+  $logs/function.log   what each run logged: a line of what it did, and a line of metrics
   $logs/deploy.log     what sam deploy made
   template.yaml                  what was deployed; docs/deploy.md says how to deploy it to your account
 END

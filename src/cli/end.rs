@@ -10,7 +10,8 @@ pub(super) fn status(command: &str, reply: &Value) -> u8 {
     if command == "plan" && reply["problems"].as_array().is_some_and(|problems| !problems.is_empty()) {
         return 2;
     }
-    if matches!(command, "run" | "verify") && matches!(reply["outcome"].as_str(), Some("busy" | "paused" | "fenced")) {
+    // Of the other commands only a function that has no room for them answers with an outcome: `busy`.
+    if matches!(reply["outcome"].as_str(), Some("busy" | "paused" | "fenced")) {
         return 4;
     }
     let count = |value: &Value| value.as_u64().unwrap_or(0);
@@ -38,6 +39,7 @@ mod tests {
             ("verify", json!({"outcome": "complete", "extra": 1}), 3),
             ("verify", json!({"outcome": "complete", "extra": 0}), 0),
             ("pause", json!({"state": "paused"}), 0),
+            ("status", json!({"outcome": "busy"}), 4),
         ] {
             assert_eq!(status(command, &reply), expected, "{command} {reply}");
         }

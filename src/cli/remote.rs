@@ -56,10 +56,40 @@ impl Remote {
             CommandError::Internal(format!("the function `{}` answered no JSON: {text}", self.function))
         })?;
         // A local emulator answers an error without the header that Lambda sends with it.
-        if let Some(kind) = reply["errorType"].as_str() {
-            let message = reply["errorMessage"].as_str().unwrap_or("the function failed without a message");
-            return Err(CommandError::of_kind(kind, message.to_owned()));
+        if answer.function_error.is_some() || reply.get("errorType").is_some() {
+            return Err(failed(&self.function, &reply));
         }
         Ok(reply)
+    }
+}
+
+/// The error of an answer `{errorType, errorMessage}`: one of milkrun's own, or Lambda's when it ended the function.
+fn failed(function: &str, answer: &Value) -> CommandError {
+    let kind = answer["errorType"].as_str().unwrap_or("Unhandled");
+    let message = answer["errorMessage"].as_str().unwrap_or("without a message");
+    let error = CommandError::of_kind(kind, message.to_owned());
+    if error.kind() == kind {
+        return error;
+    }
+    CommandError::Internal(format!(
+        "Lambda ended the function `{function}` ({kind}: {message}); nothing is lost, the next run goes on"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_keep_their_type_and_lambda_speaks_for_itself() {
+        let error = failed("f", &json!({"errorType": "Ledger", "errorMessage": "the ledger is away"}));
+        assert_eq!((error.kind(), error.to_string().as_str()), ("Ledger", "the ledger is away"));
+        let error = failed("f", &json!({"errorMessage": "RequestId: 1 Error: Task timed out after 3.00 seconds"}));
+        assert_eq!(error.kind(), "Internal");
+        assert_eq!(
+            error.to_string(),
+            "Lambda ended the function `f` (Unhandled: RequestId: 1 Error: Task timed out after 3.00 seconds); nothing is \
+             lost, the next run goes on"
+        );
     }
 }

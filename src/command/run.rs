@@ -32,6 +32,7 @@ impl Handler {
                 Selected::Nothing(outcome, until) => {
                     let reply = reply::nothing(outcome, until, &invocation.id, &budget);
                     log::wide("run", "INFO", &reply);
+                    metrics::emit(&reply, false);
                     return Ok(reply);
                 }
             },

@@ -23,6 +23,11 @@ pub fn init_function() {
     // A second call would find the first one's subscriber: nothing is lost by keeping that.
     let _ = tracing::subscriber::set_global_default(subscriber);
     FUNCTION.store(true, Ordering::Relaxed);
+    // A panic is a line like any other error, without its text, which may hold anything.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        tracing::error!(error_type = "Internal", "milkrun panicked{place}: this is a bug of milkrun");
+    }));
 }
 
 /// Wide lines and metrics belong to the function: on the command line stdout is for replies.
@@ -46,11 +51,12 @@ fn level() -> String {
 }
 
 /// Our own lines at the level asked for; of the libraries' only what goes wrong, for their debug lines may hold data.
+/// The runtime repeats a failed invocation's error after `bootstrap` has logged it with its type: once is enough.
 fn filter(level: &str) -> EnvFilter {
     let level = level.to_ascii_lowercase();
     let ours = if level == "fatal" { "error" } else { level.as_str() };
-    EnvFilter::try_new(format!("error,milkrun={ours},bootstrap={ours}"))
-        .unwrap_or_else(|_| EnvFilter::new("error,milkrun=info"))
+    EnvFilter::try_new(format!("error,lambda_runtime::layers::panic=off,milkrun={ours},bootstrap={ours}"))
+        .unwrap_or_else(|_| EnvFilter::new("error,milkrun=info,bootstrap=info"))
 }
 
 /// One wide line: everything that a reply holds, under its own names.

@@ -26,13 +26,14 @@ const FROM_REPLY: [(&str, &str, &str); 9] = [
 const BY_OUTCOME: [(&str, &str); 4] =
     [("Fenced", "fenced"), ("Busy", "busy"), ("Paused", "paused"), ("Complete", "complete")];
 
-/// Writes the metric line of a run's reply.
+/// Writes the metric line of a run's reply, by the function's name (`AWS_LAMBDA_FUNCTION_NAME`) and its migration.
 pub fn emit(reply: &Value, stalled: bool) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    log::line(&embedded(reply, stalled, u64::try_from(now.as_millis()).unwrap_or_default()));
+    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| NAMESPACE.to_owned());
+    log::line(&embedded(&function, reply, stalled, u64::try_from(now.as_millis()).unwrap_or_default()));
 }
 
-fn embedded(reply: &Value, stalled: bool, now: u64) -> Value {
+fn embedded(function: &str, reply: &Value, stalled: bool, now: u64) -> Value {
     let mut line = Map::new();
     let mut metrics = Vec::new();
     let mut values = Map::new();
@@ -52,13 +53,19 @@ fn embedded(reply: &Value, stalled: bool, now: u64) -> Value {
         .filter_map(|name| reply["progress"][name].as_u64())
         .sum::<u64>();
     values.insert("Progress".into(), json!(progress));
+    // A dimension has to have a value: a run that found no migration to work on counts for its function alone.
+    let dimensions = match reply["migration"] {
+        Value::String(_) => json!([["function", "migration"], ["function"]]),
+        _ => json!([["function"]]),
+    };
     line.insert(
         "_aws".into(),
         json!({
             "Timestamp": now,
-            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["migration"], []], "Metrics": metrics}],
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}],
         }),
     );
+    line.insert("function".into(), json!(function));
     line.insert("migration".into(), reply["migration"].clone());
     line.insert("run".into(), reply["run"].clone());
     line.extend(values);
@@ -73,7 +80,7 @@ mod tests {
     fn every_metric_that_is_declared_has_a_value() {
         let reply = json!({"migration": "m", "run": "r", "outcome": "fenced", "moved": 7, "elapsed_ms": 12,
             "progress": {"moved": 100, "skipped": 3}});
-        let line = embedded(&reply, true, 5);
+        let line = embedded("f", &reply, true, 5);
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
         assert_eq!(metrics.len(), 15);
         for metric in metrics {
@@ -85,5 +92,19 @@ mod tests {
         );
         assert_eq!(line["_aws"]["Timestamp"], 5);
         assert!(line.get("level").is_none());
+    }
+
+    #[test]
+    fn every_dimension_has_a_value() {
+        for (migration, sets) in
+            [(json!("m"), json!([["function", "migration"], ["function"]])), (Value::Null, json!([["function"]]))]
+        {
+            let line = embedded("f", &json!({"migration": migration, "outcome": "idle"}), false, 5);
+            let dimensions = &line["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
+            assert_eq!(*dimensions, sets);
+            for dimension in dimensions.as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap()) {
+                assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
+            }
+        }
     }
 }

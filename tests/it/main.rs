@@ -5,6 +5,8 @@ mod bad_files;
 mod case_1615;
 mod deadline;
 mod docs;
+mod function;
+mod function_cli;
 mod harness;
 mod killed;
 mod ledger;

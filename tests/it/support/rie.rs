@@ -90,6 +90,11 @@ impl Rie {
         Invoked { status, body, took: started.elapsed() }
     }
 
+    /// Where it plays Lambda's own API; its one function is called `function`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     fn post(&self, body: &str) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(self.timeout + Duration::from_secs(20)))?;

@@ -1,0 +1,135 @@
+//! `milkrun --function`: the same words and exit codes as in process, with a deployed function behind them.
+
+use crate::support::cli::Cli;
+use crate::support::job::Job;
+use crate::support::servers::Kind;
+use crate::support::shop::{self, Size};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+
+const SMALL: Size = Size { orders: 60, closed: 24, items: 2, discounts: 1 };
+
+/// A command line that knows Lambda's address and nothing of the function's own settings.
+fn remote(folder: &std::path::Path, endpoint: &str) -> Cli {
+    Cli::new(
+        folder,
+        &[
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ],
+    )
+}
+
+#[test]
+fn a_deployed_function_answers_like_the_handler_in_process() {
+    let mut job = Job::new(Kind::MariaDb);
+    shop::load(&job.database, SMALL);
+    job.source = Some(shop::closed(&job.database));
+    job.define(&shop::migration("settle = \"0s\""));
+    let emulator = job.lambda(30, 1024);
+    let cli = remote(job.folder(), &emulator.endpoint());
+    let ask = |arguments: &[&str]| cli.run(&[&["--function", "function"], arguments].concat());
+
+    let reply = ask(&["--json", "status", "orders-history"]).expect(0).reply();
+    assert_eq!((&reply["state"], &reply["migration"]), (&json!("new"), &json!("orders-history")), "{reply}");
+    let run = ask(&["run", "orders-history", "--until-done"]).expect(0);
+    assert_eq!(
+        run.stdout.lines().last(),
+        Some("orders-history: complete, 24 moved, 0 skipped, 0 conflicts, 0 failed, 1 run"),
+        "{run:?}"
+    );
+    let verified = ask(&["verify", "orders-history"]).expect(0);
+    assert_eq!(
+        verified.stdout.lines().last(),
+        Some("orders-history: complete, 24 checked, 24 equal, 0 missing, 0 different, 0 extra"),
+        "{verified:?}"
+    );
+    let reply = ask(&["--json", "pause", "orders-history", "--reason", "month-end"]).expect(0).reply();
+    assert_eq!((&reply["state"], &reply["reason"]), (&json!("paused"), &json!("month-end")), "{reply}");
+    ask(&["run", "orders-history"]).expect(4);
+    ask(&["resume", "orders-history"]).expect(0);
+
+    let unknown = ask(&["--json", "status", "order-history"]).expect(2);
+    let error = unknown.reply();
+    assert_eq!(error["errorType"], "Definition", "{error}");
+    assert!(error["errorMessage"].as_str().unwrap().contains("did you mean `orders-history`?"), "{error}");
+    assert!(unknown.stderr.starts_with("error: there is no migration `order-history`"), "{unknown:?}");
+    job.assert_complete();
+}
+
+#[test]
+fn an_error_of_the_function_is_the_error_of_the_command() {
+    let mut job = Job::new(Kind::MariaDb);
+    job.define(&shop::migration("settle = \"0s\""));
+    job.set("MILKRUN_LEDGER", "dynamodb://milkrun-elsewhere");
+    let emulator = job.lambda(10, 1024);
+    let cli = remote(job.folder(), &emulator.endpoint());
+    let failed = cli.run(&["--function", "function", "--json", "run", "orders-history"]).expect(1);
+    let error = failed.reply();
+    assert_eq!(error["errorType"], "Ledger", "{error}");
+    assert!(error["errorMessage"].as_str().unwrap().contains("create the table, or set MILKRUN_LEDGER"), "{error}");
+    assert!(failed.stderr.contains("create the table"), "{failed:?}");
+}
+
+#[test]
+fn a_function_without_room_is_busy() {
+    let full = refusing(
+        429,
+        "TooManyRequestsException",
+        r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}"#,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let cli = remote(folder.path(), &full);
+    for command in ["run", "status"] {
+        let reply = cli.run(&["--function", "milkrun", "--json", command, "orders-history"]).expect(4).reply();
+        assert_eq!(reply, json!({"v": 1, "migration": "orders-history", "outcome": "busy"}));
+    }
+    let bare = cli.run(&["--function", "milkrun", "--json", "run"]).expect(4).reply();
+    assert_eq!((&bare["outcome"], &bare["migration"]), (&json!("busy"), &Value::Null));
+}
+
+#[test]
+fn a_function_that_is_not_there_is_named() {
+    let message = "Function not found: arn:aws:lambda:eu-central-1:123456789012:function:milkrum";
+    let body = json!({"Type": "User", "Message": message}).to_string();
+    let missing = refusing(404, "ResourceNotFoundException", &body);
+    let folder = tempfile::tempdir().unwrap();
+    let failed = remote(folder.path(), &missing).run(&["--function", "milkrum", "--json", "status"]).expect(1);
+    let error = failed.reply();
+    assert_eq!(error["errorType"], "Internal", "{error}");
+    let text = error["errorMessage"].as_str().unwrap();
+    assert!(text.contains("`milkrum`") && text.contains("check its name"), "{text}");
+}
+
+/// Plays a Lambda that lets nobody in, in Lambda's own words; its endpoint.
+fn refusing(status: u16, code: &str, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nx-amzn-errortype: {code}\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = BufReader::new(stream.try_clone().unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                if request.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
+                    break;
+                }
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let _ = request.read_exact(&mut vec![0; length]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    endpoint
+}
