@@ -17,6 +17,7 @@ pub use error::CommandError;
 pub use event::{COMMANDS, Command, RunEvent, StatusEvent};
 pub use settings::{Settings, duration, megabytes};
 
+use crate::engine::budget::Budget;
 use crate::engine::lease::{Clock, Terms, system_clock};
 use crate::engine::run::Observer;
 use crate::engine::stop::Stop;
@@ -155,8 +156,8 @@ impl Handler {
         Ok(serde_json::json!({"v": reply::VERSION, "migration": null, "migrations": all}))
     }
 
-    fn terms(&self, limits: &Limits, invocation: &Invocation) -> Terms {
-        let time = u64::try_from(invocation.time.as_millis()).unwrap_or(u64::MAX);
+    fn terms(&self, limits: &Limits, budget: &Budget) -> Terms {
+        let time = u64::try_from(budget.left().as_millis()).unwrap_or(u64::MAX);
         Terms {
             lease: limits.lease,
             margin_ms: self.margin_ms,

@@ -80,7 +80,7 @@ impl Handler {
             kind: &rows,
             limits: &definition.limits,
             ledger: self.ledger.clone(),
-            terms: self.terms(&definition.limits, invocation),
+            terms: self.terms(&definition.limits, budget),
             budget: *budget,
             stop: invocation.stop.clone(),
             max_items,

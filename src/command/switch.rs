@@ -56,6 +56,8 @@ pub(super) async fn resume(
         let accepted = accept.is_some() && state.pin.is_some() && state.pin.as_ref() != Some(&now);
         if accepted {
             state.pin = Some(now);
+            // What the definition now means may find more: a sweep looks for it.
+            state.complete = false;
         }
         let proposed = state.proposed.take().is_some();
         state.paused.take().is_some() || accepted || proposed

@@ -177,6 +177,16 @@ impl Checkpoint {
         }
     }
 
+    /// Remembers items that were announced and not accounted for. Some of those that are remembered already may be among
+    /// them, the rest of which must not be forgotten.
+    pub fn interrupt(&mut self, keys: &[Cursor]) {
+        for key in keys {
+            if !self.interrupted_keys.contains(key) {
+                self.interrupted_keys.push(key.clone());
+            }
+        }
+    }
+
     /// Begins `pass` if this checkpoint is still in an earlier one, or in an earlier life.
     pub fn enter(&mut self, life: u64, pass: u32) {
         if self.life != life {

@@ -230,9 +230,7 @@ fn inherit(checkpoint: &mut Checkpoint, held: bool, now: u64) -> Takeover {
     if checkpoint.interrupted.is_none() {
         checkpoint.interrupted.clone_from(&announced.to);
     }
-    if !announced.keys.is_empty() {
-        checkpoint.interrupted_keys.clone_from(&announced.keys);
-    }
+    checkpoint.interrupt(&announced.keys);
     if checkpoint.lease_expires > now {
         // Only a negative margin allowed this takeover: the holder may well be alive, and its batch innocent.
         return Takeover::default();
@@ -242,4 +240,65 @@ fn inherit(checkpoint: &mut Checkpoint, held: bool, now: u64) -> Takeover {
     // Whoever takes over next counts this acquisition, should it be killed before it announces a batch of its own.
     checkpoint.announced = Some(Announced { size: (announced.size / 4).max(1), to: None, keys: Vec::new() });
     Takeover { killed: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::{Cursor, KeyPart};
+
+    fn key(number: u64) -> Cursor {
+        Cursor(vec![KeyPart::Int(number.to_string())])
+    }
+
+    fn left_behind(announced: Announced) -> Checkpoint {
+        Checkpoint { announced: Some(announced), lease_until: 12_000, lease_expires: 10_000, ..Checkpoint::default() }
+    }
+
+    #[test]
+    fn a_killed_holder_leaves_its_range_and_a_quarter_of_its_size() {
+        let mut checkpoint = left_behind(Announced { size: 100, to: Some(key(9)), keys: Vec::new() });
+        assert_eq!(inherit(&mut checkpoint, true, 12_001), Takeover { killed: true });
+        assert_eq!(checkpoint.interrupted, Some(key(9)));
+        assert_eq!(checkpoint.announced, Some(Announced { size: 25, to: None, keys: Vec::new() }));
+        // Killed again before it announced anything: a quarter of the quarter, and the range is still known.
+        assert_eq!(inherit(&mut checkpoint, true, 20_000), Takeover { killed: true });
+        assert_eq!(checkpoint.announced.as_ref().map(|announced| announced.size), Some(6));
+        assert_eq!((checkpoint.interrupted, checkpoint.kills), (Some(key(9)), 0));
+    }
+
+    #[test]
+    fn an_older_range_reaches_further() {
+        let mut checkpoint = left_behind(Announced { size: 5, to: Some(key(3)), keys: Vec::new() });
+        checkpoint.interrupted = Some(key(9));
+        inherit(&mut checkpoint, true, 20_000);
+        assert_eq!(checkpoint.interrupted, Some(key(9)));
+    }
+
+    #[test]
+    fn what_a_killed_sweep_had_announced_is_not_forgotten_when_a_part_of_it_is_announced_again() {
+        let mut checkpoint = left_behind(Announced { size: 3, to: None, keys: vec![key(1), key(2), key(3)] });
+        inherit(&mut checkpoint, true, 20_000);
+        checkpoint.announced = Some(Announced { size: 1, to: None, keys: vec![key(1)] });
+        inherit(&mut checkpoint, true, 30_000);
+        assert_eq!(checkpoint.interrupted_keys, [key(1), key(2), key(3)]);
+    }
+
+    #[test]
+    fn kills_of_a_batch_of_one_are_counted_and_takeovers_by_a_negative_margin_are_not() {
+        let mut checkpoint = left_behind(Announced { size: 1, to: Some(key(7)), keys: Vec::new() });
+        inherit(&mut checkpoint, true, 20_000);
+        inherit(&mut checkpoint, true, 20_000);
+        assert_eq!(checkpoint.kills, 2);
+        let mut checkpoint = left_behind(Announced { size: 1, to: Some(key(7)), keys: Vec::new() });
+        assert_eq!(inherit(&mut checkpoint, true, 9_000), Takeover::default());
+        assert_eq!((checkpoint.kills, checkpoint.interrupted), (0, Some(key(7))));
+    }
+
+    #[test]
+    fn a_holder_that_left_in_good_order_leaves_nothing() {
+        let mut checkpoint = left_behind(Announced { size: 100, to: Some(key(9)), keys: Vec::new() });
+        assert_eq!(inherit(&mut checkpoint, false, 20_000), Takeover::default());
+        assert_eq!((checkpoint.interrupted, checkpoint.announced), (None, None));
+    }
 }
