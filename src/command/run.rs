@@ -41,7 +41,8 @@ impl Handler {
         let report = Box::pin(self.report(&definition, event.max_items, invocation, &budget)).await?;
         let keys = Keys { shown: definition.limits.log_keys };
         let reply = reply::run(Some(&definition.name), &invocation.id, &report, &budget, keys);
-        if report.stopped_by.is_some() {
+        // A run that acquired nothing did nothing worth a record.
+        if report.epoch > 0 {
             self.remember(&definition.name, began, invocation, &reply, &budget).await;
         }
         let worrying =
@@ -191,7 +192,7 @@ impl Handler {
         let now = (self.clock)();
         let stored = run::pause(&*self.ledger, &definition.name, stored, reason, now, budget.call()).await?;
         let report = self.standing(definition, &stored, Outcome::Paused, budget).await?;
-        Ok(Report { reason: Some(reason.to_owned()), stopped_by: Some(StoppedBy::Pause), ..report })
+        Ok(Report { reason: Some(reason.to_owned()), ..report })
     }
 
     /// Keeps a record of the run. It is for people: a run whose record could not be kept is none the worse.
