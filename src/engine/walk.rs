@@ -204,7 +204,7 @@ impl<'a, M: Migration> Walk<'a, M> {
     async fn read(&mut self, size: u64) -> Result<Option<Ready<M::Batch>>, Fault> {
         let checkpoint = self.lease.checkpoint();
         if !checkpoint.interrupted_keys.is_empty() {
-            let most = self.cap.and_then(|cap| usize::try_from(cap).ok()).unwrap_or(usize::MAX);
+            let most = usize::try_from(size).unwrap_or(usize::MAX);
             let keys: Vec<Cursor> = checkpoint.interrupted_keys.iter().take(most.max(1)).cloned().collect();
             let batch = self.run.kind.fetch(&self.range(&self.bound), &keys);
             return Ok(Some(Ready {
