@@ -95,13 +95,12 @@ impl Found {
         reply.insert("statements".into(), json!(self.statements));
         reply.insert("query_plans".into(), json!(self.query_plans));
         reply.insert("sample_document".into(), json!(self.sample));
-        reply.insert("estimated_total".into(), json!(self.estimate.items));
-        // Nothing can be foretold of a definition that does not fit its database.
+        reply.insert("estimated_total".into(), json!(self.forecast.map(|_| self.estimate.items)));
         let forecast = self.forecast.as_ref();
-        reply.insert("bound_by".into(), json!(forecast.map(|forecast| forecast.bound_by)));
-        reply.insert("runs".into(), json!(forecast.map(|forecast| forecast.runs)));
-        reply.insert("wall_clock_s".into(), json!(forecast.map(|forecast| forecast.wall_clock_s)));
-        reply.insert("cost_usd".into(), json!(forecast.map(|forecast| forecast.cost_usd)));
+        reply.insert("bound_by".into(), json!(forecast.map(|it| it.bound_by)));
+        reply.insert("runs".into(), json!(forecast.map(|it| it.runs)));
+        reply.insert("wall_clock_s".into(), json!(forecast.map(|it| it.wall_clock_s)));
+        reply.insert("cost_usd".into(), json!(forecast.map(|it| it.cost_usd)));
         Value::Object(reply)
     }
 }
