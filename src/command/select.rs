@@ -55,13 +55,12 @@ impl Handler {
             let checkpoint = record.as_ref().map(Checkpoint::from_record).transpose()?.unwrap_or_default();
             let held = record.is_some_and(|record| record.owner.is_some()) && checkpoint.lease_until > now;
             let until = if held { Some(checkpoint.lease_until) } else { state.sweep_due(definition.limits.settle) };
-            match until.filter(|&until| until > now) {
-                Some(until) => waiting = Some(waiting.map_or(until, |other| other.min(until))),
-                None => {
-                    let ran = checkpoint.run.filter(|_| checkpoint.life == state.life).map_or(0, |run| run.at);
-                    let tried = self.last_tried(&definition.name, limit).await?;
-                    runnable.push((ran.max(tried), definition.name.clone(), definition));
-                }
+            if let Some(until) = until.filter(|&until| until > now) {
+                waiting = Some(waiting.map_or(until, |other| other.min(until)));
+            } else {
+                let ran = checkpoint.run.filter(|_| checkpoint.life == state.life).map_or(0, |run| run.at);
+                let tried = self.last_tried(&definition.name, limit).await?;
+                runnable.push((ran.max(tried), definition.name.clone(), definition));
             }
         }
         runnable.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
