@@ -24,7 +24,11 @@ impl Handler {
                 Ok(rows) => {
                     let looked = self.look(&definition, &rows, &budget, &mut found).await;
                     self.keep(&definition, rows).await;
-                    looked?;
+                    match looked {
+                        // What could not be looked at is the consequence of a problem that is named.
+                        Err(error) if !found.problems.is_empty() => found.warnings.push(error.to_string()),
+                        looked => looked?,
+                    }
                 }
             },
         }

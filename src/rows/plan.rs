@@ -72,6 +72,7 @@ impl Rows {
         let deadline = Deadline::after(limit);
         let mut link = self.reader.lock().await;
         let session = link.session(deadline).await?;
+        let (user, dialect) = (self.options.user.as_str(), session.make().dialect());
         let mut problems = Vec::new();
         let mut sources = vec![("source.table".to_owned(), self.tables.source.as_ref())];
         gather(&mut sources, "source", &self.definition.source.related, &self.tables.related);
@@ -79,7 +80,7 @@ impl Rows {
             let Some(table) = table else { continue };
             let held = catalog::privileges(session, Some(&table.schema), &table.name, deadline.left()).await?;
             if !held.select {
-                problems.push(missing(&field, "SELECT", table));
+                problems.push(missing(&field, "SELECT", table, user, dialect));
             }
         }
         let target = &self.definition.target;
@@ -91,16 +92,16 @@ impl Rows {
             ..Table::default()
         };
         if self.tables.target.is_none() && !held.create {
-            problems.push(missing("target.create", "CREATE", &described));
+            problems.push(missing("target.create", "CREATE", &described, user, dialect));
         }
         let columns = &held.insert_columns;
         let insert =
             held.insert || (!columns.is_empty() && target.columns.iter().all(|(name, _)| columns.contains(name)));
         if !insert {
-            problems.push(missing("target.table", "INSERT", &described));
+            problems.push(missing("target.table", "INSERT", &described, user, dialect));
         }
         if !held.select {
-            problems.push(missing("target.table", "SELECT", &described));
+            problems.push(missing("target.table", "SELECT", &described, user, dialect));
         }
         Ok(problems)
     }
@@ -119,11 +120,24 @@ fn gather<'a>(
     }
 }
 
-fn missing(field: &str, privilege: &str, table: &Table) -> Problem {
+fn missing(field: &str, privilege: &str, table: &Table, user: &str, dialect: Dialect) -> Problem {
+    let mut grant = Statement::new(dialect);
+    grant.sql("GRANT ").sql(privilege).sql(" ON ");
+    match (dialect, privilege) {
+        (Dialect::Postgres, "CREATE") => grant.sql("SCHEMA ").name(&table.schema),
+        (_, "CREATE") => grant.name(&table.schema).sql(".*"),
+        _ => grant.name(&table.schema).sql(".").name(&table.name),
+    };
+    grant.sql(" TO ").name(user);
+    // Whose hosts are the administrator's to know.
+    grant.sql(if dialect == Dialect::MySql { "@…" } else { "" });
     Problem {
         field: field.to_owned(),
         message: format!("the database user lacks {privilege} on `{}.{}`", table.schema, table.name),
-        hint: format!("grant it {privilege}"),
+        hint: match dialect {
+            Dialect::Sqlite => "make the file and its folder writable for it".to_owned(),
+            _ => format!("as an administrator run: {}", grant.text()),
+        },
     }
 }
 

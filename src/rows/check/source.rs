@@ -12,6 +12,7 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
     let dialect = tables.make.dialect();
     let Some(table) = &tables.source else {
         missing_table(findings, "source.table", source.schema.as_deref(), tables, &source.table);
+        related(findings, "source", definition, None, &source.related, &tables.related, tables, &mut Vec::new());
         return;
     };
     if !is_table(findings, "source.table", table) {
@@ -23,7 +24,8 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
     }
     names(findings, "source", table, &source.exclude, &source.related);
     let mut known: Vec<&Table> = vec![table];
-    let whole = related(findings, "source", definition, table, &source.related, &tables.related, tables, &mut known);
+    let whole =
+        related(findings, "source", definition, Some(table), &source.related, &tables.related, tables, &mut known);
     for (place, name) in source.exclude.iter().enumerate() {
         if whole && known.iter().all(|table| table.column(name).is_none()) {
             missing_column(findings, &format!("source.exclude[{place}]"), table, name);
@@ -127,7 +129,7 @@ fn related<'a>(
     findings: &mut Findings,
     path: &str,
     definition: &Definition,
-    parent: &Table,
+    parent: Option<&Table>,
     related: &[Related],
     found: &'a [RelatedTable],
     tables: &Tables,
@@ -140,6 +142,7 @@ fn related<'a>(
             let schema = one.schema.as_deref().or(definition.source.schema.as_deref());
             missing_table(findings, &format!("{path}.table"), schema, tables, &one.table);
             whole = false;
+            self::related(findings, &path, definition, None, &one.related, &found.related, tables, known);
             continue;
         };
         known.push(table);
@@ -149,7 +152,9 @@ fn related<'a>(
         engine(findings, table);
         names(findings, &path, table, &definition.source.exclude, &one.related);
         let children = all_there(findings, &format!("{path}.on"), table, one.on.iter().map(|(theirs, _)| theirs));
-        all_there(findings, &format!("{path}.on"), parent, one.on.iter().map(|(_, ours)| ours));
+        if let Some(parent) = parent {
+            all_there(findings, &format!("{path}.on"), parent, one.on.iter().map(|(_, ours)| ours));
+        }
         let keys = all_there(findings, &format!("{path}.key"), table, one.key.iter());
         if children {
             reachable(findings, &path, tables.make.dialect(), table, one);
@@ -157,7 +162,7 @@ fn related<'a>(
         if children && keys {
             ordered(findings, &path, tables.make.dialect(), table, one);
         }
-        whole &= self::related(findings, &path, definition, table, &one.related, &found.related, tables, known);
+        whole &= self::related(findings, &path, definition, Some(table), &one.related, &found.related, tables, known);
     }
     whole
 }
