@@ -137,6 +137,7 @@ async fn login(options: &ConnectOptions) -> Result<MySqlConnection, SqlError> {
         .host(&options.host)
         .port(options.port)
         .username(&options.user)
+        .database(&options.database)
         .statement_cache_capacity(64)
         .pipes_as_concat(false)
         .no_engine_substitution(false)
@@ -144,10 +145,7 @@ async fn login(options: &ConnectOptions) -> Result<MySqlConnection, SqlError> {
         .set_names(false)
         .disable_statement_logging();
     if let Some(password) = &options.password {
-        login = login.password(password);
-    }
-    if let Some(database) = &options.database {
-        login = login.database(database);
+        login = login.password(password.expose());
     }
     if let Some(socket) = &options.socket {
         login = login.socket(socket);

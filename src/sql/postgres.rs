@@ -4,6 +4,7 @@ use super::deadline::{Armed, lock_wait};
 use super::error::Refusal;
 use super::statement::{Bind, Statement};
 use super::{ConnectOptions, Dialect, SqlError, class, connect, text, trust, wording};
+use crate::secret::Secret;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgSslMode};
 use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, TypeInfo as _};
 use std::time::Duration;
@@ -119,8 +120,8 @@ async fn login(options: &ConnectOptions) -> Result<PgConnection, SqlError> {
         .host(&options.host)
         .port(options.port)
         .username(&options.user)
-        .password(options.password.as_deref().unwrap_or_default())
-        .database(options.database.as_deref().unwrap_or(&options.user))
+        .password(options.password.as_ref().map_or("", Secret::expose))
+        .database(&options.database)
         .application_name("milkrun")
         .statement_cache_capacity(64)
         .disable_statement_logging();
