@@ -14,6 +14,7 @@ pub mod statement;
 mod text;
 mod trust;
 mod url;
+mod wire;
 mod wording;
 
 pub use error::{Refusal, SqlError};
