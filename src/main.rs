@@ -18,12 +18,12 @@ async fn main() -> Result<(), Error> {
     };
     // A setting that is wrong fails each invocation with its message, rather than the init phase without one.
     let handler = handler.await;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| match &handler {
-        Ok(handler) => {
-            let invocation = invocation(&event.context);
-            Box::pin(handler.handle(&event.payload, &invocation)).await.map_err(Failed::of)
-        }
-        Err(error) => Err(Failed::of(CommandError::of_kind(error.kind(), error.to_string()))),
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        let answer = match &handler {
+            Ok(handler) => Box::pin(handler.handle(&event.payload, &invocation(&event.context))).await,
+            Err(error) => Err(CommandError::of_kind(error.kind(), error.to_string())),
+        };
+        answer.map_err(|error| Failed::of(error, &event))
     }))
     .await
 }
@@ -39,8 +39,10 @@ fn invocation(context: &Context) -> Invocation {
 struct Failed(CommandError);
 
 impl Failed {
-    fn of(error: CommandError) -> Self {
-        tracing::error!(error_type = error.kind(), "{error}");
+    /// Logs it, with the run and the migration that it is about.
+    fn of(error: CommandError, event: &LambdaEvent<Value>) -> Self {
+        let migration = event.payload.get("migration").and_then(Value::as_str);
+        tracing::error!(error_type = error.kind(), migration, run = event.context.request_id, "{error}");
         Self(error)
     }
 }

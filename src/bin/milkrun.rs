@@ -7,5 +7,8 @@ use std::process::ExitCode;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     milkrun::observe::log::init_terminal();
-    ExitCode::from(Box::pin(cli::run(Arguments::parse())).await)
+    ExitCode::from(match Arguments::try_parse() {
+        Ok(arguments) => Box::pin(cli::run(arguments)).await,
+        Err(refusal) => cli::refuse(&refusal),
+    })
 }

@@ -42,6 +42,21 @@ pub async fn run(arguments: Arguments) -> u8 {
     }
 }
 
+/// Arguments that mean nothing, or ask for help; the exit status. With `--json` there is a reply all the same.
+pub fn refuse(refusal: &clap::Error) -> u8 {
+    if refusal.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = refusal.to_string();
+        let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+        let message = lines.collect::<Vec<_>>().join("; ");
+        let message = message.trim_start_matches("error: ");
+        print(&json!({"errorType": "Usage", "errorMessage": message}).to_string());
+    }
+    // A closed terminal is nobody's loss.
+    let _ = refusal.print();
+    u8::try_from(refusal.exit_code()).unwrap_or(2)
+}
+
 /// Where commands go.
 enum Place {
     Here(Box<Handler>),

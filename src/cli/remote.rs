@@ -1,11 +1,13 @@
 //! A deployed function, invoked as `aws lambda invoke` does.
 
 use crate::command::CommandError;
+use crate::fault::chain;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -42,13 +44,7 @@ impl Remote {
                 // Reserved concurrency: somebody else's run is under way.
                 return Ok(json!({"v": 1, "migration": event["migration"], "outcome": "busy"}));
             }
-            Err(error) => {
-                return Err(CommandError::Internal(format!(
-                    "the function `{}` could not be invoked: {}; check its name, the region and the permission lambda:InvokeFunction",
-                    self.function,
-                    DisplayErrorContext(&error)
-                )));
-            }
+            Err(error) => return Err(uninvoked(&self.function, &error)),
         };
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
         let reply: Value = serde_json::from_slice(&payload).map_err(|_| {
@@ -61,6 +57,23 @@ impl Remote {
         }
         Ok(reply)
     }
+}
+
+/// Why there was no answer. Of what Lambda says only code and first line: the rest may be the request itself, with its token.
+fn uninvoked(function: &str, error: &SdkError<InvokeError>) -> CommandError {
+    let said = match (error.code(), error.message()) {
+        (Some(code), message) => {
+            format!("{code}: {}", message.and_then(|text| text.lines().next()).unwrap_or_default())
+        }
+        (None, _) => chain(error),
+    };
+    let message = format!("the function `{function}` could not be invoked: {said}");
+    if error.code() == Some("ResourceNotFoundException") {
+        return CommandError::Usage(format!("{message}; check its name, the account and the region"));
+    }
+    CommandError::Internal(format!(
+        "{message}; look at the credentials, their permission lambda:InvokeFunction, the region and AWS_ENDPOINT_URL"
+    ))
 }
 
 /// The error of an answer `{errorType, errorMessage}`: one of milkrun's own, or Lambda's when it ended the function.

@@ -23,6 +23,7 @@ impl Session<'_> {
         let command = event["command"].as_str().unwrap_or_default().to_owned();
         let bare = event["migration"].is_null();
         let mut totals = Totals::default();
+        let mut worst = 0;
         let result = loop {
             let reply = match self.call(&event).await {
                 Ok(reply) => reply,
@@ -31,6 +32,10 @@ impl Session<'_> {
             self.tell(&reply);
             self.bar.follow(&reply);
             totals.add(&reply);
+            // A bare run goes on to other migrations: what needs a person in one of them still does.
+            if bare && reply["outcome"] == "complete" {
+                worst = worst.max(status(&command, &reply));
+            }
             if !self.asked.until_done() || self.stop.is_set() {
                 break Ok(reply);
             }
@@ -53,7 +58,10 @@ impl Session<'_> {
         if !self.asked.json {
             self.conclude(&command, &reply, &totals);
         }
-        Ok(status(&command, &reply))
+        Ok(match status(&command, &reply) {
+            0 => worst,
+            code => code,
+        })
     }
 
     fn conclude(&self, command: &str, reply: &Value, totals: &Totals) {

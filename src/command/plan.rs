@@ -95,13 +95,12 @@ impl Found {
         reply.insert("statements".into(), json!(self.statements));
         reply.insert("query_plans".into(), json!(self.query_plans));
         reply.insert("sample_document".into(), json!(self.sample));
-        reply.insert("estimated_total".into(), json!(self.estimate.items));
-        if let Some(forecast) = self.forecast {
-            reply.insert("bound_by".into(), json!(forecast.bound_by));
-            reply.insert("runs".into(), json!(forecast.runs));
-            reply.insert("wall_clock_s".into(), json!(forecast.wall_clock_s));
-            reply.insert("cost_usd".into(), json!(forecast.cost_usd));
-        }
+        reply.insert("estimated_total".into(), json!(self.forecast.map(|_| self.estimate.items)));
+        let forecast = self.forecast.as_ref();
+        reply.insert("bound_by".into(), json!(forecast.map(|it| it.bound_by)));
+        reply.insert("runs".into(), json!(forecast.map(|it| it.runs)));
+        reply.insert("wall_clock_s".into(), json!(forecast.map(|it| it.wall_clock_s)));
+        reply.insert("cost_usd".into(), json!(forecast.map(|it| it.cost_usd)));
         Value::Object(reply)
     }
 }

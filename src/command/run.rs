@@ -38,10 +38,18 @@ impl Handler {
             },
         };
         let began = (self.clock)();
-        let report = Box::pin(self.report(&definition, event.max_items, invocation, &budget)).await?;
+        let report = match Box::pin(self.report(&definition, event.max_items, invocation, &budget)).await {
+            Ok(report) => report,
+            Err(error) => {
+                let failed = json!({"outcome": "failed", "errorType": error.kind(), "errorMessage": error.to_string()});
+                self.remember(&definition.name, began, invocation, &failed, &budget).await;
+                return Err(error);
+            }
+        };
         let keys = Keys { shown: definition.limits.log_keys };
         let reply = reply::run(Some(&definition.name), &invocation.id, &report, &budget, keys);
-        if report.stopped_by.is_some() {
+        // A run that acquired nothing did nothing worth a record.
+        if report.epoch > 0 {
             self.remember(&definition.name, began, invocation, &reply, &budget).await;
         }
         let worrying =
@@ -65,7 +73,21 @@ impl Handler {
         if let Some(report) = self.answered(definition, &stored, budget).await? {
             return Ok(report);
         }
-        let rows = Box::pin(self.open(definition, budget, &invocation.stop)).await?;
+        let rows = if stored.state.is_pinned_to(&definition.digest) {
+            Box::pin(self.open(definition, budget, &invocation.stop)).await?
+        } else {
+            // The database says which columns go with the changed definition, so that one digest accepts both. It may not answer:
+            // the migration is paused all the same, and time has to be left for that.
+            let some = Budget::new(budget.remaining() / 2, budget.memory_mb());
+            match Box::pin(self.open(definition, &some, &invocation.stop)).await {
+                Ok(rows) => rows,
+                Err(error) => {
+                    tracing::warn!(migration = %definition.name, "{error}");
+                    let reason = changed(definition, &stored);
+                    return self.pause(definition, stored, &reason, budget).await;
+                }
+            }
+        };
         let stored = match self.pin(definition, &rows, stored, budget).await? {
             Pinned::Yes(stored) => *stored,
             Pinned::Changed(report) => {
@@ -104,9 +126,12 @@ impl Handler {
             let report = self.standing(definition, stored, Outcome::Paused, budget).await?;
             return Ok(Some(Report { reason: Some(pause.reason.clone()), ..report }));
         }
-        if state.pin.as_ref().is_some_and(|pin| pin.file != definition.digest) {
+        if state.pin.as_ref().is_some_and(|pin| pin.identity != definition.identity) {
             let reason = changed(definition, stored);
             return Ok(Some(self.pause(definition, stored.clone(), &reason, budget).await?));
+        }
+        if !state.is_pinned_to(&definition.digest) {
+            return Ok(None);
         }
         if state.phase() == Phase::Complete {
             return Ok(Some(self.standing(definition, stored, Outcome::Complete, budget).await?));
@@ -154,17 +179,33 @@ impl Handler {
         let name = &definition.name;
         match &stored.state.pin {
             Some(pin) if *pin == now => Ok(Pinned::Yes(Box::new(stored))),
-            Some(_) => {
+            Some(pin) if stored.state.relearn && pin.file == now.file => {
+                let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
+                    let ours = state.relearn && state.pin.as_ref().is_some_and(|pin| pin.file == now.file);
+                    if ours {
+                        (state.pin, state.relearn) = (Some(now.clone()), false);
+                    }
+                    ours
+                })
+                .await?;
+                Ok(Pinned::Yes(Box::new(stored)))
+            }
+            Some(pin) => {
+                let same_file = pin.file == now.file;
                 let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
                     state.proposed = Some(now.clone());
                     true
                 })
                 .await?;
-                let reason = format!(
-                    "the columns of the source have changed since the definition was pinned: look at what changed, then \
-                     `resume` with \"accept\": \"{}\"",
-                    now.digest()
-                );
+                let reason = if same_file {
+                    format!(
+                        "the columns of the source have changed since the definition was pinned: look at what changed, then \
+                         `resume` with \"accept\": \"{}\"",
+                        now.digest()
+                    )
+                } else {
+                    changed(definition, &stored)
+                };
                 Ok(Pinned::Changed(Box::new(self.pause(definition, stored, &reason, budget).await?)))
             }
             None => {
@@ -191,7 +232,7 @@ impl Handler {
         let now = (self.clock)();
         let stored = run::pause(&*self.ledger, &definition.name, stored, reason, now, budget.call()).await?;
         let report = self.standing(definition, &stored, Outcome::Paused, budget).await?;
-        Ok(Report { reason: Some(reason.to_owned()), stopped_by: Some(StoppedBy::Pause), ..report })
+        Ok(Report { reason: Some(reason.to_owned()), ..report })
     }
 
     /// Keeps a record of the run. It is for people: a run whose record could not be kept is none the worse.
@@ -216,6 +257,8 @@ impl Handler {
             "batches",
             "elapsed_ms",
             "batch_ms",
+            "errorType",
+            "errorMessage",
         ] {
             if let Some(value) = reply.get(field).filter(|value| !value.is_null()) {
                 body.insert(field.into(), value.clone());

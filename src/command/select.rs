@@ -8,6 +8,8 @@ use crate::engine::state;
 use crate::ledger::item;
 use crate::spec::Definition;
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What a bare `run` comes to.
 pub(super) enum Selected {
@@ -53,9 +55,12 @@ impl Handler {
             let checkpoint = record.as_ref().map(Checkpoint::from_record).transpose()?.unwrap_or_default();
             let held = record.is_some_and(|record| record.owner.is_some()) && checkpoint.lease_until > now;
             let until = if held { Some(checkpoint.lease_until) } else { state.sweep_due(definition.limits.settle) };
-            match until.filter(|&until| until > now) {
-                Some(until) => waiting = Some(waiting.map_or(until, |other| other.min(until))),
-                None => runnable.push((checkpoint.run.map_or(0, |run| run.at), definition.name.clone(), definition)),
+            if let Some(until) = until.filter(|&until| until > now) {
+                waiting = Some(waiting.map_or(until, |other| other.min(until)));
+            } else {
+                let ran = checkpoint.run.filter(|_| checkpoint.life == state.life).map_or(0, |run| run.at);
+                let tried = self.last_tried(&definition.name, limit).await?;
+                runnable.push((ran.max(tried), definition.name.clone(), definition));
             }
         }
         runnable.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));
@@ -64,5 +69,14 @@ impl Handler {
             None if waiting.is_some() => Selected::Nothing(Outcome::Busy, waiting),
             None => Selected::Nothing(Outcome::Idle, None),
         })
+    }
+
+    /// When the last run that left a record began, in Unix milliseconds: also one that failed before it got as far as a lease, or it
+    /// would be taken again and again, and nothing else would ever run.
+    async fn last_tried(&self, name: &str, limit: Duration) -> Result<u64, CommandError> {
+        let last = self.ledger.list(name, item::RUN, None, 1, true, limit).await?.records.into_iter().next();
+        let began = last.as_ref().and_then(|record| record.body.get("started")?.as_str());
+        let began = began.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+        Ok(began.and_then(|time| u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()).unwrap_or(0))
     }
 }

@@ -95,7 +95,8 @@ pub(super) async fn shards(
 
 /// Items per second of wall clock, the time between runs included.
 fn rate(shards: &[Checkpoint]) -> f64 {
-    let sum: f64 = shards.iter().map(|shard| shard.pace.items_per_s).sum();
+    // Not `sum`: of nothing it is minus zero.
+    let sum = shards.iter().fold(0.0, |sum, shard| sum + shard.pace.items_per_s);
     (sum * 10.0).round() / 10.0
 }
 

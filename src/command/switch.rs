@@ -55,6 +55,8 @@ pub(super) async fn resume(
         let now = current(state, definition);
         let accepted = accept.is_some() && state.pin.is_some() && state.pin.as_ref() != Some(&now);
         if accepted {
+            let seen = state.proposed.as_ref().is_some_and(|proposed| proposed.file == now.file);
+            state.relearn = !seen && !state.is_pinned_to(&now.file);
             state.pin = Some(now);
             // What the definition now means may find more: a sweep looks for it.
             state.complete = false;

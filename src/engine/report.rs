@@ -171,7 +171,11 @@ impl Report {
     pub fn idle(outcome: Outcome, progress: Progress) -> Self {
         Self {
             outcome,
-            stopped_by: None,
+            stopped_by: match outcome {
+                Outcome::Paused => Some(StoppedBy::Pause),
+                Outcome::Busy => None,
+                _ => Some(StoppedBy::End),
+            },
             until: None,
             reason: None,
             counters: Counters::default(),

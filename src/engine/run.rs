@@ -77,7 +77,9 @@ impl<M: Migration> Run<'_, M> {
         let mut lease = match acquired {
             Acquired::Ours(lease) => lease,
             Acquired::Held { until, .. } => {
-                let progress = Progress { estimated_total: stored.state.expected.items, ..Progress::default() };
+                let record = self.ledger.get(&self.migration, &item, self.budget.call()).await?;
+                let held = record.as_ref().map(Checkpoint::from_record).transpose()?;
+                let progress = Progress::of(&stored.state, held.as_slice());
                 return Ok(Report { until: Some(until), ..Report::idle(Outcome::Busy, progress) });
             }
         };

@@ -89,6 +89,8 @@ pub struct State {
     pub pin: Option<Pin>,
     /// The definition that a run met instead of the pinned one.
     pub proposed: Option<Pin>,
+    /// The pinned file was accepted before any run had seen which columns go with it: the next run takes them as it finds them.
+    pub relearn: bool,
 }
 
 /// A migration's state as a word.
@@ -117,6 +119,11 @@ impl State {
             Self { pass: 1, open: true, .. } => Phase::Moving,
             _ => Phase::Sweeping,
         }
+    }
+
+    /// Whether the progress belongs to this definition, or to none yet.
+    pub fn is_pinned_to(&self, file: &str) -> bool {
+        self.pin.as_ref().is_none_or(|pin| pin.file == file)
     }
 
     /// When the next sweep may begin, in Unix milliseconds; `None` if a pass is open or none has ended yet.

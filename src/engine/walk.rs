@@ -4,13 +4,14 @@ use super::checkpoint::{Announced, Checkpoint, Counters};
 use super::dead;
 use super::hold::hold;
 use super::lease::{Kept, Lease};
-use super::migration::{Effort, Migration, Outcome, Range, Read};
+use super::migration::{Effort, Migration, Outcome, Range};
 use super::report::{BatchSize, StoppedBy};
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
 use super::state::{self, State};
+use super::stretch::{Bounds, Ready, stretch};
 use crate::cursor::Cursor;
-use crate::fault::{Action, Fault, chain};
+use crate::fault::Fault;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -27,29 +28,17 @@ pub(super) enum Walked {
     Failed(Fault),
 }
 
-/// A batch that may be written.
-struct Ready<B> {
-    batch: B,
-    /// The cursor once it is committed; `None`: the cursor stays (items that a killed sweep had announced).
-    end: Option<Cursor>,
-    scanned: u64,
-    found: Vec<Cursor>,
-    recovered: bool,
-    /// It ends what killed runs had announced.
-    passes_interrupted: bool,
-}
-
 /// One walk over one shard.
 pub(super) struct Walk<'a, M: Migration> {
-    run: &'a Run<'a, M>,
-    lease: &'a mut Lease,
+    pub(super) run: &'a Run<'a, M>,
+    pub(super) lease: &'a mut Lease,
     state: State,
     bound: Cursor,
     /// Batches are no larger than this until the walk has passed `suspect`.
-    cap: Option<u64>,
+    pub(super) cap: Option<u64>,
     suspect: Option<Cursor>,
-    commit_time: Duration,
-    backoff: Duration,
+    pub(super) commit_time: Duration,
+    pub(super) backoff: Duration,
     /// Since the run began.
     pub(super) counters: Counters,
     /// Time within batches.
@@ -344,108 +333,7 @@ impl<'a, M: Migration> Walk<'a, M> {
         }
         Ok(kept)
     }
-
-    /// Does what the error policy says. `None`: go on.
-    async fn mend(&mut self, fault: Fault, wide: u64, single: Option<Cursor>) -> Result<Option<Walked>, EngineError> {
-        let action = fault.class.action();
-        // What milkrun itself is about to mend warns nobody.
-        if matches!(action, Action::Retry | Action::Halve) {
-            tracing::info!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
-        } else {
-            tracing::warn!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
-        }
-        match action {
-            Action::Retry => {
-                let wait = self.backoff.mul_f64(0.5 + rand::random::<f64>());
-                self.backoff = (self.backoff * 2).min(Duration::from_secs(3));
-                if self.run.budget.remaining() <= wait + self.commit_time {
-                    return Ok(Some(Walked::Failed(fault)));
-                }
-                self.run.stop.sleep(wait).await;
-                Ok(None)
-            }
-            Action::Halve | Action::Bisect if wide > 1 && single.is_none() => {
-                self.cap = Some((wide / 2).max(1));
-                let size = wide / 2;
-                Ok(self.lease.write(|it| it.tuner.shrink(size), self.run.budget.call()).await.map(
-                    |kept| match kept {
-                        Kept::Yes => None,
-                        Kept::Fenced => Some(Walked::Stopped(StoppedBy::Fence)),
-                    },
-                )?)
-            }
-            Action::Halve => self.out_of_time_alone(fault, single).await,
-            Action::Bisect => Ok(Some(self.refuse(&fault, single))),
-            Action::Pause => Ok(Some(Walked::Paused(StoppedBy::Error, self.explain(&fault, None)))),
-            Action::Stop => Ok(Some(Walked::Stopped(StoppedBy::Fence))),
-        }
-    }
-
-    /// A single item did not get done. At the end of a run that says nothing; with a whole run's time it counts.
-    async fn out_of_time_alone(&mut self, fault: Fault, single: Option<Cursor>) -> Result<Option<Walked>, EngineError> {
-        if self.run.budget.elapsed() < self.run.budget.total() / 2 && self.lease.checkpoint().timeouts == 0 {
-            // Half of the run is left: once more, with nothing else before it.
-            return self.count_timeout().await;
-        }
-        if let Some(walked) = self.count_timeout().await? {
-            return Ok(Some(walked));
-        }
-        if self.lease.checkpoint().timeouts >= self.run.limits.max_attempts {
-            return Ok(Some(self.refuse(&fault, single)));
-        }
-        Ok(Some(Walked::Stopped(StoppedBy::Time)))
-    }
-
-    async fn count_timeout(&mut self) -> Result<Option<Walked>, EngineError> {
-        let kept = self.lease.write(|it| it.timeouts += 1, self.run.budget.call()).await?;
-        Ok((kept == Kept::Fenced).then_some(Walked::Stopped(StoppedBy::Fence)))
-    }
-
-    fn refuse(&self, fault: &Fault, single: Option<Cursor>) -> Walked {
-        Walked::Paused(StoppedBy::Error, self.explain(fault, single.or(fault.key.clone()).as_ref()))
-    }
-
-    /// A fault in words: the item, what went wrong, what to do about it.
-    fn explain(&self, fault: &Fault, key: Option<&Cursor>) -> String {
-        let which = key.map_or_else(String::new, |key| format!("item {}: ", self.run.show(key)));
-        format!("{which}{}; {}", chain(fault), fault.class.hint())
-    }
 }
 
 /// What came of a batch's effects, the batch read meanwhile, and the switches as they were meanwhile.
 type Written<B> = (Result<Outcome, Fault>, Option<Ready<B>>, Option<State>);
-
-/// Ends nearer than the pass's bound, at which a batch is cut.
-struct Bounds {
-    /// What a killed run had announced: batches lie wholly inside or outside of it.
-    interrupted: Option<Cursor>,
-    /// A batch that failed: inside of it batches stay small.
-    suspect: Option<Cursor>,
-}
-
-/// Reads one stretch.
-async fn stretch<M: Migration>(
-    run: &Run<'_, M>,
-    state: &State,
-    bound: &Cursor,
-    bounds: &Bounds,
-    after: Option<&Cursor>,
-    size: u64,
-) -> Result<Option<Ready<M::Batch>>, Fault> {
-    let nearest = bounds.suspect.as_ref().or(bounds.interrupted.as_ref()).unwrap_or(bound);
-    let range = Range { bound: nearest.clone(), pass_started: state.pass_started_at() };
-    let limit = run.budget.remaining();
-    let read = if state.pass > 1 {
-        run.kind.sweep(&range, after, size, limit).await?
-    } else {
-        run.kind.read(&range, after, size, limit).await?
-    };
-    Ok(read.map(|Read { batch, end, scanned, found, .. }| Ready {
-        batch,
-        passes_interrupted: bounds.interrupted.as_ref() == Some(&end),
-        end: Some(end),
-        scanned,
-        found,
-        recovered: bounds.interrupted.is_some(),
-    }))
-}

@@ -121,6 +121,7 @@ fn every_event_of_the_folder_gets_its_reply_and_every_run_its_two_lines() {
     let reply = ask("status-all");
     assert_eq!(reply["migrations"][0]["migration"], "orders-history", "{reply}");
     assert_eq!(reply["migrations"][0]["state"], "new", "{reply}");
+    assert_eq!(reply["migrations"][0]["rate"].to_string(), "0.0", "{reply}");
     let reply = ask("pause");
     assert_eq!((&reply["state"], &reply["reason"]), (&json!("paused"), &json!("month-end closing")), "{reply}");
     let reply = ask("run-migration");
@@ -217,7 +218,9 @@ fn a_wrong_event_is_an_error_that_says_what_was_expected() {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let logged: Vec<_> = lines.iter().map(|line| (text(&line["error_type"]), text(&line["message"]))).collect();
     assert_eq!(logged, expected, "each error has one line, with its type and its whole message");
-    assert!(lines.iter().all(|line| line["level"] == "ERROR"));
+    assert!(lines.iter().all(|line| line["level"] == "ERROR" && line["run"].is_string()));
+    let about: Vec<&str> = lines.iter().filter_map(|line| line["migration"].as_str()).collect();
+    assert_eq!(about, ["order-history", "orders-history"], "{lines:?}");
     assert_nothing_secret(&emulator.log(), &user);
 }
 

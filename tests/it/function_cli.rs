@@ -1,5 +1,6 @@
 //! `milkrun --function`: the same words and exit codes as in process, with a deployed function behind them.
 
+use crate::support::child::free_port;
 use crate::support::cli::Cli;
 use crate::support::job::Job;
 use crate::support::servers::Kind;
@@ -98,11 +99,34 @@ fn a_function_that_is_not_there_is_named() {
     let body = json!({"Type": "User", "Message": message}).to_string();
     let missing = refusing(404, "ResourceNotFoundException", &body);
     let folder = tempfile::tempdir().unwrap();
-    let failed = remote(folder.path(), &missing).run(&["--function", "milkrum", "--json", "status"]).expect(1);
-    let error = failed.reply();
-    assert_eq!(error["errorType"], "Internal", "{error}");
-    let text = error["errorMessage"].as_str().unwrap();
-    assert!(text.contains("`milkrum`") && text.contains("check its name"), "{text}");
+    let failed = remote(folder.path(), &missing).run(&["--function", "milkrum", "--json", "status"]).expect(2);
+    let text = format!(
+        "the function `milkrum` could not be invoked: ResourceNotFoundException: {message}; check its name, the account and the region"
+    );
+    assert_eq!(failed.reply(), json!({"errorType": "Usage", "errorMessage": text}));
+    assert_eq!(failed.stderr, format!("error: {text}\n"));
+}
+
+#[test]
+fn a_lambda_that_is_away_or_says_no_is_named_without_the_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask =
+        |endpoint: &str| remote(folder.path(), endpoint).run(&["--function", "milkrun", "--json", "status"]).expect(1);
+    let text = |reply: &Value| reply["errorMessage"].as_str().unwrap().to_owned();
+    let away = ask(&format!("http://127.0.0.1:{}", free_port()));
+    let message = text(&away.reply());
+    assert!(
+        message.starts_with("the function `milkrun` could not be invoked: ") && message.contains("onnection refused"),
+        "{message}"
+    );
+    let body = json!({"message": "The signature does not match.\nx-amz-security-token: abc"}).to_string();
+    let denied = ask(&refusing(403, "InvalidSignatureException", &body));
+    let message = text(&denied.reply());
+    assert!(
+        message.contains("InvalidSignatureException: The signature does not match.; look at the credentials"),
+        "{message}"
+    );
+    assert!(!message.contains("token"), "{message}");
 }
 
 /// Plays a Lambda that lets nobody in, in Lambda's own words; its endpoint.

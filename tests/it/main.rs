@@ -3,6 +3,7 @@
 
 mod bad_files;
 mod case_1615;
+mod commands;
 mod deadline;
 mod docs;
 mod function;
@@ -14,9 +15,14 @@ mod ledger_conformance;
 mod memory;
 mod migrations;
 mod overlap;
+mod plan;
+mod refused;
 mod rows;
 mod secrets;
+mod sparse;
 mod sql;
 mod stub;
 mod support;
+mod sweep;
 mod template;
+mod wrong;

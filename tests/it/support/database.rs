@@ -124,6 +124,9 @@ impl Database {
     /// Puts rows into a table, in one transaction, the way that is quickest for the database.
     pub fn load(&self, table: &str, rows: impl Iterator<Item = Vec<Cell>>) {
         let mut rows = rows.peekable();
+        if rows.peek().is_none() {
+            return;
+        }
         match &mut *self.link.lock().expect("no panic while connected") {
             Link::MariaDb(runtime, connection) => runtime.block_on(async {
                 sqlx::raw_sql("BEGIN").execute(&mut *connection).await.expect("BEGIN");

@@ -6,6 +6,7 @@ use super::database::Database;
 use super::history::{self, Source};
 use super::rie::{Function, Rie};
 use super::servers::{self, Kind};
+use super::shop::{self, Size};
 use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
@@ -42,6 +43,32 @@ impl Job {
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         Self { name: String::new(), database: Database::connect(&url), source: None, folder, environment }
+    }
+
+    /// A shop with its migration, and the ledger in a file beside it: for what is the same with every ledger.
+    pub fn shop(kind: Kind, size: Size, limits: &str) -> Self {
+        let mut job = Self::new(kind);
+        job.set("MILKRUN_LEDGER", "sqlite://ledger.db");
+        shop::load(&job.database, size);
+        job.source = Some(shop::closed(&job.database));
+        job.define(&shop::migration(limits));
+        job
+    }
+
+    /// A call of the command line with `--json`.
+    pub fn call(&self, arguments: &[&str]) -> Finished {
+        self.cli().run(&[&["--json"], arguments].concat())
+    }
+
+    /// Its reply, after the exit status 0.
+    #[track_caller]
+    pub fn reply(&self, arguments: &[&str]) -> Value {
+        self.call(arguments).expect(0).reply()
+    }
+
+    /// Takes a migration file away.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join(format!("migrations/{name}.toml"))).expect("it was there");
     }
 
     /// Writes the migration file, or writes it anew: limits apply from the next run.

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod rie;
 pub mod server;
 pub mod servers;
+pub mod shape;
 pub mod shop;
 pub mod slow;
 pub mod tls;
