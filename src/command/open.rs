@@ -100,6 +100,6 @@ impl Handler {
                 )));
             }
         }
-        Ok(source.into())
+        Ok(source)
     }
 }
