@@ -73,6 +73,11 @@ impl Handler {
         if let Some(report) = self.answered(definition, &stored, budget).await? {
             return Ok(report);
         }
+        if budget.remaining() < budget.total() / 20 {
+            // The process was held up: there is no time left to ask the database anything.
+            let report = self.standing(definition, &stored, Outcome::More, budget).await?;
+            return Ok(Report { stopped_by: Some(StoppedBy::Time), ..report });
+        }
         let rows = if stored.state.is_pinned_to(&definition.digest) {
             Box::pin(self.open(definition, budget, &invocation.stop)).await?
         } else {

@@ -9,7 +9,7 @@ use super::report::{BatchSize, StoppedBy};
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
 use super::state::{self, State};
-use super::stretch::{Bounds, Ready, stretch};
+use super::stretch::{Bounds, Ready, in_time, stretch};
 use crate::cursor::Cursor;
 use crate::fault::Fault;
 use std::time::Duration;
@@ -242,7 +242,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             if ready.found.is_empty() && (state.pass > 1 || ready.end.is_none()) {
                 return Ok(Outcome::default());
             }
-            run.kind.write(&ready.batch, &effort).await
+            in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await
         };
         let ahead = async {
             let after = ready.end.as_ref()?;
