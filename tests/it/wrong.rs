@@ -339,44 +339,41 @@ fn events() {
         ),
         (
             json!({"command": 7}),
-            r#"`command` is a number, but has to be one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`"#,
+            "`command` is a number, but has to be one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`",
         ),
         (
             json!({"command": "stats"}),
-            r#"there is no command `stats`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`; did you mean `status`?"#,
+            "there is no command `stats`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`; did you mean `status`?",
         ),
         (
             json!({"command": "everything"}),
-            r#"there is no command `everything`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`"#,
+            "there is no command `everything`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`",
         ),
         (
             json!({"command": "run", "migraton": "orders-history"}),
-            r#"run: there is no field `migraton`: it takes `migration`, `max_items`, `shard`; did you mean `migration`?"#,
+            "run: there is no field `migraton`: it takes `migration`, `max_items`, `shard`; did you mean `migration`?",
         ),
         (
             json!({"command": "run", "migration": ["orders-history"]}),
-            r#"run: `migration`: invalid type: list, expected a string"#,
+            "run: `migration`: invalid type: list, expected a string",
         ),
         (
             json!({"command": "run", "max_items": 0}),
-            r#"`max_items` is 0, so nothing could move: leave it out, or write at least 1"#,
+            "`max_items` is 0, so nothing could move: leave it out, or write at least 1",
         ),
         (
             json!({"command": "run", "max_items": -1}),
-            r#"run: `max_items`: invalid value: integer `-1`, expected a whole number, not below 0"#,
+            "run: `max_items`: invalid value: integer `-1`, expected a whole number, not below 0",
         ),
         (
             json!({"command": "run", "max_items": "10"}),
             r#"run: `max_items`: invalid type: string "10", expected a whole number, not below 0"#,
         ),
-        (
-            json!({"command": "status", "max_items": 10}),
-            r#"status: there is no field `max_items`: it takes `migration`"#,
-        ),
-        (json!({"command": "plan"}), r#"plan: missing field `migration`"#),
+        (json!({"command": "status", "max_items": 10}), "status: there is no field `max_items`: it takes `migration`"),
+        (json!({"command": "plan"}), "plan: missing field `migration`"),
         (
             json!({"command": "resume", "migration": "orders-history", "accept": true}),
-            r#"resume: `accept`: invalid type: boolean `true`, expected a string"#,
+            "resume: `accept`: invalid type: boolean `true`, expected a string",
         ),
         (
             json!({"command": "reset", "migration": "orders-history", "confirm": "orders"}),
@@ -384,19 +381,19 @@ fn events() {
         ),
         (
             json!({"command": "retry", "migration": "orders-history"}),
-            r#"the command `retry` is not built in this version yet"#,
+            "the command `retry` is not built in this version yet",
         ),
         (
             json!({"command": "rollback", "migration": "orders-history"}),
-            r#"the command `rollback` is not built in this version yet"#,
+            "the command `rollback` is not built in this version yet",
         ),
         (
             json!({"command": "verify", "migration": "orders-history", "repair": true}),
-            r#"`repair` and `overwrite` are not built in this version yet: `verify` only compares"#,
+            "`repair` and `overwrite` are not built in this version yet: `verify` only compares",
         ),
         (
             json!({"command": "failed", "migration": "orders-history", "limit": 5000}),
-            r#"`limit` is 5000, but has to be between 1 and 1000"#,
+            "`limit` is 5000, but has to be between 1 and 1000",
         ),
         (
             json!({"detail-type": "Object Created", "source": "aws.s3", "detail": {}}),
