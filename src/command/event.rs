@@ -163,9 +163,7 @@ impl Command {
                 return Err(usage(format!("the command `{later}` is not built in this version yet")));
             }
             other => {
-                let near = COMMANDS.iter().max_by(|a, b| strsim::jaro(a, other).total_cmp(&strsim::jaro(b, other)));
-                let meant = near.filter(|near| strsim::jaro(near, other) > 0.7);
-                let meant = meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                let meant = near(other, &COMMANDS);
                 return Err(usage(format!("there is no command `{other}`: use one of {}{meant}", list())));
             }
         };
@@ -234,9 +232,28 @@ fn scheduled(event: &Value) -> Result<Command, CommandError> {
 fn read<T: DeserializeOwned>(command: &str, fields: &Map<String, Value>) -> Result<T, CommandError> {
     serde_path_to_error::deserialize(Value::Object(fields.clone())).map_err(|error| {
         let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        if let Some((unknown, known)) = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
+            let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+            let fields: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+            let meant = near(unknown, &known);
+            return usage(format!("{command}: there is no field `{unknown}`: it takes {}{meant}", fields.join(", ")));
+        }
+        // In the words of JSON, not in those of Rust.
+        let message =
+            message.replace("expected u64", NUMBER).replace("expected u32", NUMBER).replace("sequence", "list");
         let place = if path == "." { String::new() } else { format!("`{path}`: ") };
-        usage(format!("{command}: {place}{}", error.into_inner()))
+        usage(format!("{command}: {place}{message}"))
     })
+}
+
+const NUMBER: &str = "expected a whole number, not below 0";
+
+/// The name that was probably meant, as the end of a message.
+fn near(name: &str, known: &[&str]) -> String {
+    let near = known.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+    let meant = near.filter(|near| strsim::jaro(near, name) > 0.7);
+    meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
 fn usage(message: String) -> CommandError {
@@ -311,6 +328,11 @@ mod tests {
         let message = Command::parse(&json!({"command": "stats"})).unwrap_err().to_string();
         assert!(message.ends_with("did you mean `status`?"), "{message}");
         let message = Command::parse(&json!({"command": "run", "migraton": "m"})).unwrap_err().to_string();
-        assert!(message.contains("unknown field `migraton`") && message.contains("`migration`"), "{message}");
+        assert!(
+            message.ends_with(
+                "there is no field `migraton`: it takes `migration`, `max_items`, `shard`; did you mean `migration`?"
+            ),
+            "{message}"
+        );
     }
 }

@@ -40,6 +40,8 @@ impl Handler {
         let began = (self.clock)();
         let report = match Box::pin(self.report(&definition, event.max_items, invocation, &budget)).await {
             Ok(report) => report,
+            // Where the ledger itself failed, nothing can be kept in it.
+            Err(error @ CommandError::Ledger(_)) => return Err(error),
             Err(error) => {
                 let failed = json!({"outcome": "failed", "errorType": error.kind(), "errorMessage": error.to_string()});
                 self.remember(&definition.name, began, invocation, &failed, &budget).await;

@@ -6,6 +6,9 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 use std::time::Duration;
 
+const NETWORK: &str =
+    "look at the network and AWS_ENDPOINT_URL_DYNAMODB; a function in a VPC needs the gateway endpoint";
+
 /// The error of a call, with its whole cause chain and what to do about it.
 ///
 /// A server's message is cut to its first line: what follows in a signature error is the request itself, with its token.
@@ -52,13 +55,12 @@ fn unanswered(table: &str, operation: &'static str, causes: &str) -> LedgerError
     if lower.contains("region") {
         return refused(table, operation, format!("{causes}; set AWS_REGION"));
     }
-    let hint = "look at the network and AWS_ENDPOINT_URL_DYNAMODB; a function in a VPC needs the gateway endpoint";
-    unreachable(table, format!("{causes}; {hint}"))
+    unreachable(table, format!("{causes}; {NETWORK}"))
 }
 
 /// It did not answer within the time that the caller had.
 pub(super) fn silent(table: &str, operation: &str, limit: Duration) -> LedgerError {
-    unreachable(table, format!("no answer to {operation} within {} ms", limit.as_millis()))
+    unreachable(table, format!("no answer to {operation} within {} ms; {NETWORK}", limit.as_millis()))
 }
 
 pub(super) fn refused(table: &str, operation: &'static str, message: String) -> LedgerError {

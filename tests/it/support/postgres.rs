@@ -10,8 +10,8 @@ prepare() {
   if [ "$(id -u)" = 0 ]; then chown postgres "$1"; as='setpriv --reuid=postgres --regid=postgres --init-groups'; fi
   cd "$1"
   $as initdb -D "$1/data" -A trust -U postgres -E UTF8 --locale=C --no-sync || return 1
-  # One user needs a password.
-  printf '%s\n' 'local all all trust' 'host all pw_reader 127.0.0.1/32 scram-sha-256' 'host all all 127.0.0.1/32 trust' \
+  # Two users need a password.
+  printf '%s\n' 'local all all trust' 'host all pw_reader,pw_wrong 127.0.0.1/32 scram-sha-256' 'host all all 127.0.0.1/32 trust' \
     >"$1/data/pg_hba.conf"
   $as postgres -D "$1/data" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$1" \
     -c synchronous_commit=off -c max_connections=200 &
