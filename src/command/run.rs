@@ -45,6 +45,8 @@ impl Handler {
             Err(error) => {
                 let failed = json!({"outcome": "failed", "errorType": error.kind(), "errorMessage": error.to_string()});
                 self.remember(&definition.name, began, invocation, &failed, &budget).await;
+                let line = json!({"migration": definition.name, "run": invocation.id, "outcome": "failed"});
+                metrics::emit(&line, false);
                 return Err(error);
             }
         };
