@@ -69,7 +69,7 @@ impl Handler {
         budget: &Budget,
     ) -> Result<Rows, RowsError> {
         let limit = budget.remaining();
-        let opening = self.sessions(definition, options, limit);
+        let opening = Box::pin(self.sessions(definition, options, limit));
         let late = || RowsError::Sql(SqlError::Timeout { limit });
         tokio::time::timeout(limit + budget.reserve() / 4, opening).await.unwrap_or_else(|_| Err(late()))
     }

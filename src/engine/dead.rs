@@ -106,8 +106,8 @@ fn letter(migration: &str, life: u64, aside: &Aside, now: u64) -> Record {
 }
 
 /// A ledger that did not take dead letters, as a batch's fault: its effects are there, but may not be passed.
-pub(super) fn fault(error: LedgerError) -> Fault {
+pub(super) fn fault(error: &LedgerError) -> Fault {
     let class = if matches!(error, LedgerError::Unreachable { .. }) { Class::Transient } else { Class::Fatal };
-    let message = format!("the dead letters of a batch could not be written: {}", chain(&error));
+    let message = format!("the dead letters of a batch could not be written: {}", chain(error));
     Fault { uncertain: true, ..Fault::new(class, message) }
 }

@@ -258,7 +258,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             let outcome = in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await?;
             // Dead letters are durable before the cursor passes them; what they cost is part of what the batch costs.
             let letters = dead::record(&run.ledger, &run.migration, state.life, &outcome.aside, (run.terms.clock)());
-            in_time(&run.budget, async { letters.await.map_err(dead::fault) }).await?;
+            in_time(&run.budget, async { letters.await.map_err(|error| dead::fault(&error)) }).await?;
             Ok(outcome)
         };
         let ahead = async {

@@ -65,7 +65,8 @@ fn kill(kind: Kind, victim: Victim) {
     let undisturbed = undisturbed(kind);
     let wanted = if full() { 100 } else { 10 };
     let mut count = Count::default();
-    while count.kills < wanted {
+    // Whole jobs, until there are enough kills and enough of them were inside a batch; chance may take a few more of them.
+    while count.kills < wanted || (count.inside * 2 < count.kills && count.kills < 4 * wanted) {
         let before = count.kills;
         round(kind, victim, &undisturbed, &mut random, &mut count);
         assert!(count.kills > before, "a job came to its end without a kill: it is too short");
@@ -101,7 +102,7 @@ fn round(kind: Kind, victim: Victim, undisturbed: &[TextRow], random: &mut StdRn
     for _ in 0..200 {
         let killer = Killer {
             moment: random.random_range(Duration::ZERO..RUN),
-            inside: random.random_bool(0.6),
+            inside: random.random_bool(0.8),
             seed: random.random(),
         };
         let (running, over) = channel::<()>();
