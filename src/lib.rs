@@ -21,6 +21,7 @@ pub mod cursor;
 pub mod digest;
 pub mod engine;
 pub mod fault;
+mod hint;
 pub mod ledger;
 pub mod observe;
 pub mod rows;

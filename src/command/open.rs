@@ -8,7 +8,7 @@ use crate::engine::stop::Stop;
 use crate::fault::Class;
 use crate::rows::{Rows, RowsError};
 use crate::spec::{Definition, FileError, Problem};
-use crate::sql::ConnectOptions;
+use crate::sql::{ConnectOptions, SqlError};
 use std::time::Duration;
 
 /// Sessions that outlive an invocation.
@@ -43,7 +43,7 @@ impl Handler {
         let mut forgot = false;
         loop {
             let options = self.options(definition, budget).await?;
-            let error = match Box::pin(self.sessions(definition, &options, budget.remaining())).await {
+            let error = match Box::pin(self.in_time(definition, &options, budget)).await {
                 Ok(rows) => return Ok(Ok(rows)),
                 Err(RowsError::Problems(problems)) => return Ok(Err(problems)),
                 Err(error) => error,
@@ -59,6 +59,19 @@ impl Handler {
             stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
             wait = (wait * 2).min(Duration::from_secs(3));
         }
+    }
+
+    /// Waits for the database no longer than the run can afford, whatever a server that is silent makes of its limit.
+    async fn in_time(
+        &self,
+        definition: &Definition,
+        options: &ConnectOptions,
+        budget: &Budget,
+    ) -> Result<Rows, RowsError> {
+        let limit = budget.remaining();
+        let opening = self.sessions(definition, options, limit);
+        let late = || RowsError::Sql(SqlError::Timeout { limit });
+        tokio::time::timeout(limit + budget.reserve() / 4, opening).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Keeps sessions for the next invocation. They are checked before they are used again.
@@ -100,6 +113,6 @@ impl Handler {
                 )));
             }
         }
-        Ok(source.into())
+        Ok(source)
     }
 }

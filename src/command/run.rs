@@ -45,6 +45,8 @@ impl Handler {
             Err(error) => {
                 let failed = json!({"outcome": "failed", "errorType": error.kind(), "errorMessage": error.to_string()});
                 self.remember(&definition.name, began, invocation, &failed, &budget).await;
+                let line = json!({"migration": definition.name, "run": invocation.id, "outcome": "failed"});
+                metrics::emit(&line, false);
                 return Err(error);
             }
         };
@@ -74,6 +76,11 @@ impl Handler {
         let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
         if let Some(report) = self.answered(definition, &stored, budget).await? {
             return Ok(report);
+        }
+        if budget.remaining() < budget.total() / 20 {
+            // The process was held up: there is no time left to ask the database anything.
+            let report = self.standing(definition, &stored, Outcome::More, budget).await?;
+            return Ok(Report { stopped_by: Some(StoppedBy::Time), ..report });
         }
         let rows = if stored.state.is_pinned_to(&definition.digest) {
             Box::pin(self.open(definition, budget, &invocation.stop)).await?

@@ -60,6 +60,7 @@ pub(super) async fn resume(
             state.pin = Some(now);
             // What the definition now means may find more: a sweep looks for it.
             state.complete = false;
+            state.accepted_in = state.pass;
         }
         let proposed = state.proposed.take().is_some();
         state.paused.take().is_some() || accepted || proposed

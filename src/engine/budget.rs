@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Time kept back for the last commit, the release, the log line and the reply.
-const RESERVE: (Duration, Duration) = (Duration::from_millis(120), Duration::from_millis(1500));
+const RESERVE: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(1500));
 
 /// A run's budget. The wall clock is read once, when the run begins; from there on only a monotonic one.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ impl Budget {
     /// A budget that begins now.
     pub fn new(time: Duration, memory_mb: u64) -> Self {
         let started = Instant::now();
-        let reserve = (time / 25).clamp(RESERVE.0, RESERVE.1).min(time / 4);
+        let reserve = (time / 10).clamp(RESERVE.0, RESERVE.1).min(time / 4);
         Self { started, end: started + time, reserve, total: time, memory_mb }
     }
 
@@ -29,14 +29,20 @@ impl Budget {
         self.left().saturating_sub(self.reserve)
     }
 
+    /// What is kept back.
+    pub fn reserve(&self) -> Duration {
+        self.reserve
+    }
+
     /// What is left until the very end.
     pub fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
 
-    /// How long a call that belongs to finishing (a commit, a release) may take.
+    /// How long a call that belongs to finishing (a commit, a release) may take. At the very end it is more than is left: the
+    /// platform may end it, but giving up early would lose it for sure.
     pub fn call(&self) -> Duration {
-        self.left().clamp(Duration::from_millis(50), Duration::from_secs(5))
+        self.left().clamp(Duration::from_millis(500), Duration::from_secs(5))
     }
 
     /// The run's whole time.
@@ -89,7 +95,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_reserve_is_not_for_batches() {
         let budget = Budget::new(Duration::from_secs(3), 1024);
-        assert_eq!(budget.remaining(), Duration::from_millis(2880));
+        assert_eq!(budget.remaining(), Duration::from_millis(2700));
         tokio::time::advance(Duration::from_millis(2900)).await;
         assert_eq!(budget.remaining(), Duration::ZERO);
         assert_eq!(budget.left(), Duration::from_millis(100));

@@ -122,6 +122,8 @@ pub struct Checkpoint {
     pub interrupted_keys: Vec<Cursor>,
     /// Takeovers in a row that found a batch of one, with no commit between.
     pub kills: u32,
+    /// The item of that batch of one, if it is known.
+    pub alone: Option<Cursor>,
     /// Batches of one in a row that ran out of time, with no commit between.
     pub timeouts: u32,
     /// Until when the holder may work, in Unix milliseconds, skew allowance included.

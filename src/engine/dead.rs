@@ -2,9 +2,12 @@
 
 use super::lease::nonce;
 use super::migration::Aside;
-use crate::ledger::{Ledger, LedgerError, Record, item};
+use crate::fault::{Class, Fault, chain};
+use crate::ledger::{Ledger, LedgerError, Record, Swap, item};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// A dead letter's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,40 +39,75 @@ impl DeadLetter {
     }
 }
 
-/// Makes these dead letters durable. Writing them again changes nothing but the times.
+/// How many are written side by side.
+const SIDE_BY_SIDE: usize = 16;
+/// What one write may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Makes these dead letters durable. One that is there already stays as it is: it was found by a run that was killed
+/// before it could commit.
 pub async fn record(
-    ledger: &dyn Ledger,
+    ledger: &Arc<dyn Ledger>,
     migration: &str,
     life: u64,
     asides: &[Aside],
     now: u64,
-    limit: Duration,
 ) -> Result<(), LedgerError> {
-    for aside in asides {
-        let letter = DeadLetter {
-            life,
-            key: aside.key.texts(),
-            class: aside.class.to_owned(),
-            message: aside.message.clone(),
-            attempts: 1,
-            first_at: now,
-            last_at: now,
-        };
-        let body = match serde_json::to_value(&letter) {
-            Ok(serde_json::Value::Object(body)) => body,
-            _ => serde_json::Map::new(),
-        };
-        let record = Record {
-            migration: migration.to_owned(),
-            item: item::dead(&aside.key.json()),
-            seq: 1,
-            epoch: 0,
-            owner: None,
-            stamp: nonce(),
-            expires: None,
-            body,
-        };
-        ledger.put(&record, limit).await?;
+    for stretch in asides.chunks(SIDE_BY_SIDE) {
+        // Owned by this call: dropping the set aborts what is under way.
+        let mut writes = JoinSet::new();
+        for aside in stretch {
+            let (ledger, record) = (Arc::clone(ledger), letter(migration, life, aside, now));
+            writes.spawn(async move { keep(&*ledger, record, life).await });
+        }
+        while let Some(written) = writes.join_next().await {
+            match written {
+                Ok(written) => written?,
+                Err(stopped) => {
+                    return Err(LedgerError::Setting(format!("a dead letter was not written: {stopped}")));
+                }
+            }
+        }
     }
     Ok(())
+}
+
+async fn keep(ledger: &dyn Ledger, record: Record, life: u64) -> Result<(), LedgerError> {
+    match ledger.swap(&record, None, LIMIT).await? {
+        Swap::Lost(Some(there)) if DeadLetter::from_record(&there)?.life != life => ledger.put(&record, LIMIT).await,
+        _ => Ok(()),
+    }
+}
+
+fn letter(migration: &str, life: u64, aside: &Aside, now: u64) -> Record {
+    let letter = DeadLetter {
+        life,
+        key: aside.key.texts(),
+        class: aside.class.to_owned(),
+        message: aside.message.clone(),
+        attempts: 1,
+        first_at: now,
+        last_at: now,
+    };
+    let body = match serde_json::to_value(&letter) {
+        Ok(serde_json::Value::Object(body)) => body,
+        _ => serde_json::Map::new(),
+    };
+    Record {
+        migration: migration.to_owned(),
+        item: item::dead(&aside.key.json()),
+        seq: 1,
+        epoch: 0,
+        owner: None,
+        stamp: nonce(),
+        expires: None,
+        body,
+    }
+}
+
+/// A ledger that did not take dead letters, as a batch's fault: its effects are there, but may not be passed.
+pub(super) fn fault(error: LedgerError) -> Fault {
+    let class = if matches!(error, LedgerError::Unreachable { .. }) { Class::Transient } else { Class::Fatal };
+    let message = format!("the dead letters of a batch could not be written: {}", chain(&error));
+    Fault { uncertain: true, ..Fault::new(class, message) }
 }

@@ -236,7 +236,13 @@ fn inherit(checkpoint: &mut Checkpoint, held: bool, now: u64) -> Takeover {
         return Takeover::default();
     }
     checkpoint.tuner.quarter(announced.size);
-    checkpoint.kills = if announced.size <= 1 { checkpoint.kills + 1 } else { 0 };
+    if announced.size <= 1 {
+        checkpoint.kills += 1;
+        let key = announced.to.or(announced.keys.into_iter().next()).or(checkpoint.interrupted_keys.first().cloned());
+        checkpoint.alone = key.or(checkpoint.alone.take());
+    } else {
+        (checkpoint.kills, checkpoint.alone) = (0, None);
+    }
     // Whoever takes over next counts this acquisition, should it be killed before it announces a batch of its own.
     checkpoint.announced = Some(Announced { size: (announced.size / 4).max(1), to: None, keys: Vec::new() });
     Takeover { killed: true }
@@ -289,10 +295,18 @@ mod tests {
         let mut checkpoint = left_behind(Announced { size: 1, to: Some(key(7)), keys: Vec::new() });
         inherit(&mut checkpoint, true, 20_000);
         inherit(&mut checkpoint, true, 20_000);
-        assert_eq!(checkpoint.kills, 2);
+        assert_eq!((checkpoint.kills, checkpoint.alone), (2, Some(key(7))));
         let mut checkpoint = left_behind(Announced { size: 1, to: Some(key(7)), keys: Vec::new() });
         assert_eq!(inherit(&mut checkpoint, true, 9_000), Takeover::default());
         assert_eq!((checkpoint.kills, checkpoint.interrupted), (0, Some(key(7))));
+    }
+
+    #[test]
+    fn the_item_that_was_moved_alone_is_known_also_inside_an_older_range() {
+        let mut checkpoint = left_behind(Announced { size: 1, to: Some(key(7)), keys: Vec::new() });
+        checkpoint.interrupted = Some(key(500));
+        inherit(&mut checkpoint, true, 20_000);
+        assert_eq!((checkpoint.alone, checkpoint.interrupted), (Some(key(7)), Some(key(500))));
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use super::budget::Budget;
 use super::checkpoint::{Checkpoint, Counters};
+use super::hold::hold;
 use super::lease::{Acquired, Kept, Lease, Terms};
 use super::migration::Migration;
 use super::report::{Outcome, Progress, Report, ShardReport, StoppedBy};
 use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
+use super::stretch::in_time;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
 use crate::digest;
@@ -129,10 +131,14 @@ impl<M: Migration> Run<'_, M> {
                 {
                     return Ok(Ended { until: Some(due), ..Ended::new(Outcome::More, StoppedBy::End, stored.state) });
                 }
-                stored = match self.open_pass(&stored).await? {
-                    Some(opened) => opened,
-                    None => return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state)),
+                let Some(opened) = self.open_pass(lease, &stored).await? else {
+                    return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
                 };
+                stored = opened;
+                if let Some(pause) = &stored.state.paused {
+                    let reason = Some(pause.reason.clone());
+                    return Ok(Ended { reason, ..Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state) });
+                }
             }
             let (life, pass) = (stored.state.life, stored.state.pass);
             if (lease.checkpoint().life, lease.checkpoint().pass) != (life, pass)
@@ -193,17 +199,23 @@ impl<M: Migration> Run<'_, M> {
         }
     }
 
-    /// Freezes the bound of the next pass, and opens it by one conditional write. `None`: somebody else was there before.
-    async fn open_pass(&self, stored: &Stored) -> Result<Option<Stored>, EngineError> {
+    /// Freezes the bound of the next pass, and opens it by one conditional write, unless somebody has paused the migration
+    /// meanwhile. `None`: somebody else was there before.
+    async fn open_pass(&self, lease: &mut Lease, stored: &Stored) -> Result<Option<Stored>, EngineError> {
         let remaining = self.budget.remaining();
-        let bound = self.patiently(|limit| self.kind.bound(stored.state.covered.as_ref(), limit)).await?;
+        let covered = stored.state.covered.as_ref();
+        let asked = self.patiently(|limit| in_time(&self.budget, self.kind.bound(covered, limit)));
+        let Some(bound) = hold(lease, self.budget.call(), asked).await? else { return Ok(None) };
+        let bound = bound?;
         let now_us = (self.terms.clock)().saturating_mul(1000);
         let first = stored.state.pass == 0;
         let mut expected = stored.state.expected;
         if first && bound.is_some() {
             let started = std::time::UNIX_EPOCH + Duration::from_micros(now_us);
             let limit = (remaining / 10).min(Duration::from_secs(2));
-            expected = self.kind.estimate(started, limit).await.into();
+            let counted = tokio::time::timeout(limit + self.budget.reserve(), self.kind.estimate(started, limit));
+            let Some(counted) = hold(lease, self.budget.call(), counted).await? else { return Ok(None) };
+            expected = counted.unwrap_or_default().into();
         }
         let (life, pass) = (stored.state.life, stored.state.pass);
         let opened = state::update(&*self.ledger, &self.migration, stored.clone(), self.budget.call(), |now| {
@@ -215,8 +227,8 @@ impl<M: Migration> Run<'_, M> {
             ours
         })
         .await?;
-        let ours = opened.state.life == life && opened.state.pass == pass + 1 && opened.state.open;
-        Ok(ours.then_some(opened))
+        let ours = opened.state.pass == pass + 1 && opened.state.open || opened.state.paused.is_some();
+        Ok((ours && opened.state.life == life).then_some(opened))
     }
 
     async fn close_pass(&self, stored: Stored, in_pass: Counters) -> Result<Stored, EngineError> {
@@ -242,7 +254,7 @@ impl<M: Migration> Run<'_, M> {
     /// A batch of one was killed too often: its key is what a person has to look at.
     async fn killed_alone(&self, lease: &mut Lease, stored: Stored) -> Result<Ended, EngineError> {
         let checkpoint = lease.checkpoint();
-        let key = checkpoint.interrupted_keys.first().or(checkpoint.interrupted.as_ref());
+        let key = checkpoint.alone.as_ref();
         let which =
             key.map_or_else(|| "the item after the cursor".to_owned(), |key| format!("item {}", self.show(key)));
         let reason = format!(
@@ -251,7 +263,7 @@ impl<M: Migration> Run<'_, M> {
             checkpoint.kills
         );
         // `resume` gives it as many attempts again.
-        if lease.write(|it| it.kills = 0, self.budget.call()).await? == Kept::Fenced {
+        if lease.write(|it| (it.kills, it.alone) = (0, None), self.budget.call()).await? == Kept::Fenced {
             return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
         }
         self.pause(stored, StoppedBy::Error, reason).await

@@ -81,6 +81,8 @@ pub struct State {
     pub expected: Expected,
     /// What the last sweep still found, and moved.
     pub left: u64,
+    /// The pass after which a changed definition was accepted last; its sweeps are counted from there.
+    pub accepted_in: u32,
     /// Finished.
     pub complete: bool,
     /// Nothing moves until `resume`.
@@ -150,7 +152,9 @@ impl State {
         }
         if self.pass > 1 {
             self.left = found;
-            self.complete = found == 0 || self.pass > max_sweeps;
+            // Sweeps since the first pass, or since a changed definition was accepted.
+            let sweeps = self.pass.saturating_sub(self.accepted_in.max(1));
+            self.complete = found == 0 || sweeps >= max_sweeps;
         }
     }
 

@@ -1,10 +1,11 @@
 //! Reading one stretch of the source: where it is cut, and what has to be known of it when it is written.
 
+use super::budget::Budget;
 use super::migration::{Migration, Range, Read};
 use super::run::Run;
 use super::state::State;
 use crate::cursor::Cursor;
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 
 /// A batch that may be written.
 pub(super) struct Ready<B> {
@@ -39,9 +40,9 @@ pub(super) async fn stretch<M: Migration>(
     let range = Range { bound: nearest.clone(), pass_started: state.pass_started_at() };
     let limit = run.budget.remaining();
     let read = if state.pass > 1 {
-        run.kind.sweep(&range, after, size, limit).await?
+        in_time(&run.budget, run.kind.sweep(&range, after, size, limit)).await?
     } else {
-        run.kind.read(&range, after, size, limit).await?
+        in_time(&run.budget, run.kind.read(&range, after, size, limit)).await?
     };
     Ok(read.map(|Read { batch, end, scanned, found, .. }| Ready {
         batch,
@@ -51,4 +52,14 @@ pub(super) async fn stretch<M: Migration>(
         found,
         recovered: bounds.interrupted.is_some(),
     }))
+}
+
+/// Waits for the kind as long as the run can afford to. The database is told its limit; this is for one that does not keep
+/// to it, or is too far away. What was abandoned may have been done.
+pub(super) async fn in_time<T>(budget: &Budget, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let patience = budget.remaining() + budget.reserve() / 4;
+    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
+        let message = "the database did not finish a batch within what is left of the run";
+        Err(Fault { uncertain: true, ..Fault::new(Class::Capacity, message) })
+    })
 }

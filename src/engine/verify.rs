@@ -8,6 +8,7 @@ use super::report::Outcome;
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
 use super::state::State;
+use super::stretch::in_time;
 use crate::cursor::Cursor;
 use crate::fault::Action;
 use crate::ledger::item;
@@ -95,7 +96,7 @@ impl<M: Migration> Run<'_, M> {
             first = false;
             let after = lease.checkpoint().cursor.clone();
             let began = Instant::now();
-            let work = self.kind.verify(&range, after.as_ref(), size, self.budget.remaining());
+            let work = in_time(&self.budget, self.kind.verify(&range, after.as_ref(), size, self.budget.remaining()));
             let Some(read) = hold(lease, self.budget.call(), work).await? else { return Ok(Outcome::Fenced) };
             let change: Box<dyn FnOnce(&mut Checkpoint) + Send> = match read {
                 Ok(Some(read)) => {

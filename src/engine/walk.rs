@@ -9,7 +9,7 @@ use super::report::{BatchSize, StoppedBy};
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
 use super::state::{self, State};
-use super::stretch::{Bounds, Ready, stretch};
+use super::stretch::{Bounds, Ready, in_time, stretch};
 use crate::cursor::Cursor;
 use crate::fault::Fault;
 use std::time::Duration;
@@ -83,23 +83,10 @@ impl<'a, M: Migration> Walk<'a, M> {
             let started = Instant::now();
             let ready = match ahead.take().filter(|ready| self.fits(ready)) {
                 Some(ready) => ready,
-                None => match self.read(size).await {
-                    Ok(Some(ready)) => ready,
-                    Ok(None) if self.lease.checkpoint().interrupted.is_some() => {
-                        if self.lease.write(|it| it.interrupted = None, self.run.budget.call()).await? == Kept::Fenced {
-                            return Ok(Walked::Stopped(StoppedBy::Fence));
-                        }
-                        continue;
-                    }
-                    Ok(None) if self.suspect.is_some() => {
-                        (self.cap, self.suspect) = (None, None);
-                        continue;
-                    }
-                    Ok(None) => return Ok(Walked::ToTheEnd),
-                    Err(fault) => match self.mend(fault, size, None).await? {
-                        Some(walked) => return Ok(walked),
-                        None => continue,
-                    },
+                None => match self.fetch(size).await? {
+                    Fetched::Ready(ready) => ready,
+                    Fetched::Again => continue,
+                    Fetched::Over(walked) => return Ok(walked),
                 },
             };
             if self.announce(&ready).await? == Kept::Fenced {
@@ -149,6 +136,26 @@ impl<'a, M: Migration> Walk<'a, M> {
         }
     }
 
+    /// The next batch, where none was read ahead.
+    async fn fetch(&mut self, size: u64) -> Result<Fetched<M::Batch>, EngineError> {
+        let Some(read) = self.read(size).await? else { return Ok(Fetched::Over(Walked::Stopped(StoppedBy::Fence))) };
+        Ok(match read {
+            Ok(Some(ready)) => Fetched::Ready(ready),
+            Ok(None) if self.lease.checkpoint().interrupted.is_some() => {
+                match self.lease.write(|it| it.interrupted = None, self.run.budget.call()).await? {
+                    Kept::Yes => Fetched::Again,
+                    Kept::Fenced => Fetched::Over(Walked::Stopped(StoppedBy::Fence)),
+                }
+            }
+            Ok(None) if self.suspect.is_some() => {
+                (self.cap, self.suspect) = (None, None);
+                Fetched::Again
+            }
+            Ok(None) => Fetched::Over(Walked::ToTheEnd),
+            Err(fault) => self.mend(fault, size, None).await?.map_or(Fetched::Again, Fetched::Over),
+        })
+    }
+
     fn sweeping(&self) -> bool {
         self.state.pass > 1
     }
@@ -190,23 +197,26 @@ impl<'a, M: Migration> Walk<'a, M> {
     }
 
     /// The next batch: what a killed sweep had announced comes first.
-    async fn read(&mut self, size: u64) -> Result<Option<Ready<M::Batch>>, Fault> {
+    /// `None`: the lease was lost meanwhile.
+    async fn read(&mut self, size: u64) -> Result<Option<MaybeRead<M::Batch>>, EngineError> {
         let checkpoint = self.lease.checkpoint();
         if !checkpoint.interrupted_keys.is_empty() {
             let most = usize::try_from(size).unwrap_or(usize::MAX);
             let keys: Vec<Cursor> = checkpoint.interrupted_keys.iter().take(most).cloned().collect();
             let batch = self.run.kind.fetch(&self.range(&self.bound), &keys);
-            return Ok(Some(Ready {
+            return Ok(Some(Ok(Some(Ready {
                 batch,
                 end: None,
                 scanned: u64::try_from(keys.len()).unwrap_or(u64::MAX),
                 found: keys,
                 recovered: true,
                 passes_interrupted: false,
-            }));
+            }))));
         }
         let bounds = Bounds { interrupted: checkpoint.interrupted.clone(), suspect: self.suspect.clone() };
-        stretch(self.run, &self.state, &self.bound, &bounds, checkpoint.cursor.as_ref(), size).await
+        let after = checkpoint.cursor.clone();
+        let reading = stretch(self.run, &self.state, &self.bound, &bounds, after.as_ref(), size);
+        Ok(hold(self.lease, self.run.budget.call(), reading).await?)
     }
 
     /// Says in the ledger what is about to be written, unless the last commit has said it already.
@@ -221,7 +231,10 @@ impl<'a, M: Migration> Walk<'a, M> {
     /// In a sweep a batch is what it found; one that found nothing writes nothing, and needs no announcement.
     fn announcement(&self, ready: &Ready<M::Batch>) -> Option<Announced> {
         let size = ready.scanned;
-        if self.sweeping() || ready.end.is_none() {
+        if ready.end.is_none() {
+            // Its keys are remembered as interrupted already: they would not fit into a record twice.
+            Some(Announced { size, to: None, keys: Vec::new() })
+        } else if self.sweeping() {
             (!ready.found.is_empty()).then(|| Announced { size, to: None, keys: ready.found.clone() })
         } else {
             Some(Announced { size, to: ready.end.clone(), keys: Vec::new() })
@@ -242,7 +255,11 @@ impl<'a, M: Migration> Walk<'a, M> {
             if ready.found.is_empty() && (state.pass > 1 || ready.end.is_none()) {
                 return Ok(Outcome::default());
             }
-            run.kind.write(&ready.batch, &effort).await
+            let outcome = in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await?;
+            // Dead letters are durable before the cursor passes them; what they cost is part of what the batch costs.
+            let letters = dead::record(&run.ledger, &run.migration, state.life, &outcome.aside, (run.terms.clock)());
+            in_time(&run.budget, async { letters.await.map_err(dead::fault) }).await?;
+            Ok(outcome)
         };
         let ahead = async {
             let after = ready.end.as_ref()?;
@@ -262,6 +279,8 @@ impl<'a, M: Migration> Walk<'a, M> {
         let change = move |it: &mut Checkpoint| {
             if !found.is_empty() {
                 it.interrupt(&found);
+                // They would not fit into a record twice.
+                it.announced = it.announced.take().map(|announced| Announced { keys: Vec::new(), ..announced });
             } else if it.interrupted.is_none() {
                 it.interrupted = end;
             }
@@ -269,7 +288,7 @@ impl<'a, M: Migration> Walk<'a, M> {
         Ok(self.lease.write(change, self.run.budget.call()).await?)
     }
 
-    /// Makes the batch's outcome durable: its dead letters first, then cursor and counters, with the next announcement.
+    /// Makes the batch's outcome durable: cursor and counters, with the next announcement.
     async fn commit(
         &mut self,
         ready: Ready<M::Batch>,
@@ -278,15 +297,6 @@ impl<'a, M: Migration> Walk<'a, M> {
         ahead: Option<&Ready<M::Batch>>,
     ) -> Result<Kept, EngineError> {
         let run = self.run;
-        dead::record(
-            &*run.ledger,
-            &run.migration,
-            self.state.life,
-            &outcome.aside,
-            (run.terms.clock)(),
-            run.budget.call(),
-        )
-        .await?;
         let conflicts = outcome.aside.iter().filter(|aside| aside.class == "conflict").count();
         let batch = Counters {
             moved: outcome.moved,
@@ -320,7 +330,7 @@ impl<'a, M: Migration> Walk<'a, M> {
                     it.counters.add(&batch);
                     it.in_pass.add(&batch);
                     it.announced = announced;
-                    (it.kills, it.timeouts) = (0, 0);
+                    (it.kills, it.alone, it.timeouts) = (0, None, 0);
                 },
                 run.budget.call(),
             )
@@ -329,10 +339,24 @@ impl<'a, M: Migration> Walk<'a, M> {
         self.commit_time = began.elapsed().max(self.commit_time.mul_f64(0.9));
         if kept == Kept::Yes {
             self.counters.add(&batch);
+            for aside in &outcome.aside {
+                let key = run.show(&aside.key);
+                tracing::info!(migration = %run.migration, class = aside.class, key, "set aside");
+            }
             (run.observer)(self.lease.checkpoint(), &self.state);
         }
         Ok(kept)
     }
+}
+
+/// What came of a read: a batch, nothing left, or a fault.
+type MaybeRead<B> = Result<Option<Ready<B>>, Fault>;
+
+/// A batch to write, a reason to look once more, or the end of the walk.
+enum Fetched<B> {
+    Ready(Ready<B>),
+    Again,
+    Over(Walked),
 }
 
 /// What came of a batch's effects, the batch read meanwhile, and the switches as they were meanwhile.

@@ -4,6 +4,7 @@ mod source;
 mod target;
 
 use super::tables::Tables;
+use crate::hint::nearest;
 use crate::spec::{Definition, Problem};
 use crate::sql::Dialect;
 use crate::sql::catalog::Table;
@@ -32,19 +33,10 @@ pub fn check(definition: &Definition, tables: &Tables) -> Findings {
     findings
 }
 
-/// The name among `names` that was probably meant.
-fn did_you_mean<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3) / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 /// Reports a column that a table does not have.
 fn missing_column(findings: &mut Findings, field: &str, table: &Table, name: &str) {
     let names = || table.columns.iter().map(|column| column.name.as_str());
-    let hint = match did_you_mean(name, names()) {
+    let hint = match nearest(name, names()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("its columns are {}", listed(names())),
     };

@@ -182,6 +182,26 @@ impl Mapping {
         }
     }
 
+    /// Appends the items of a stretch that have a target, as `t`, and these targets, as `h`.
+    pub(super) fn pairs(
+        &self,
+        statement: &mut Statement,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+    ) -> Result<(), KeyError> {
+        self.items(statement, stretch, pass_started)?;
+        statement.sql(" JOIN ").sql(&self.target).sql(" h ON ");
+        self.matches(statement);
+        Ok(())
+    }
+
+    /// Appends `NOT EXISTS (target of t)`.
+    pub(super) fn untargeted(&self, statement: &mut Statement) {
+        statement.sql("NOT EXISTS (SELECT 1 FROM ").sql(&self.target).sql(" h WHERE ");
+        self.matches(statement);
+        statement.sql(")");
+    }
+
     /// The target's key, in the source's order and as its values are bound there.
     pub(super) fn key_of_target(&self) -> Key {
         let columns = self.target_key.iter().zip(&self.key.columns).map(|(pair, part)| KeyColumn {
@@ -214,6 +234,26 @@ impl Mapping {
             Dialect::MySql => format!("SHA2({text}, 256)"),
             Dialect::Postgres => format!("encode(sha256(convert_to({text}, 'UTF8')), 'hex')"),
             Dialect::Sqlite => format!("milkrun_sha256({text})"),
+        }
+    }
+
+    /// Appends a bound count.
+    pub(super) fn count(&self, statement: &mut Statement, count: u64) {
+        match self.dialect {
+            Dialect::Postgres => {
+                statement.bind(Bind::Text(count.to_string())).sql("::text::bigint");
+            }
+            Dialect::MySql | Dialect::Sqlite => {
+                statement.bind(Bind::Int(i64::try_from(count).unwrap_or(i64::MAX)));
+            }
+        }
+    }
+
+    /// A number as text, which is what results are read as.
+    pub(super) fn text(&self, x: &str) -> String {
+        match self.dialect {
+            Dialect::MySql => format!("CAST({x} AS CHAR)"),
+            Dialect::Postgres | Dialect::Sqlite => format!("CAST({x} AS TEXT)"),
         }
     }
 }

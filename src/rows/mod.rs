@@ -1,6 +1,7 @@
 //! Rows of one database become history in the same database: documents and statements in SQL, batches in transactions.
 
 mod check;
+mod comparing;
 mod create;
 pub mod document;
 mod faults;
@@ -16,6 +17,7 @@ mod types;
 mod verify;
 mod verifying;
 mod walk;
+mod walking;
 mod write;
 
 pub use check::{Findings, check};
@@ -34,6 +36,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tables::Tables;
 use tokio::sync::Mutex;
+use walk::Step;
 use write::Writing;
 
 /// A migration of kind `rows` whose source and target are in one database.
@@ -172,6 +175,29 @@ impl Rows {
     pub fn mapping(&self) -> &Mapping {
         &self.mapping
     }
+
+    /// The next step into a range and, if it `sweeps`, the items of it without a target; `None` when nothing is left.
+    async fn next(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+        sweeps: bool,
+    ) -> Result<Option<(Step, Vec<Cursor>)>, RowsError> {
+        let deadline = Deadline::after(limit);
+        if after == Some(&range.bound) {
+            return Ok(None);
+        }
+        let mut link = self.reader.lock().await;
+        let session = link.session(deadline).await?;
+        let (step, found) = if sweeps {
+            self.mapping.step_missing(session, range, after, size, deadline).await?
+        } else {
+            (self.mapping.step(session, range, after, size, deadline).await?, Vec::new())
+        };
+        Ok((step.scanned > 0).then_some((step, found)))
+    }
 }
 
 impl Migration for Rows {
@@ -198,16 +224,7 @@ impl Migration for Rows {
         size: u64,
         limit: Duration,
     ) -> Result<Option<Read<Batch>>, Fault> {
-        let deadline = Deadline::after(limit);
-        if after == Some(&range.bound) {
-            return Ok(None);
-        }
-        let mut link = self.reader.lock().await;
-        let session = link.session(deadline).await.map_err(RowsError::from)?;
-        let step = self.mapping.step(session, range, after, size, deadline).await?;
-        if step.scanned == 0 {
-            return Ok(None);
-        }
+        let Some((step, _)) = self.next(range, after, size, limit, false).await? else { return Ok(None) };
         let what = What::Range { after: after.cloned(), end: step.end.clone() };
         let batch = Batch { what, pass_started: range.pass_started };
         Ok(Some(Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
@@ -220,16 +237,7 @@ impl Migration for Rows {
         size: u64,
         limit: Duration,
     ) -> Result<Option<Read<Batch>>, Fault> {
-        let deadline = Deadline::after(limit);
-        if after == Some(&range.bound) {
-            return Ok(None);
-        }
-        let mut link = self.reader.lock().await;
-        let session = link.session(deadline).await.map_err(RowsError::from)?;
-        let (step, found) = self.mapping.step_missing(session, range, after, size, deadline).await?;
-        if step.scanned == 0 {
-            return Ok(None);
-        }
+        let Some((step, found)) = self.next(range, after, size, limit, true).await? else { return Ok(None) };
         let batch = self.fetch(range, &found);
         Ok(Some(Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found }))
     }

@@ -1,7 +1,8 @@
 //! The migration files of a folder or of an S3 prefix, read anew whenever they are asked for.
 
 use super::definition::Definition;
-use super::problem::{FileError, nearest};
+use super::problem::FileError;
+use crate::hint::nearest;
 use crate::s3::{S3, S3Error};
 use std::collections::BTreeMap;
 use std::io::Read;

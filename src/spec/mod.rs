@@ -16,17 +16,15 @@ mod schema;
 mod shape;
 mod unbuilt;
 mod units;
-mod url;
 
 pub use definition::{
     After, ColumnValue, DatabaseRef, Definition, Kind, Limits, Mode, PasswordRef, Related, SecretRef, Source, Target,
 };
 pub use load::{LoadError, Migrations};
 pub use problem::{FileError, Problem};
-pub use resolve::{Databases, ResolveError, ResolvedDatabase, ResolvedServer};
+pub use resolve::{Databases, ResolveError};
 pub use schema::schema;
 pub use units::{bytes as size, duration};
-pub use url::UrlError;
 
 use problem::Problems;
 
@@ -44,7 +42,7 @@ pub fn parse(stem: &str, text: &str) -> Result<Definition, FileError> {
 }
 
 /// Whether source and target are one database as far as the file says: the same reference. Different references may
-/// still lead to the same place, which [`ResolvedDatabase::same_place`] tells.
+/// still lead to the same place, which [`ConnectOptions::same_place`](crate::sql::ConnectOptions::same_place) tells.
 pub fn same_database(definition: &Definition) -> bool {
     definition.source.database == definition.target.database
 }

@@ -183,18 +183,6 @@ impl Problems {
     }
 }
 
-/// The candidate that somebody who wrote `word` most likely meant.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    let most = (word.chars().count() / 3).clamp(1, 3);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::osa_distance(&word, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= most)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 /// `` `a`, `b` and `c` ``.
 pub(super) fn listed<'a>(words: impl IntoIterator<Item = &'a str>, and: &str) -> String {
     let mut words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
@@ -211,14 +199,6 @@ mod tests {
         let path = Path::root().key("source").key("related").index(1).key("on").key("order id");
         assert_eq!(path.to_string(), "source.related[1].on.\"order id\"");
         assert_eq!(path.last_key(), "order id");
-    }
-
-    #[test]
-    fn the_nearest_word_is_close_or_not_offered() {
-        assert_eq!(nearest("tabel", ["table", "key"]), Some("table"));
-        assert_eq!(nearest("Where", ["where", "table"]), Some("where"));
-        assert_eq!(nearest("colour", ["table", "key"]), None);
-        assert_eq!(nearest("x", ["key"]), None);
     }
 
     #[test]

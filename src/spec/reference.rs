@@ -4,7 +4,7 @@ use super::definition::{DatabaseRef, PasswordRef, SecretRef};
 use super::file::{Database, LongDatabase};
 use super::problem::{Path, Problems};
 use super::schema;
-use super::url::{DatabaseUrl, ServerUrl};
+use crate::sql::ConnectOptions;
 use std::path::PathBuf;
 
 /// Understands a `database` field.
@@ -69,8 +69,8 @@ fn long(path: &Path, long: LongDatabase, problems: &mut Problems) -> Option<Data
 }
 
 fn literal(path: &Path, text: &str, problems: &mut Problems) -> Option<String> {
-    match DatabaseUrl::parse(text) {
-        Ok(DatabaseUrl::Server(ServerUrl { password: Some(_), .. })) => {
+    match ConnectOptions::from_url(text) {
+        Ok(ConnectOptions { password: Some(_), .. }) => {
             problems.add(
                 path,
                 "holds a password",

@@ -1,96 +1,11 @@
 //! From a reference to a place to connect to: the environment and Secrets Manager are asked here, and nowhere else.
 
 use super::definition::{DatabaseRef, PasswordRef, SecretRef};
-use super::url::{DatabaseUrl, ServerUrl, UrlError, default_port, is_loopback};
 use crate::secret::{Secret, SecretError, SecretStore};
-use crate::sql::{ConnectOptions, Dialect};
+use crate::sql::{ConnectOptions, Dialect, UrlError};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// Where a database is, with everything that is needed to get in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResolvedDatabase {
-    /// A server.
-    Server(ResolvedServer),
-    /// A SQLite file, relative to the working directory or absolute.
-    File(PathBuf),
-}
-
-/// A database server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResolvedServer {
-    /// What it speaks.
-    pub dialect: Dialect,
-    /// Name or address, without brackets; may be empty if there is a socket.
-    pub host: String,
-    /// The port, the dialect's own if none was given.
-    pub port: u16,
-    /// A Unix domain socket to use instead of host and port.
-    pub socket: Option<PathBuf>,
-    /// The user.
-    pub user: String,
-    /// The password.
-    pub password: Option<Secret>,
-    /// The database.
-    pub database: String,
-    /// PEM file of a certificate authority to trust besides the system's and RDS's.
-    pub ca: Option<PathBuf>,
-}
-
-impl ResolvedDatabase {
-    /// What is spoken there.
-    pub fn dialect(&self) -> Dialect {
-        match self {
-            Self::Server(server) => server.dialect,
-            Self::File(_) => Dialect::Sqlite,
-        }
-    }
-
-    /// Whether a connection stays on this machine; beyond it TLS is required.
-    pub fn is_loopback(&self) -> bool {
-        match self {
-            Self::Server(server) => server.socket.is_some() || is_loopback(&server.host),
-            Self::File(_) => true,
-        }
-    }
-
-    /// Whether both are one database, whoever logs in: the same server and database, or the same file.
-    pub fn same_place(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Server(one), Self::Server(two)) => {
-                one.dialect == two.dialect
-                    && one.host.eq_ignore_ascii_case(&two.host)
-                    && (one.port, &one.socket, &one.database) == (two.port, &two.socket, &two.database)
-            }
-            (Self::File(one), Self::File(two)) => {
-                one == two || matches!((one.canonicalize(), two.canonicalize()), (Ok(one), Ok(two)) if one == two)
-            }
-            _ => false,
-        }
-    }
-}
-
-impl From<ResolvedDatabase> for ConnectOptions {
-    fn from(database: ResolvedDatabase) -> Self {
-        match database {
-            ResolvedDatabase::File(path) => Self::sqlite(path),
-            ResolvedDatabase::Server(server) => Self {
-                dialect: server.dialect,
-                make: None,
-                host: server.host,
-                port: server.port,
-                socket: server.socket,
-                user: server.user,
-                password: server.password.map(|password| password.expose().to_owned()),
-                database: Some(server.database),
-                path: PathBuf::new(),
-                ca: server.ca,
-            },
-        }
-    }
-}
 
 /// Why a reference leads nowhere. Each message says what to do, and none holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +67,7 @@ impl Databases {
     }
 
     /// Where the reference leads. Secrets are read within `limit` each, the first time that they are needed.
-    pub async fn resolve(&self, reference: &DatabaseRef, limit: Duration) -> Result<ResolvedDatabase, ResolveError> {
+    pub async fn resolve(&self, reference: &DatabaseRef, limit: Duration) -> Result<ConnectOptions, ResolveError> {
         match reference {
             DatabaseRef::Env(name) => {
                 let url = self.variable(name, "a database URL, as in `mysql://USER:PASSWORD@HOST/DATABASE`")?;
@@ -164,11 +79,12 @@ impl Databases {
             }
             DatabaseRef::Url { url, password, ca } => {
                 let mut database = of_url(url, || "the URL in the migration file".to_owned())?;
-                if let ResolvedDatabase::Server(server) = &mut database {
+                // A file needs neither.
+                if database.dialect != Dialect::Sqlite {
                     if let Some(password) = password {
-                        server.password = Some(self.password(password, limit).await?);
+                        database.password = Some(self.password(password, limit).await?);
                     }
-                    server.ca.clone_from(ca);
+                    database.ca.clone_from(ca);
                 }
                 Ok(database)
             }
@@ -209,26 +125,11 @@ impl Databases {
     }
 }
 
-fn of_url(url: &str, place: impl Fn() -> String) -> Result<ResolvedDatabase, ResolveError> {
-    match DatabaseUrl::parse(url.trim()) {
-        Err(error) => Err(ResolveError::Url { place: place(), error }),
-        Ok(DatabaseUrl::File(path)) => Ok(ResolvedDatabase::File(path)),
-        Ok(DatabaseUrl::Server(ServerUrl { dialect, host, port, socket, user, password, database })) => {
-            Ok(ResolvedDatabase::Server(ResolvedServer {
-                dialect,
-                host,
-                port,
-                socket,
-                user,
-                password,
-                database,
-                ca: None,
-            }))
-        }
-    }
+fn of_url(url: &str, place: impl Fn() -> String) -> Result<ConnectOptions, ResolveError> {
+    ConnectOptions::from_url(url.trim()).map_err(|error| ResolveError::Url { place: place(), error })
 }
 
-fn of_secret(secret: &SecretRef, text: &str) -> Result<ResolvedDatabase, ResolveError> {
+fn of_secret(secret: &SecretRef, text: &str) -> Result<ConnectOptions, ResolveError> {
     let place = || format!("the secret `{}`", secret.id);
     match (object(text), &secret.field) {
         (None, None) => of_url(text, place),
@@ -241,28 +142,27 @@ fn of_secret(secret: &SecretRef, text: &str) -> Result<ResolvedDatabase, Resolve
 }
 
 /// What RDS keeps: `engine`, `host`, `port`, `username`, `password`, `dbname`.
-fn of_rds(secret: &SecretRef, fields: &Map<String, Value>) -> Result<ResolvedDatabase, ResolveError> {
+fn of_rds(secret: &SecretRef, fields: &Map<String, Value>) -> Result<ConnectOptions, ResolveError> {
     let content = |message: &str| ResolveError::Content { id: secret.id.clone(), message: message.to_owned() };
     let dialect = match string(secret, fields, "engine")?.as_str() {
         "mysql" | "mariadb" | "aurora" | "aurora-mysql" => Dialect::MySql,
         "postgres" | "postgresql" | "aurora-postgresql" => Dialect::Postgres,
         _ => return Err(content("has an `engine` that is neither mysql, mariadb nor postgres")),
     };
+    let empty = ConnectOptions::empty(dialect);
     let port = match fields.get("port") {
-        None | Some(Value::Null) => Some(default_port(dialect)),
+        None | Some(Value::Null) => Some(empty.port),
         Some(Value::String(text)) => text.parse().ok(),
         Some(number) => number.as_u64().and_then(|port| u16::try_from(port).ok()),
     };
-    Ok(ResolvedDatabase::Server(ResolvedServer {
-        dialect,
+    Ok(ConnectOptions {
         host: string(secret, fields, "host")?,
         port: port.ok_or_else(|| content("has a `port` that is no port number"))?,
-        socket: None,
         user: string(secret, fields, "username")?,
         password: Some(Secret::new(string(secret, fields, "password")?)),
         database: string(secret, fields, "dbname")?,
-        ca: None,
-    }))
+        ..empty
+    })
 }
 
 fn object(text: &str) -> Option<Map<String, Value>> {

@@ -1,9 +1,10 @@
 //! From text to the fields of a migration file: syntax, unknown fields and wrong types, all that there are.
 
 use super::file::File;
-use super::problem::{Path, Problem, Problems, Step, listed, nearest};
+use super::problem::{Path, Problem, Problems, Step, listed};
 use super::schema;
 use super::unbuilt;
+use crate::hint::nearest;
 use serde::Deserialize;
 use serde_path_to_error::Segment;
 use toml::{Table, Value};

@@ -87,7 +87,7 @@ fn unreachable(server: String, error: io::Error) -> SqlError {
 fn refused(options: &ConnectOptions, error: &dyn DatabaseError) -> SqlError {
     let server = options.server();
     let user = options.user.clone();
-    let database = options.database.as_deref().unwrap_or_default();
+    let database = options.database.as_str();
     let (code, meaning) = code_of(error);
     let authentication =
         |hint| SqlError::Authentication { server: server.clone(), user: user.clone(), code: code.clone(), hint };

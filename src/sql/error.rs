@@ -11,9 +11,6 @@ use std::time::Duration;
 /// Why a database did not do what was asked. Its Debug output is its Display output.
 #[derive(thiserror::Error)]
 pub enum SqlError {
-    /// The URL or the secret does not say where the database is.
-    #[error("the database's address {0}")]
-    Address(String),
     /// User or password are wrong. The caller may read the secret again, once.
     #[error("{server} refused the user `{user}` (error {code}): {hint}")]
     Authentication {
@@ -162,8 +159,7 @@ impl SqlError {
     /// Decides what happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Address(_)
-            | Self::Authentication { .. }
+            Self::Authentication { .. }
             | Self::Tls { .. }
             | Self::File { .. }
             | Self::Unsupported { .. }

@@ -13,12 +13,15 @@ mod sqlite;
 pub mod statement;
 mod text;
 mod trust;
+mod url;
+mod wire;
 mod wording;
 
 pub use error::{Refusal, SqlError};
 pub use options::ConnectOptions;
 pub use session::Session;
 pub use sqlite::MEMBERS_AT_ONCE;
+pub use url::UrlError;
 
 /// Which SQL is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,9 +3,13 @@
 use super::deadline::{Armed, lock_wait};
 use super::error::Refusal;
 use super::statement::{Bind, Statement};
-use super::{ConnectOptions, Dialect, Make, SqlError, class, connect, text, trust, wording};
-use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlSslMode};
-use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, TypeInfo as _};
+use super::wire::{self, Wire, execute, failed, fetch};
+use super::{ConnectOptions, Dialect, Make, SqlError, class, connect, trust, wording};
+use sqlx::error::DatabaseError;
+use sqlx::mysql::{
+    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlQueryResult, MySqlRow, MySqlSslMode,
+};
+use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Row as _, TypeInfo as _};
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -99,11 +103,11 @@ impl MySql {
     }
 
     pub(super) async fn ping(&mut self) -> Result<(), SqlError> {
-        self.connection.ping().await.map_err(failed)
+        self.connection.ping().await.map_err(failed::<sqlx::MySql>)
     }
 
     pub(super) async fn close(self) -> Result<(), SqlError> {
-        self.connection.close().await.map_err(failed)
+        self.connection.close().await.map_err(failed::<sqlx::MySql>)
     }
 
     async fn arm(&mut self, limit: Duration) -> Result<(), SqlError> {
@@ -137,6 +141,7 @@ async fn login(options: &ConnectOptions) -> Result<MySqlConnection, SqlError> {
         .host(&options.host)
         .port(options.port)
         .username(&options.user)
+        .database(&options.database)
         .statement_cache_capacity(64)
         .pipes_as_concat(false)
         .no_engine_substitution(false)
@@ -144,10 +149,7 @@ async fn login(options: &ConnectOptions) -> Result<MySqlConnection, SqlError> {
         .set_names(false)
         .disable_statement_logging();
     if let Some(password) = &options.password {
-        login = login.password(password);
-    }
-    if let Some(database) = &options.database {
-        login = login.database(database);
+        login = login.password(password.expose());
     }
     if let Some(socket) = &options.socket {
         login = login.socket(socket);
@@ -188,96 +190,58 @@ async fn stopped_after<T>(
 async fn kill(options: &ConnectOptions, id: u64) -> Result<(), SqlError> {
     let mut connection = login(options).await?;
     execute(&mut connection, Statement::new(Dialect::MySql).sql(&format!("KILL QUERY {id}"))).await?;
-    connection.close().await.map_err(failed)
+    connection.close().await.map_err(failed::<sqlx::MySql>)
 }
 
-/// Text without values goes as it is, in one round trip; text with values is prepared once and kept.
-async fn fetch(connection: &mut MySqlConnection, statement: &Statement) -> Result<Vec<Vec<Option<String>>>, SqlError> {
-    let plain = statement.binds().is_empty();
-    let rows = if plain {
-        sqlx::raw_sql(text::safe(statement)).fetch_all(connection).await
-    } else {
-        connection.fetch_all(sqlx::query_with(text::safe(statement), arguments(statement)?)).await
-    };
-    rows.map_err(failed)?
-        .into_iter()
-        .map(|row| (0..row.len()).map(|column| value(&row, column, plain)).collect())
-        .collect()
-}
-
-async fn execute(connection: &mut MySqlConnection, statement: &Statement) -> Result<u64, SqlError> {
-    let done = if statement.binds().is_empty() {
-        sqlx::raw_sql(text::safe(statement)).execute(connection).await
-    } else {
-        connection.execute(sqlx::query_with(text::safe(statement), arguments(statement)?)).await
-    };
-    Ok(done.map_err(failed)?.rows_affected())
-}
-
-fn arguments(statement: &Statement) -> Result<MySqlArguments, SqlError> {
-    let mut arguments = MySqlArguments::default();
-    for bind in statement.binds() {
-        match bind {
-            Bind::Text(text) => arguments.add(text.as_str()),
-            Bind::Int(number) => arguments.add(number),
-            Bind::Unsigned(number) => arguments.add(number),
-            Bind::Bytes(bytes) => arguments.add(bytes.as_slice()),
+impl Wire for sqlx::MySql {
+    fn arguments(statement: &Statement) -> Result<MySqlArguments, SqlError> {
+        let mut arguments = MySqlArguments::default();
+        for bind in statement.binds() {
+            match bind {
+                Bind::Text(text) => arguments.add(text.as_str()),
+                Bind::Int(number) => arguments.add(number),
+                Bind::Unsigned(number) => arguments.add(number),
+                Bind::Bytes(bytes) => arguments.add(bytes.as_slice()),
+            }
+            .map_err(wire::unencodable)?;
         }
-        .map_err(|_| SqlError::Unsendable("the driver cannot encode it"))?;
+        Ok(arguments)
     }
-    Ok(arguments)
-}
 
-/// A value as text. In a plain statement's result everything is; in a prepared one's, numbers and dates are binary, and a
-/// date is refused, because the driver takes zero dates for NULL.
-fn value(row: &MySqlRow, column: usize, plain: bool) -> Result<Option<String>, SqlError> {
-    let kind = row.column(column).type_info().name().to_owned();
-    let unreadable = |found: &str| SqlError::Unreadable { column: column + 1, found: found.to_owned() };
-    let wrong = |_: sqlx::Error| unreadable("a value that the driver cannot read");
-    if !plain {
-        match kind.as_str() {
-            "DATE" | "TIME" | "DATETIME" | "TIMESTAMP" | "FLOAT" | "DOUBLE" | "BIT" | "GEOMETRY" => {
-                return Err(unreadable(&kind));
+    /// Numbers and dates of a prepared statement's result are binary, and a date is refused, because the driver takes zero
+    /// dates for NULL.
+    fn value(row: &MySqlRow, column: usize, plain: bool) -> Result<Option<String>, SqlError> {
+        let kind = row.column(column).type_info().name().to_owned();
+        if !plain {
+            match kind.as_str() {
+                "DATE" | "TIME" | "DATETIME" | "TIMESTAMP" | "FLOAT" | "DOUBLE" | "BIT" | "GEOMETRY" => {
+                    return Err(wire::unreadable(column, &kind));
+                }
+                "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "YEAR" => {
+                    return wire::number::<i64, _>(row, column);
+                }
+                _ if kind.ends_with(" UNSIGNED") => return wire::number::<u64, _>(row, column),
+                _ => {}
             }
-            "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "YEAR" => {
-                return Ok(row
-                    .try_get_unchecked::<Option<i64>, _>(column)
-                    .map_err(wrong)?
-                    .map(|number| number.to_string()));
-            }
-            _ if kind.ends_with(" UNSIGNED") => {
-                return Ok(row
-                    .try_get_unchecked::<Option<u64>, _>(column)
-                    .map_err(wrong)?
-                    .map(|number| number.to_string()));
-            }
-            _ => {}
         }
+        wire::read::<&[u8], _>(row, column)?
+            .map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| wire::unreadable(column, wire::NOT_UTF8)))
+            .transpose()
     }
-    row.try_get_unchecked::<Option<&[u8]>, _>(column)
-        .map_err(wrong)?
-        .map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| unreadable("bytes that are not UTF-8")))
-        .transpose()
-}
 
-fn failed(error: sqlx::Error) -> SqlError {
-    match error {
-        sqlx::Error::Database(error) => match error.try_downcast_ref::<MySqlDatabaseError>() {
-            // The server closes the connection after each of these.
-            Some(error) if matches!(error.number(), 1053 | 1077 | 1079 | 1080 | 1152 | 1927 | 2006 | 2013 | 4031) => {
-                SqlError::Lost { what: "the server closed it", source: None }
-            }
-            Some(error) => {
-                let mut refusal = Refusal::new(error.number().to_string(), class::mysql(error.number(), error.code()));
-                wording::mysql(&mut refusal, error.number(), error.message());
-                SqlError::Statement(Box::new(refusal))
-            }
-            None => SqlError::Lost { what: "an error of another database", source: None },
-        },
-        sqlx::Error::Io(error) => SqlError::Lost { what: "the network failed", source: Some(error) },
-        sqlx::Error::Encode(_) => SqlError::Unsendable("the driver cannot encode it"),
-        // The texts of the others may quote what was read.
-        _ => SqlError::Lost { what: "the driver did not understand the server", source: None },
+    fn changed(done: &MySqlQueryResult) -> u64 {
+        done.rows_affected()
+    }
+
+    fn refused(error: &dyn DatabaseError) -> Option<SqlError> {
+        let error = error.try_downcast_ref::<MySqlDatabaseError>()?;
+        // The server closes the connection after each of these.
+        if matches!(error.number(), 1053 | 1077 | 1079 | 1080 | 1152 | 1927 | 2006 | 2013 | 4031) {
+            return Some(wire::closed());
+        }
+        let mut refusal = Refusal::new(error.number().to_string(), class::mysql(error.number(), error.code()));
+        wording::mysql(&mut refusal, error.number(), error.message());
+        Some(SqlError::Statement(Box::new(refusal)))
     }
 }
 

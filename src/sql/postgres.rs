@@ -3,9 +3,12 @@
 use super::deadline::{Armed, lock_wait};
 use super::error::Refusal;
 use super::statement::{Bind, Statement};
-use super::{ConnectOptions, Dialect, SqlError, class, connect, text, trust, wording};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgSslMode};
-use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, TypeInfo as _};
+use super::wire::{self, Wire, execute, failed, fetch};
+use super::{ConnectOptions, Dialect, SqlError, class, connect, trust, wording};
+use crate::secret::Secret;
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgQueryResult, PgRow, PgSslMode};
+use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Row as _, TypeInfo as _};
 use std::time::Duration;
 
 /// What each session is pinned to, in one round trip with the version. Names are always qualified, so the search path is
@@ -87,11 +90,11 @@ impl Postgres {
     }
 
     pub(super) async fn ping(&mut self) -> Result<(), SqlError> {
-        self.connection.ping().await.map_err(failed)
+        self.connection.ping().await.map_err(failed::<sqlx::Postgres>)
     }
 
     pub(super) async fn close(self) -> Result<(), SqlError> {
-        self.connection.close().await.map_err(failed)
+        self.connection.close().await.map_err(failed::<sqlx::Postgres>)
     }
 
     async fn arm(&mut self, limit: Duration) -> Result<(), SqlError> {
@@ -119,8 +122,8 @@ async fn login(options: &ConnectOptions) -> Result<PgConnection, SqlError> {
         .host(&options.host)
         .port(options.port)
         .username(&options.user)
-        .password(options.password.as_deref().unwrap_or_default())
-        .database(options.database.as_deref().unwrap_or(&options.user))
+        .password(options.password.as_ref().map_or("", Secret::expose))
+        .database(&options.database)
         .application_name("milkrun")
         .statement_cache_capacity(64)
         .disable_statement_logging();
@@ -137,114 +140,65 @@ async fn login(options: &ConnectOptions) -> Result<PgConnection, SqlError> {
     login.connect().await.map_err(|error| connect::failed(options, error))
 }
 
-/// Text without values goes as it is, in one round trip; text with values is prepared once and kept.
-async fn fetch(connection: &mut PgConnection, statement: &Statement) -> Result<Vec<Vec<Option<String>>>, SqlError> {
-    let plain = statement.binds().is_empty();
-    let rows = if plain {
-        sqlx::raw_sql(text::safe(statement)).fetch_all(connection).await
-    } else {
-        connection.fetch_all(sqlx::query_with(text::safe(statement), arguments(statement)?)).await
-    };
-    rows.map_err(failed)?
-        .into_iter()
-        .map(|row| (0..row.len()).map(|column| value(&row, column, plain)).collect())
-        .collect()
-}
-
-async fn execute(connection: &mut PgConnection, statement: &Statement) -> Result<u64, SqlError> {
-    let done = if statement.binds().is_empty() {
-        sqlx::raw_sql(text::safe(statement)).execute(connection).await
-    } else {
-        connection.execute(sqlx::query_with(text::safe(statement), arguments(statement)?)).await
-    };
-    Ok(done.map_err(failed)?.rows_affected())
-}
-
-fn arguments(statement: &Statement) -> Result<PgArguments, SqlError> {
-    let mut arguments = PgArguments::default();
-    for bind in statement.binds() {
-        match bind {
-            // PostgreSQL's text holds no NUL; told here, because the server's own words would quote the rest.
-            Bind::Text(text) if text.contains('\0') => {
-                return Err(SqlError::Unsendable("PostgreSQL's text holds no NUL"));
+impl Wire for sqlx::Postgres {
+    fn arguments(statement: &Statement) -> Result<PgArguments, SqlError> {
+        let mut arguments = PgArguments::default();
+        for bind in statement.binds() {
+            match bind {
+                // PostgreSQL's text holds no NUL; told here, because the server's own words would quote the rest.
+                Bind::Text(text) if text.contains('\0') => {
+                    return Err(SqlError::Unsendable("PostgreSQL's text holds no NUL"));
+                }
+                Bind::Text(text) => arguments.add(text.as_str()),
+                Bind::Int(number) => arguments.add(number),
+                Bind::Unsigned(number) => arguments
+                    .add(i64::try_from(*number).map_err(|_| SqlError::Unsendable("PostgreSQL's bigint is signed"))?),
+                Bind::Bytes(bytes) => arguments.add(bytes.as_slice()),
             }
-            Bind::Text(text) => arguments.add(text.as_str()),
-            Bind::Int(number) => arguments.add(number),
-            Bind::Unsigned(number) => arguments
-                .add(i64::try_from(*number).map_err(|_| SqlError::Unsendable("PostgreSQL's bigint is signed"))?),
-            Bind::Bytes(bytes) => arguments.add(bytes.as_slice()),
+            .map_err(wire::unencodable)?;
         }
-        .map_err(|_| SqlError::Unsendable("the driver cannot encode it"))?;
+        Ok(arguments)
     }
-    Ok(arguments)
-}
 
-/// A value as text. In a plain statement's result everything is; in a prepared one's, integers and booleans are read, and
-/// other types refused.
-fn value(row: &PgRow, column: usize, plain: bool) -> Result<Option<String>, SqlError> {
-    let kind = row.column(column).type_info().name().to_owned();
-    let unreadable = |found: &str| SqlError::Unreadable { column: column + 1, found: found.to_owned() };
-    let wrong = |_: sqlx::Error| unreadable("a value that the driver cannot read");
-    if !plain {
-        match kind.as_str() {
-            "INT2" => {
-                return Ok(row
-                    .try_get_unchecked::<Option<i16>, _>(column)
-                    .map_err(wrong)?
-                    .map(|number| number.to_string()));
+    /// Integers and booleans of a prepared statement's result are read, and types other than text refused.
+    fn value(row: &PgRow, column: usize, plain: bool) -> Result<Option<String>, SqlError> {
+        let kind = row.column(column).type_info().name().to_owned();
+        if !plain {
+            match kind.as_str() {
+                "INT2" => return wire::number::<i16, _>(row, column),
+                "INT4" => return wire::number::<i32, _>(row, column),
+                "INT8" => return wire::number::<i64, _>(row, column),
+                "BOOL" => {
+                    let found = wire::read::<bool, _>(row, column)?;
+                    return Ok(found.map(|yes| if yes { "t" } else { "f" }.to_owned()));
+                }
+                "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "UNKNOWN" | "JSON" | "\"CHAR\"" => {}
+                _ => return Err(wire::unreadable(column, &kind)),
             }
-            "INT4" => {
-                return Ok(row
-                    .try_get_unchecked::<Option<i32>, _>(column)
-                    .map_err(wrong)?
-                    .map(|number| number.to_string()));
-            }
-            "INT8" => {
-                return Ok(row
-                    .try_get_unchecked::<Option<i64>, _>(column)
-                    .map_err(wrong)?
-                    .map(|number| number.to_string()));
-            }
-            "BOOL" => {
-                return Ok(row
-                    .try_get_unchecked::<Option<bool>, _>(column)
-                    .map_err(wrong)?
-                    .map(|yes| if yes { "t" } else { "f" }.to_owned()));
-            }
-            "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "UNKNOWN" | "JSON" | "\"CHAR\"" => {}
-            _ => return Err(unreadable(&kind)),
         }
+        let raw = row.try_get_raw(column).map_err(|_| wire::unreadable(column, wire::UNREAD))?;
+        if sqlx::ValueRef::is_null(&raw) {
+            return Ok(None);
+        }
+        raw.as_str().map(|text| Some(text.to_owned())).map_err(|_| wire::unreadable(column, wire::NOT_UTF8))
     }
-    let raw = row.try_get_raw(column).map_err(wrong)?;
-    if sqlx::ValueRef::is_null(&raw) {
-        return Ok(None);
-    }
-    raw.as_str().map(|text| Some(text.to_owned())).map_err(|_| unreadable("bytes that are not UTF-8"))
-}
 
-fn failed(error: sqlx::Error) -> SqlError {
-    match error {
-        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
-            // The server closes the connection after each of these.
-            Some(error)
-                if error.code().starts_with("57P") || error.code().starts_with("08") || error.code() == "25P03" =>
-            {
-                SqlError::Lost { what: "the server closed it", source: None }
-            }
-            Some(error) => {
-                let mut refusal = Refusal::new(error.code(), class::postgres(error.code()));
-                wording::postgres(&mut refusal, error.code(), error.message());
-                // These fields hold names alone.
-                refusal.table = error.table().map(str::to_owned).or(refusal.table);
-                refusal.column = error.column().map(str::to_owned).or(refusal.column);
-                refusal.constraint = error.constraint().map(str::to_owned);
-                SqlError::Statement(Box::new(refusal))
-            }
-            None => SqlError::Lost { what: "an error of another database", source: None },
-        },
-        sqlx::Error::Io(error) => SqlError::Lost { what: "the network failed", source: Some(error) },
-        sqlx::Error::Encode(_) => SqlError::Unsendable("the driver cannot encode it"),
-        // The texts of the others may quote what was read.
-        _ => SqlError::Lost { what: "the driver did not understand the server", source: None },
+    fn changed(done: &PgQueryResult) -> u64 {
+        done.rows_affected()
+    }
+
+    fn refused(error: &dyn DatabaseError) -> Option<SqlError> {
+        let error = error.try_downcast_ref::<PgDatabaseError>()?;
+        // The server closes the connection after each of these.
+        if error.code().starts_with("57P") || error.code().starts_with("08") || error.code() == "25P03" {
+            return Some(wire::closed());
+        }
+        let mut refusal = Refusal::new(error.code(), class::postgres(error.code()));
+        wording::postgres(&mut refusal, error.code(), error.message());
+        // These fields hold names alone.
+        refusal.table = error.table().map(str::to_owned).or(refusal.table);
+        refusal.column = error.column().map(str::to_owned).or(refusal.column);
+        refusal.constraint = error.constraint().map(str::to_owned);
+        Some(SqlError::Statement(Box::new(refusal)))
     }
 }

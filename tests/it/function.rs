@@ -203,7 +203,8 @@ fn a_wrong_event_is_an_error_that_says_what_was_expected() {
         (
             json!({"command": "reset", "migration": "orders-history", "confirm": "yes"}),
             "Usage",
-            "`reset` forgets all progress of `orders-history`: repeat its name as `\"confirm\": \"orders-history\"`"
+            "`reset` forgets all progress of `orders-history`: repeat its name as `\"confirm\": \"orders-history\"`, \
+             on the command line `--confirm orders-history`"
                 .to_owned(),
         ),
     ];

@@ -2,8 +2,8 @@
 
 use crate::stub::{Request, Stub};
 use milkrun::secret::{Secret, SecretStore};
-use milkrun::spec::{DatabaseRef, Databases, PasswordRef, ResolvedDatabase, ResolvedServer, SecretRef};
-use milkrun::sql::Dialect;
+use milkrun::spec::{DatabaseRef, Databases, PasswordRef, SecretRef};
+use milkrun::sql::{ConnectOptions, Dialect};
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,10 +54,10 @@ fn databases(manager: &Stub) -> Databases {
     })
 }
 
-fn server(dialect: Dialect, host: &str, port: u16, user: &str) -> ResolvedServer {
+fn server(dialect: Dialect, host: &str, port: u16, user: &str) -> ConnectOptions {
     let password = Some(Secret::new("p@w"));
     let (host, user, database) = (host.to_owned(), user.to_owned(), "shop".to_owned());
-    ResolvedServer { dialect, host, port, socket: None, user, password, database, ca: None }
+    ConnectOptions { host, port, user, password, database, ..ConnectOptions::empty(dialect) }
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn every_reference_leads_to_its_database() {
         password: Some(password),
         ca: Some(PathBuf::from("x.pem")),
     };
-    let with_ca = ResolvedServer { ca: Some(PathBuf::from("x.pem")), ..server(Dialect::MySql, "db", 3306, "shop") };
+    let with_ca = server(Dialect::MySql, "db", 3306, "shop").with_ca(Some(PathBuf::from("x.pem")));
     let cases = [
         (DatabaseRef::Env("SHOP".to_owned()), server(Dialect::MySql, "127.0.0.1", 3306, "shop")),
         (DatabaseRef::Secret(secret(ARN, None)), server(Dialect::MySql, "db", 3307, "shop")),
@@ -81,14 +81,14 @@ async fn every_reference_leads_to_its_database() {
     ];
     for (reference, expected) in cases {
         let found = databases.resolve(&reference, LIMIT).await.unwrap();
-        assert_eq!(found, ResolvedDatabase::Server(expected), "{reference:?}");
+        assert_eq!(found, expected, "{reference:?}");
         assert!(!format!("{found:?}").contains("p@w"));
     }
     let field = databases.resolve(&DatabaseRef::Secret(secret("urls", Some("shop"))), LIMIT).await.unwrap();
     assert!(!field.is_loopback());
     let file = DatabaseRef::Url { url: "sqlite://shop.db".to_owned(), password: None, ca: None };
     let file = databases.resolve(&file, LIMIT).await.unwrap();
-    assert_eq!(file, ResolvedDatabase::File(PathBuf::from("shop.db")));
+    assert_eq!(file, ConnectOptions::sqlite("shop.db"));
     assert!(file.is_loopback() && file.same_place(&file) && !file.same_place(&field));
 }
 
@@ -153,9 +153,9 @@ async fn a_secret_is_read_once_until_it_is_forgotten() {
     let manager = Stub::start(|_| answer(&format!("mysql://u:{}@db/shop", VERSION.load(Ordering::SeqCst)))).await;
     let databases = databases(&manager);
     let reference = DatabaseRef::Secret(secret("shop", None));
-    let password = async || match databases.resolve(&reference, LIMIT).await.unwrap() {
-        ResolvedDatabase::Server(server) => server.password.unwrap().expose().to_owned(),
-        ResolvedDatabase::File(_) => unreachable!(),
+    let password = async || {
+        let found = databases.resolve(&reference, LIMIT).await.unwrap();
+        found.password.unwrap().expose().to_owned()
     };
     assert_eq!((password().await, password().await), ("1".to_owned(), "1".to_owned()));
     VERSION.store(2, Ordering::SeqCst);
@@ -172,7 +172,7 @@ async fn without_secrets_no_account_is_looked_up() {
     let store = SecretStore::lazy(async || panic!("nobody asked for a secret"));
     let databases = Databases::new(store).with_variables(|_| Some("sqlite:///var/shop.db".to_owned()));
     let found = databases.resolve(&DatabaseRef::Env("SHOP".to_owned()), LIMIT).await.unwrap();
-    assert_eq!(found, ResolvedDatabase::File(PathBuf::from("/var/shop.db")));
+    assert_eq!(found, ConnectOptions::sqlite("/var/shop.db"));
     let manager = manager().await;
     let config = manager.config();
     let later = SecretStore::lazy(move || {

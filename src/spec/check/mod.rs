@@ -9,9 +9,10 @@ mod tests;
 use super::definition::{Definition, Kind, Mode};
 use super::digest;
 use super::file::File;
-use super::problem::{Path, Problems, nearest};
+use super::problem::{Path, Problems};
 use super::schema;
 use super::unbuilt::NOT_BUILT;
+use crate::hint::nearest;
 use std::collections::HashSet;
 
 /// Understands a whole file; what is wrong with it is added to `problems`.

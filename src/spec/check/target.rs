@@ -1,9 +1,10 @@
 //! `[target]`, by itself and against `[source]`.
 
 use super::{identifier, key, optional_identifier, plain, required, source, word};
+use crate::hint::nearest;
 use crate::spec::definition::{After, ColumnValue, DatabaseRef, Related, Source, Target};
 use crate::spec::file::{Ordered, TargetSection};
-use crate::spec::problem::{Path, Problems, bare_or_quoted, listed, nearest};
+use crate::spec::problem::{Path, Problems, bare_or_quoted, listed};
 use crate::spec::unbuilt::NOT_BUILT;
 use crate::spec::{reference, schema};
 

@@ -1,6 +1,7 @@
 //! What a database says about its tables: columns, types, indexes, and what the user may do with them.
 
 mod grants;
+mod indexes;
 mod json;
 mod mysql;
 mod postgres;

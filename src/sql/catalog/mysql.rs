@@ -1,9 +1,9 @@
 //! The catalog of MySQL and MariaDB, in one round trip.
 
+use super::indexes::Indexes;
 use super::{Column, Index, Table, json};
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Make, Session, SqlError};
-use std::collections::HashSet;
 use std::time::Duration;
 
 pub(super) async fn table(
@@ -62,8 +62,7 @@ pub(super) fn place(statement: &mut Statement, schema_column: &str, schema: &str
 fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
     let mut table = None;
     let mut columns = Vec::new();
-    let mut indexes: Vec<Index> = Vec::new();
-    let mut ended: HashSet<String> = HashSet::new();
+    let mut indexes = Indexes::default();
     let mut checks = Vec::new();
     for row in rows {
         let mut cells = row.into_iter();
@@ -80,7 +79,7 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
                 });
             }
             Some("column") => columns.push(column(&mut next)?),
-            Some("index") => part(&mut indexes, &mut ended, &mut next)?,
+            Some("index") => part(&mut indexes, &mut next)?,
             Some("check") => checks.push(next().unwrap_or_default()),
             _ => {}
         }
@@ -89,7 +88,7 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
         let check = format!("json_valid(`{}`)", column.name.replace('`', "``"));
         column.is_json |= column.base == "longtext" && checks.contains(&check);
     }
-    Some(Table { columns, indexes, ..table? })
+    Some(Table { columns, indexes: indexes.into_found(), ..table? })
 }
 
 fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
@@ -128,41 +127,17 @@ fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
     })
 }
 
-/// One part of an index. Parts come in their order, index after index; after one that is no whole column the others do
-/// not count.
-fn part(
-    indexes: &mut Vec<Index>,
-    ended: &mut HashSet<String>,
-    next: &mut impl FnMut() -> Option<String>,
-) -> Option<()> {
+fn part(indexes: &mut Indexes, next: &mut impl FnMut() -> Option<String>) -> Option<()> {
     let name = next()?;
     let unique = next()? == "0";
     let column = next();
     let prefix = next();
     let kind = next()?;
-    let direction = next();
+    let ascending = next().as_deref() == Some("A");
     let visible = next().as_deref() == Some("1");
-    if indexes.last().is_none_or(|index| index.name != name) {
-        indexes.push(Index {
-            primary: name == "PRIMARY",
-            columns: Vec::new(),
-            unique,
-            usable: visible && kind == "BTREE" && direction.as_deref() == Some("A"),
-            name: name.clone(),
-        });
-    }
-    let index = indexes.last_mut()?;
-    match column {
-        Some(column) if prefix.is_none() && !ended.contains(&name) => {
-            index.columns.push(column);
-            index.usable &= direction.as_deref() == Some("A");
-        }
-        _ => {
-            index.unique = false;
-            index.usable &= !index.columns.is_empty();
-            ended.insert(name);
-        }
-    }
+    let usable = visible && kind == "BTREE" && ascending;
+    let index = Index { primary: name == "PRIMARY", columns: Vec::new(), unique, usable, name };
+    indexes.part(index, column.filter(|_| prefix.is_none()), ascending);
     Some(())
 }
 

@@ -1,5 +1,6 @@
 //! The catalog of PostgreSQL, in one round trip.
 
+use super::indexes::Indexes;
 use super::{Column, Index, Table};
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session, SqlError};
@@ -66,8 +67,7 @@ pub(super) fn place(statement: &mut Statement, schema: &str, table: &str) {
 fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
     let mut table = None;
     let mut columns = Vec::new();
-    let mut indexes: Vec<Index> = Vec::new();
-    let mut ended = false;
+    let mut indexes = Indexes::default();
     for row in rows {
         let mut cells = row.into_iter();
         let mut next = || cells.next().flatten();
@@ -88,27 +88,13 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
                     (yes(next().as_deref()), yes(next().as_deref()), yes(next().as_deref()));
                 let column = next();
                 let (own, descending) = (yes(next().as_deref()), next().as_deref() == Some("1"));
-                if indexes.last().is_none_or(|index| index.name != name) {
-                    ended = false;
-                    indexes.push(Index { name, columns: Vec::new(), unique, primary, usable });
-                }
-                let index = indexes.last_mut()?;
-                match column {
-                    Some(column) if !ended => {
-                        index.columns.push(column);
-                        index.usable &= own && !descending;
-                    }
-                    _ => {
-                        ended = true;
-                        index.unique = false;
-                        index.usable &= !index.columns.is_empty();
-                    }
-                }
+                let index = Index { name, columns: Vec::new(), unique, primary, usable };
+                indexes.part(index, column, own && !descending);
             }
             _ => {}
         }
     }
-    Some(Table { columns, indexes, ..table? })
+    Some(Table { columns, indexes: indexes.into_found(), ..table? })
 }
 
 fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {

@@ -1,5 +1,6 @@
 //! The catalog of SQLite: asked piece by piece, since nothing has to travel.
 
+use super::indexes::Indexes;
 use super::{Column, Index, Table};
 use crate::sql::sqlite::failed;
 use crate::sql::statement::{Bind, Statement};
@@ -108,7 +109,7 @@ fn indexes(
         .prepare("SELECT name, \"unique\", origin, partial FROM pragma_index_list(?1, ?2) ORDER BY seq DESC")?;
     let mut parts = connection
         .prepare("SELECT name, cid, \"desc\", coll FROM pragma_index_xinfo(?1, ?2) WHERE \"key\" ORDER BY seqno")?;
-    let mut indexes = list
+    let listed = list
         .query_map(params![table, schema], |row| {
             let partial: bool = row.get(3)?;
             Ok(Index {
@@ -120,7 +121,8 @@ fn indexes(
             })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    for index in &mut indexes {
+    let mut indexes = Indexes::default();
+    for index in listed {
         let mut rows = parts.query(params![index.name, schema])?;
         while let Some(row) = rows.next()? {
             let collation: Option<String> = row.get(3)?;
@@ -131,18 +133,12 @@ fn indexes(
                     .eq_ignore_ascii_case(column.collation.as_deref().unwrap_or("BINARY"))
             };
             let whole = row.get::<_, i64>(1)? >= 0;
-            if let Some(name) = row.get::<_, Option<String>>(0)?.filter(|_| whole) {
-                let own = columns.iter().any(|(column, _)| column.name == name && own(column));
-                index.usable &= own && !row.get::<_, bool>(2)?;
-                index.columns.push(name);
-            } else {
-                index.unique = false;
-                index.usable &= !index.columns.is_empty();
-                break;
-            }
+            let name = row.get::<_, Option<String>>(0)?.filter(|_| whole);
+            let own = columns.iter().any(|(column, _)| Some(&column.name) == name.as_ref() && own(column));
+            indexes.part(index.clone(), name, own && !row.get::<_, bool>(2)?);
         }
     }
-    Ok(indexes)
+    Ok(indexes.into_found())
 }
 
 /// What ANALYZE counted; otherwise the largest row number, which is quick to find and at least the number of rows.

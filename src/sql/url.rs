@@ -1,9 +1,8 @@
 //! Database URLs, taken apart. No message here quotes a URL: part of it may be a password.
 
-use super::problem::nearest;
+use super::{ConnectOptions, Dialect};
+use crate::hint::nearest;
 use crate::secret::Secret;
-use crate::sql::Dialect;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 const SCHEMES: [(&str, Dialect); 5] = [
@@ -13,28 +12,6 @@ const SCHEMES: [(&str, Dialect); 5] = [
     ("postgresql", Dialect::Postgres),
     ("sqlite", Dialect::Sqlite),
 ];
-
-/// What a URL says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum DatabaseUrl {
-    /// A server.
-    Server(ServerUrl),
-    /// A SQLite file, relative to the working directory or absolute.
-    File(PathBuf),
-}
-
-/// A server's URL, percent-decoded, with the port filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ServerUrl {
-    pub(super) dialect: Dialect,
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// A Unix domain socket to use instead of host and port.
-    pub(super) socket: Option<PathBuf>,
-    pub(super) user: String,
-    pub(super) password: Option<Secret>,
-    pub(super) database: String,
-}
 
 /// What is wrong with a URL, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,19 +27,10 @@ fn wrong(message: impl Into<String>, hint: impl Into<String>) -> UrlError {
     UrlError { message: message.into(), hint: hint.into() }
 }
 
-/// The port on which a server of this dialect listens unless told otherwise.
-pub(super) fn default_port(dialect: Dialect) -> u16 {
-    if dialect == Dialect::Postgres { 5432 } else { 3306 }
-}
-
-/// Whether a connection to this host stays on this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-impl DatabaseUrl {
-    /// Takes a URL apart.
-    pub(super) fn parse(url: &str) -> Result<Self, UrlError> {
+impl ConnectOptions {
+    /// Reads `mysql://`, `mariadb://`, `postgres://`, `postgresql://` and `sqlite://` URLs, percent-decoded, with the port
+    /// filled in. The one parameter known is a server's `socket`.
+    pub fn from_url(url: &str) -> Result<Self, UrlError> {
         let form = "write `mysql://USER@HOST/DATABASE`, `postgres://USER@HOST/DATABASE` or `sqlite://PATH`";
         let Some((scheme, rest)) = url.split_once("://") else { return Err(wrong("is not a database URL", form)) };
         let Some((_, dialect)) = SCHEMES.iter().find(|(name, _)| *name == scheme) else {
@@ -114,16 +82,17 @@ fn refused(name: &str) -> UrlError {
     wrong(format!("has the URL parameter `{name}`"), hint)
 }
 
-fn file(place: &str) -> Result<DatabaseUrl, UrlError> {
+fn file(place: &str) -> Result<ConnectOptions, UrlError> {
     let path = decoded(place)?;
     match path.as_str() {
         "" | "/" => Err(wrong("names no file", "write `sqlite://shop.db` or `sqlite:///var/shop.db`")),
         ":memory:" => Err(wrong("is a database in memory, which every connection sees empty", "write `sqlite://PATH`")),
-        _ => Ok(DatabaseUrl::File(PathBuf::from(path))),
+        _ => Ok(ConnectOptions::sqlite(path)),
     }
 }
 
-fn server(dialect: Dialect, place: &str, socket: Option<String>) -> Result<DatabaseUrl, UrlError> {
+fn server(dialect: Dialect, place: &str, socket: Option<String>) -> Result<ConnectOptions, UrlError> {
+    let empty = ConnectOptions::empty(dialect);
     let encode =
         "write `/`, `@`, `:`, `?`, `#` and `%` in user and password as `%2F`, `%40`, `%3A`, `%3F`, `%23` and `%25`";
     let (authority, database) = place.split_once('/').unwrap_or((place, ""));
@@ -140,7 +109,7 @@ fn server(dialect: Dialect, place: &str, socket: Option<String>) -> Result<Datab
         None => at.split_once(':').map_or((at, None), |(host, port)| (host, Some(port))),
     };
     let port = match port {
-        None => default_port(dialect),
+        None => empty.port,
         Some(port) => port.parse().map_err(|_| wrong("has a port that is no number", encode))?,
     };
     if host.is_empty() && socket.is_none() {
@@ -156,15 +125,15 @@ fn server(dialect: Dialect, place: &str, socket: Option<String>) -> Result<Datab
     if database.is_empty() {
         return Err(wrong("names no database", "end it with `/` and the database's name"));
     }
-    Ok(DatabaseUrl::Server(ServerUrl {
-        dialect,
+    Ok(ConnectOptions {
         host: decoded(host)?,
         port,
         socket: socket.map(PathBuf::from),
         user,
         password: Some(password).filter(|password| !password.is_empty()).map(Secret::new),
         database,
-    }))
+        ..empty
+    })
 }
 
 fn decoded(text: &str) -> Result<String, UrlError> {
@@ -175,72 +144,94 @@ fn decoded(text: &str) -> Result<String, UrlError> {
         hex.ok_or_else(stray)?;
         rest = after;
     }
-    urlencoding::decode(text).map(std::borrow::Cow::into_owned).map_err(|_| stray())
+    let plain = urlencoding::decode(text).map_err(|_| stray())?;
+    // The protocols of the servers end texts with it.
+    if plain.contains('\0') {
+        return Err(wrong("has a NUL character", "leave the `%00` out"));
+    }
+    Ok(plain.into_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn server_of(url: &str) -> ServerUrl {
-        match DatabaseUrl::parse(url) {
-            Ok(DatabaseUrl::Server(server)) => server,
-            other => panic!("{url}: {other:?}"),
-        }
+    fn parsed(url: &str) -> ConnectOptions {
+        ConnectOptions::from_url(url).unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
     #[test]
     fn servers() {
-        let full = server_of("mariadb://sh%40p:p%2Fw%3A%25@db.example:3307/my%20shop");
+        let full = parsed("mariadb://sh%40p:p%2Fw%3A%25@db.example:3307/my%20shop");
         assert_eq!((full.dialect, full.host.as_str(), full.port), (Dialect::MySql, "db.example", 3307));
         assert_eq!((full.user.as_str(), full.database.as_str()), ("sh@p", "my shop"));
         assert_eq!(full.password.as_ref().map(Secret::expose), Some("p/w:%"));
-        let short = server_of("postgresql://u@[::1]/shop?socket=%2Ftmp");
+        let short = parsed("postgresql://u@[::1]/shop?socket=%2Ftmp");
+        assert_eq!(short.dialect, Dialect::Postgres);
         assert_eq!((short.host.as_str(), short.port, short.password), ("::1", 5432, None));
         assert_eq!(short.socket, Some(PathBuf::from("/tmp")));
-        assert_eq!(server_of("mysql://root:@h/shop").password, None);
+        assert_eq!(parsed("mysql://root:@h/shop").password, None);
         // An `@` in a password is understood where that is possible without doubt.
-        assert_eq!(server_of("mysql://u:a@b@h/shop").password.as_ref().map(Secret::expose), Some("a@b"));
+        assert_eq!(parsed("mysql://u:a@b@h/shop").password.as_ref().map(Secret::expose), Some("a@b"));
     }
 
     #[test]
     fn files() {
-        let path = |url| match DatabaseUrl::parse(url) {
-            Ok(DatabaseUrl::File(path)) => path,
-            other => panic!("{url}: {other:?}"),
-        };
-        assert_eq!(path("sqlite://shop.db"), PathBuf::from("shop.db"));
-        assert_eq!(path("sqlite://data/my%20shop.db"), PathBuf::from("data/my shop.db"));
-        assert_eq!(path("sqlite:///var/shop.db"), PathBuf::from("/var/shop.db"));
+        for (url, path) in [
+            ("sqlite://shop.db", "shop.db"),
+            ("sqlite://data/my%20shop.db", "data/my shop.db"),
+            ("sqlite:///var/shop.db", "/var/shop.db"),
+        ] {
+            assert_eq!(parsed(url), ConnectOptions::sqlite(path), "{url}");
+        }
     }
 
     #[test]
-    fn refusals_never_quote_what_may_be_a_password() {
-        let urls = [
-            "mysql://u:hun/ter2@h/shop",
-            "mysql://u:hun?ter2@h/shop",
-            "mysql://u:hunter2@h",
-            "mysql://u:hunter2%@h/shop",
-            "mysql://u:hunter2@/shop",
-            "mysqll://u:hunter2@h/shop",
-            "u:hunter2@h/shop",
-            "mysql://u:hunter2@h/shop?ssl-mode=hunter2",
-            "sqlite://",
-            "sqlite://:memory:",
-        ];
-        for url in urls {
-            let Err(error) = DatabaseUrl::parse(url) else { panic!("{url}") };
+    fn refusals_say_what_to_write_and_never_quote_what_may_be_a_password() {
+        let encode =
+            "write `/`, `@`, `:`, `?`, `#` and `%` in user and password as `%2F`, `%40`, `%3A`, `%3F`, `%23` and `%25`";
+        let form = "write `mysql://USER@HOST/DATABASE`, `postgres://USER@HOST/DATABASE` or `sqlite://PATH`";
+        let place = "write `USER@HOST/DATABASE` behind `://`";
+        let known = "`mysql`, `mariadb`, `postgres`, `postgresql` and `sqlite` are known";
+        for (url, message, hint) in [
+            ("mysql://u:hun/ter2@h/shop", "has a port that is no number", encode),
+            (
+                "mysql://u:hun?ter2@h/shop",
+                "has something behind a `?` that is no parameter",
+                "write a `?` inside the URL as `%3F`",
+            ),
+            ("mysql://u:hunter2@h", "names no database", "end it with `/` and the database's name"),
+            ("mysql://u:hunter2@h:x/shop", "has a port that is no number", encode),
+            ("mysql://u:hunter2%@h/shop", "has a `%` that begins no character", "write a `%` as `%25`"),
+            ("mysql://u:hunter2%00@h/shop", "has a NUL character", "leave the `%00` out"),
+            ("mysql://u:hunter2@/shop", "names no host", place),
+            ("mysql://h/shop", "names no user", place),
+            ("mysql://u@h/d/hunter2@x", "has an `@` behind the host", encode),
+            ("mysqll://u:hunter2@h/shop", "has an unknown URL scheme `mysqll`", "did you mean `mysql`?"),
+            ("oracle://u:hunter2@h/shop", "has an unknown URL scheme `oracle`", known),
+            ("u:hunter2://h/shop", "has an unknown URL scheme", known),
+            ("u:hunter2@h/shop", "is not a database URL", form),
+            ("shop.db", "is not a database URL", form),
+            (
+                "mysql://u:hunter2@h/shop?ssl-mode=hunter2",
+                "has the URL parameter `ssl-mode`",
+                "leave it out: beyond loopback TLS is always required and verified; the long form takes a `ca`",
+            ),
+            (
+                "mysql://u:hunter2@h/shop?charset=hunter2",
+                "has the URL parameter `charset`",
+                "leave it out: milkrun sets its sessions up by itself; a server takes `socket=PATH` alone",
+            ),
+            ("sqlite://", "names no file", "write `sqlite://shop.db` or `sqlite:///var/shop.db`"),
+            (
+                "sqlite://:memory:",
+                "is a database in memory, which every connection sees empty",
+                "write `sqlite://PATH`",
+            ),
+        ] {
+            let Err(error) = ConnectOptions::from_url(url) else { panic!("{url}") };
+            assert_eq!((error.message.as_str(), error.hint.as_str()), (message, hint), "{url}");
             assert!(!error.to_string().contains("ter2"), "{url}: {error}");
-        }
-    }
-
-    #[test]
-    fn loopback() {
-        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["db.localhost.example", "10.0.0.1", "::2", "shop"] {
-            assert!(!is_loopback(host), "{host}");
         }
     }
 }

@@ -1,0 +1,81 @@
+//! The statements of the walk: where the source and its batches end, how much there is, and what has no target yet.
+
+use super::key::{KeyError, Side};
+use super::mapping::{Mapping, Stretch};
+use crate::cursor::Cursor;
+use crate::sql::Dialect;
+use crate::sql::statement::Statement;
+use std::time::SystemTime;
+
+impl Mapping {
+    /// The last key of the source, beyond `least` if there is one.
+    pub fn last_key(&self, least: Option<&Cursor>) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ");
+        self.key.print(&mut statement, "t");
+        statement.sql(" FROM ").sql(&self.source).sql(" t").sql(&self.hint);
+        if let Some(least) = least {
+            statement.sql(" WHERE ");
+            self.key.compare(&mut statement, "t", Side::After, least)?;
+        }
+        statement.sql(" ORDER BY ");
+        self.key.order(&mut statement, "t", true);
+        statement.sql(" LIMIT 1");
+        Ok(statement)
+    }
+
+    /// The key at which a batch of `size` keys ends; no row if there are fewer.
+    pub fn boundary(&self, after: Option<&Cursor>, bound: &Cursor, size: u64) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ");
+        self.key.print(&mut statement, "t");
+        self.walked(&mut statement, &Stretch::Range { after, end: bound })?;
+        statement.sql(" ORDER BY ");
+        self.key.order(&mut statement, "t", false);
+        statement.sql(" LIMIT 1 OFFSET ");
+        self.count(&mut statement, size.saturating_sub(1));
+        Ok(statement)
+    }
+
+    /// How many keys a stretch holds, items or not.
+    pub fn keys(&self, stretch: &Stretch<'_>) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)"));
+        self.walked(&mut statement, stretch)?;
+        Ok(statement)
+    }
+
+    /// How many keys and how many items the source has.
+    pub fn totals(&self, pass_started: SystemTime) -> Statement {
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)")).sql(", ");
+        if self.filter.is_some() {
+            statement.sql("CAST(COALESCE(SUM(CASE WHEN 1 = 1");
+            self.filtered(&mut statement, pass_started);
+            statement.sql(" THEN 1 ELSE 0 END), 0) AS ").sql(if self.dialect == Dialect::MySql {
+                "CHAR)"
+            } else {
+                "TEXT)"
+            });
+        } else {
+            statement.sql(&self.text("COUNT(*)"));
+        }
+        statement.sql(" FROM ").sql(&self.source).sql(" t");
+        statement
+    }
+
+    /// Keys of up to `most` items of a stretch without a target, in the key's order.
+    pub fn missing(&self, stretch: &Stretch<'_>, pass_started: SystemTime, most: u64) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ");
+        self.key.print(&mut statement, "t");
+        self.items(&mut statement, stretch, pass_started)?;
+        statement.sql(" WHERE ");
+        self.untargeted(&mut statement);
+        statement.sql(" ORDER BY ");
+        self.key.order(&mut statement, "t", false);
+        statement.sql(" LIMIT ");
+        self.count(&mut statement, most);
+        Ok(statement)
+    }
+}
