@@ -88,7 +88,11 @@ impl Pace {
     pub fn begin_run(&mut self, now: u64, counters: &Counters) {
         let secs = now.saturating_sub(self.at) as f64 / 1000.0;
         if self.at > 0 && secs >= 0.2 {
-            let blend = |old: f64, new: f64| if old == 0.0 { new } else { f64::midpoint(old, new) };
+            let blend = |old: f64, new: f64| {
+                let blended = if old == 0.0 { new } else { f64::midpoint(old, new) };
+                // What halves forever becomes a number that DynamoDB does not take.
+                if blended < 1e-6 { 0.0 } else { blended }
+            };
             self.keys_per_s = blend(self.keys_per_s, counters.scanned.saturating_sub(self.scanned) as f64 / secs);
             self.items_per_s = blend(self.items_per_s, counters.items().saturating_sub(self.items) as f64 / secs);
         }

@@ -13,6 +13,8 @@ const FIRST_SIZE: u64 = 256;
 const GROWTH: f64 = 1.5;
 /// The weight of everything before, as a new batch comes in.
 const MEMORY: f64 = 0.75;
+/// Less than this much of a byte a key is none.
+const NOTHING: f64 = 1e-3;
 /// Up to this size a batch may be all fixed cost.
 const SMALL: u64 = 32;
 /// Batches whose spread around the prediction is remembered.
@@ -153,6 +155,10 @@ impl Tuner {
         } else {
             (self.bytes_per_key * MEMORY + per_key * (1.0 - MEMORY)).max(per_key)
         };
+        // What halves forever becomes a number that DynamoDB does not take.
+        if self.bytes_per_key < NOTHING {
+            self.bytes_per_key = 0.0;
+        }
         if let Some((fixed, _)) = self.fit() {
             self.overhead = fixed;
         }
@@ -346,5 +352,20 @@ mod tests {
         assert_eq!(tuner.next(&Caps { failure: Some(3), ..caps() }), Some((3, BoundBy::Failure)));
         assert_eq!(tuner.next(&Caps { max_batch: 50, ..caps() }), Some((50, BoundBy::MaxBatch)));
         assert_eq!(tuner.next(&Caps { bytes: 1000, ..caps() }), Some((10, BoundBy::Bytes)));
+    }
+
+    #[test]
+    fn very_many_batches_without_an_item_leave_no_number_too_small_to_be_stored() {
+        let mut tuner = Tuner::default();
+        tuner.observe(100, Duration::from_millis(10), 50_000);
+        for _ in 0..3000 {
+            tuner.observe(100, Duration::from_millis(10), 0);
+        }
+        let stored = serde_json::to_value(&tuner).expect("a tuner is JSON");
+        let small =
+            |value: &serde_json::Value| value.as_f64().is_some_and(|number| number != 0.0 && number.abs() < 1e-9);
+        let fields = stored.as_object().expect("an object");
+        assert!(!fields.values().any(small), "{stored}");
+        assert_eq!(tuner.bytes_per_key.to_bits(), 0);
     }
 }

@@ -252,12 +252,14 @@ fn failed_condition(error: &SdkError<PutItemError, HttpResponse>) -> Option<&Con
     }
 }
 
+/// The SDK keeps a pool of connections for each pair of connect and read timeouts that it ever meets, and never drops one: these two
+/// are the same for every call, and the attempt's own timeout does the work.
 fn timeouts(limit: Duration) -> Builder {
     let attempt = (limit / 2).clamp(SHORTEST_ATTEMPT, LONGEST_ATTEMPT).min(limit);
     let timeouts = TimeoutConfig::builder()
         .operation_timeout(limit)
         .operation_attempt_timeout(attempt)
-        .connect_timeout(attempt)
-        .read_timeout(attempt);
+        .connect_timeout(LONGEST_ATTEMPT)
+        .read_timeout(LONGEST_ATTEMPT);
     Builder::new().timeout_config(timeouts.build())
 }

@@ -383,3 +383,19 @@ async fn a_setting_opens_the_ledger_it_names() {
     let error = open("redis://:hunter2@host", || config(&server.url)).await.err().unwrap();
     assert!(matches!(&error, LedgerError::Setting(message) if !message.contains("hunter2")), "{error}");
 }
+
+#[tokio::test]
+async fn calls_of_any_limit_share_their_connections() {
+    // A run calls with less and less time: a pool of its own for each would cost a TLS handshake a call, and stay forever.
+    let endpoint = dynamodb().await;
+    let table = endpoint.new_table().await;
+    let port: u16 = endpoint.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let proxy = crate::support::slow::Slow::start(([127, 0, 0, 1], port).into(), Duration::ZERO);
+    let through = config(&proxy.url()).await;
+    let ledger = DynamoDb::new(&through, table);
+    for milliseconds in 2000..2030 {
+        ledger.get("orders", "state", Duration::from_millis(milliseconds)).await.unwrap();
+    }
+    let open = tokio::task::spawn_blocking(move || proxy.drop_connections()).await.unwrap();
+    assert!((1..=2).contains(&open), "{open} connections for calls one after another");
+}

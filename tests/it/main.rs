@@ -19,7 +19,6 @@ mod plan;
 mod refused;
 mod rows;
 mod secrets;
-mod sparse;
 mod sql;
 mod stub;
 mod support;

@@ -59,6 +59,11 @@ impl Slow {
         (slow, through)
     }
 
+    /// Where it listens, as the endpoint of an AWS service.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Changes the delay, also of connections that are open.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.delay_ms.store(milliseconds(delay), Ordering::SeqCst);
