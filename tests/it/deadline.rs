@@ -49,6 +49,39 @@ fn slow(kind: Kind) {
 }
 
 #[test]
+fn a_database_that_falls_silent_holds_no_run_beyond_its_time() {
+    for kind in [Kind::MariaDb, Kind::Postgres] {
+        let mut job = Job::new(kind);
+        shop::load(&job.database, Size { orders: 6000, closed: 3000, items: 1, discounts: 0 });
+        job.define(&shop::migration("settle = \"0s\"\nmax_batch = 20\nlease = \"1s\""));
+        let (slow, url) = Slow::before(job.database.url(), Duration::from_millis(5));
+        job.set("SHOP_DATABASE_URL", &url);
+        let emulator = job.lambda(TIMEOUT_S, 1024);
+        let before = slow.flights();
+        let invoked = std::thread::scope(|scope| {
+            // Once batches are under way, nothing comes through any more for longer than a run.
+            scope.spawn(|| {
+                while slow.flights() < before + 200 {
+                    std::thread::yield_now();
+                }
+                slow.set_delay(Duration::from_secs(20));
+            });
+            emulator.invoke(&job.event())
+        });
+        assert!(!invoked.timed_out(), "{kind:?}: {}", emulator.log());
+        let reply = invoked.reply();
+        assert_eq!(reply["outcome"], "more", "{kind:?}: {reply}");
+        assert!(reply["moved"].as_u64() > Some(0), "{kind:?}: it was silent from the start: {reply}");
+        // Back again: the next runs go on, and nothing is lost or counted twice.
+        slow.set_delay(Duration::ZERO);
+        slow.drop_connections();
+        job.run_to_the_end();
+        job.source = Some(shop::closed(&job.database));
+        job.assert_complete();
+    }
+}
+
+#[test]
 fn one_matching_row_in_many_is_found_in_short_runs() {
     let rows = if full() { 10_000_000 } else { 200_000 };
     for kind in [Kind::MariaDb, Kind::Postgres] {
