@@ -165,6 +165,31 @@ fn a_document_above_max_item_is_named_and_nothing_stays() {
 }
 
 #[test]
+fn what_a_related_table_excludes_does_not_travel() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        shop(&stage, 5);
+        let source = SOURCE.replace("name = \"parts\"", "name = \"parts\"\nexclude = [\"item_id\"]").replace(
+            "name = \"items\"\ntable = \"order_items\"",
+            "name = \"items\"\nexclude = [\"sku\"]\ntable = \"order_items\"",
+        );
+        let definition = stage.definition(&source, TARGET);
+        stage.move_all(&definition, 100);
+        assert_eq!(
+            stage.one("SELECT document FROM history WHERE order_id = 15"),
+            r#"{"id":15,"status":"C","note":"n5","items":[{"id":50,"order_id":15,"parts":[{"id":50}]}]}"#,
+            "{kind:?}"
+        );
+        // What does not travel may change; what does may not.
+        let before = stage.open(&definition).columns_digest();
+        stage.execute("ALTER TABLE order_items DROP COLUMN sku; ALTER TABLE order_items ADD COLUMN sku INTEGER");
+        assert_eq!(stage.open(&definition).columns_digest(), before, "{kind:?}");
+        stage.execute("ALTER TABLE parts ADD COLUMN sku INTEGER");
+        assert_ne!(stage.open(&definition).columns_digest(), before, "{kind:?}");
+    }
+}
+
+#[test]
 fn verify_finds_missing_different_and_extra() {
     for kind in KINDS {
         let stage = Stage::new(kind);
