@@ -36,7 +36,7 @@ impl Rows {
             statements.push(("create", statement.text().to_owned()));
         }
         let Some(sample) = sample else { return Ok(statements) };
-        for (purpose, statement) in self.mapping.batch(&sample)? {
+        for (purpose, statement) in self.mapping.batch(&sample, self.max_item)? {
             statements.push((purpose, statement.text().to_owned()));
         }
         Ok(statements)
@@ -184,15 +184,15 @@ impl Mapping {
         Ok(Some(Sample { first, last, bound }))
     }
 
-    fn batch(&self, sample: &Sample) -> Result<Vec<(&'static str, Statement)>, RowsError> {
+    fn batch(&self, sample: &Sample, max_item: u64) -> Result<Vec<(&'static str, Statement)>, RowsError> {
         let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
         let now = SystemTime::now();
         let stamp = Stamp { now, run: String::new() };
         Ok(vec![
             ("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?),
-            ("compare", self.compare(&stretch, now)?),
+            ("compare", self.compare(&stretch, now, max_item)?),
             ("insert", self.insert(&stretch, now, &stamp, false)?),
-            ("account", self.account(&stretch, now)?),
+            ("account", self.account(&stretch, now, max_item)?),
         ])
     }
 

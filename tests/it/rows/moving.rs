@@ -190,6 +190,30 @@ fn what_a_related_table_excludes_does_not_travel() {
 }
 
 #[test]
+fn a_large_target_that_was_there_hides_no_other() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        shop(&stage, 9);
+        stage.execute("{{||ALTER TABLE orders MODIFY note TEXT;||ALTER TABLE orders ALTER note TYPE text;}}");
+        let large = |length: usize| "0123456789".repeat(length);
+        stage.execute(&format!("UPDATE orders SET note = '{}' WHERE id = 6", large(300)));
+        stage.move_all(&stage.definition(SOURCE, TARGET), 100);
+        stage.execute(&format!(
+            "DELETE FROM history WHERE order_id IN (9, 15); UPDATE orders SET note = '{}' WHERE id = 15",
+            large(110)
+        ));
+        let rows = stage.open(&stage.limited(SOURCE, TARGET, "max_item = \"1 KB\""));
+        let fault = stage.run(walk(&rows, 100, &effort())).expect_err("too large");
+        assert_eq!((fault.class, fault.key.map(|key| key.json())), (Class::TooLarge, Some(r#"["15"]"#.to_owned())));
+        assert_eq!(stage.one("SELECT CAST(COUNT(*) AS {{TEXT||CHAR||TEXT}}) FROM history"), "4", "{kind:?}");
+        // What is there already is not in the way.
+        stage.execute("UPDATE orders SET note = 'n5' WHERE id = 15");
+        let outcome = stage.run(walk(&rows, 100, &effort())).expect("a walk");
+        assert_eq!((outcome.moved, outcome.skipped), (2, 4), "{kind:?}");
+    }
+}
+
+#[test]
 fn verify_finds_missing_different_and_extra() {
     for kind in KINDS {
         let stage = Stage::new(kind);
