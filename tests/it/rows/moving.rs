@@ -214,6 +214,35 @@ fn a_large_target_that_was_there_hides_no_other() {
 }
 
 #[test]
+fn the_last_row_before_a_bound_that_is_gone_is_named_itself() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        stage.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, code INTEGER);
+             INSERT INTO orders VALUES (1, 7), (2, 8), (3, 9);
+             CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY, code INTEGER CHECK (code <> 8), document {{TEXT||LONGTEXT||TEXT}})",
+        );
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]",
+            "table = \"history\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ncode = \"code\"\ndocument = \"$document\"",
+        );
+        let rows = stage.open(&definition);
+        let range = stage.run(range(&rows)).expect("rows");
+        stage.execute("DELETE FROM orders WHERE id = 3");
+        stage.run(async {
+            let limit = super::stage::LIMIT;
+            let first = rows.read(&range, None, 1, limit).await.expect("a batch").expect("a row");
+            rows.write(&first.batch, &effort()).await.expect("a write");
+            let read = rows.read(&range, Some(&first.end), 100, limit).await.expect("a batch").expect("a row");
+            assert_eq!((read.scanned, read.end.json().as_str()), (1, r#"["2"]"#), "{kind:?}");
+            let fault = rows.write(&read.batch, &effort()).await.expect_err("a CHECK");
+            assert_eq!(fault.class, Class::Poison, "{kind:?}: {fault}");
+            assert!(rows.read(&range, Some(&read.end), 100, limit).await.expect("an answer").is_none(), "{kind:?}");
+        });
+    }
+}
+
+#[test]
 fn verify_finds_missing_different_and_extra() {
     for kind in KINDS {
         let stage = Stage::new(kind);
