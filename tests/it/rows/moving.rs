@@ -243,6 +243,40 @@ fn the_last_row_before_a_bound_that_is_gone_is_named_itself() {
 }
 
 #[test]
+fn targets_beyond_the_bound_are_seen_piece_by_piece_once_the_first_pass_is_over() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        let definition = shop(&stage, 10);
+        stage.move_all(&definition, 100);
+        for id in 101..=130 {
+            stage.execute(&format!(
+                "INSERT INTO history SELECT {id}, status, document, digest, definition, run, migrated_at FROM history WHERE order_id = 9"
+            ));
+        }
+        let rows = stage.open(&definition);
+        for size in [1, 4, 1000] {
+            let mut range = stage.run(range(&rows)).expect("rows");
+            for (open_end, expected) in [(true, 30), (false, 0)] {
+                range.open_end = open_end;
+                let (mut after, mut most, mut seen, mut checked) = (None, 0, Vec::new(), 0);
+                while let Some(read) =
+                    stage.run(rows.verify(&range, after.as_ref(), size, super::stage::LIMIT)).expect("a stretch")
+                {
+                    most = most.max(read.batch.extra);
+                    checked += read.batch.checked;
+                    seen.push(read.batch.extra);
+                    after = Some(read.end);
+                    assert!(seen.len() < 100, "it goes round in circles");
+                }
+                assert_eq!((seen.iter().sum::<u64>(), checked), (expected, 6), "{kind:?} {size} {seen:?}");
+                assert!(most <= 2 * size + 1, "{kind:?} {size} {seen:?}");
+                assert_eq!(after, Some(range.bound.clone()), "{kind:?} {size}");
+            }
+        }
+    }
+}
+
+#[test]
 fn verify_finds_missing_different_and_extra() {
     for kind in KINDS {
         let stage = Stage::new(kind);
