@@ -13,6 +13,9 @@ use crate::spec::{Definition, Problem};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
+/// How long plan looks for one thing in a large table, at most.
+const LOOK: Duration = Duration::from_secs(5);
+
 impl Handler {
     pub(super) async fn plan(&self, name: &str, invocation: &Invocation) -> Result<Value, CommandError> {
         let budget = Budget::new(invocation.time, invocation.memory_mb);
@@ -57,9 +60,13 @@ impl Handler {
             .into_iter()
             .map(|one| json!({"purpose": one.purpose, "statement": one.statement, "plan": one.plan}))
             .collect();
-        let document = rows.sample_document(limit).await?;
+        let search = (limit / 4).min(LOOK);
+        let document = rows.sample_document(limit, search).await?;
+        if document.is_none() && definition.source.filter.is_some() {
+            found.warnings.push("no row matches `where` so far, so there is no sample document".to_owned());
+        }
         found.sample = document.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
-        let estimate = rows.estimate(SystemTime::now(), (limit / 4).min(Duration::from_secs(5))).await;
+        let estimate = rows.estimate(SystemTime::now(), search).await;
         let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
         let known = shards(&*self.ledger, &definition.name, &stored.state, budget.call()).await?;
         let tuner = known.first().map(|(_, checkpoint, _)| checkpoint.tuner.clone()).unwrap_or_default();

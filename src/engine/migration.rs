@@ -12,6 +12,8 @@ pub struct Range {
     pub bound: Cursor,
     /// What `:pass_started` is bound to in `where`.
     pub pass_started: SystemTime,
+    /// Targets beyond the bound belong to it too, which only `verify` looks at: nothing is still to be moved to there.
+    pub open_end: bool,
 }
 
 /// What was read and is ready to be moved.
@@ -140,7 +142,7 @@ pub trait Migration: Send + Sync {
     fn write(&self, batch: &Self::Batch, effort: &Effort) -> impl Future<Output = Result<Outcome, Fault>> + Send;
 
     /// Compares source and target after `after`, up to `size` keys; `None` when nothing is left in the range.
-    /// Targets beyond the last source key of the range belong to its last stretch. A kind may do without.
+    /// Targets beyond the range's bound belong to it only if its end is open. A kind may do without.
     fn verify(
         &self,
         _range: &Range,

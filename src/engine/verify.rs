@@ -73,7 +73,9 @@ impl<M: Migration> Run<'_, M> {
         let Some(bound) = lease.checkpoint().tally.as_ref().and_then(|tally| tally.bound.clone()) else {
             return Ok(Outcome::Complete);
         };
-        let range = Range { bound, pass_started: state.pass_started_at() };
+        // While the first pass is open, what lies beyond the cursor is nobody's business yet.
+        let open_end = state.covered.is_some();
+        let range = Range { bound, pass_started: state.pass_started_at(), open_end };
         let (mut cap, mut first) = (None, true);
         let mut wait = Duration::from_millis(40);
         loop {

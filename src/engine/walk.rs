@@ -193,7 +193,7 @@ impl<'a, M: Migration> Walk<'a, M> {
     }
 
     fn range(&self, bound: &Cursor) -> Range {
-        Range { bound: bound.clone(), pass_started: self.state.pass_started_at() }
+        Range { bound: bound.clone(), pass_started: self.state.pass_started_at(), open_end: false }
     }
 
     /// The next batch: what a killed sweep had announced comes first.

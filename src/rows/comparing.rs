@@ -8,9 +8,14 @@ use crate::sql::statement::Statement;
 use std::time::SystemTime;
 
 impl Mapping {
-    /// Over the items of a stretch whose target exists: how many, how many of them equal, sum and greatest of their
-    /// documents' bytes.
-    pub fn compare(&self, stretch: &Stretch<'_>, pass_started: SystemTime) -> Result<Statement, KeyError> {
+    /// Over the items of a stretch whose target exists: how many, how many of them equal, the sum of their documents'
+    /// bytes, and how many are larger than `max_item`.
+    pub fn compare(
+        &self,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        max_item: u64,
+    ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         let equal = self.equal();
         let sum = |x: &str| self.text(&format!("COALESCE(SUM({x}), 0)"));
@@ -21,8 +26,8 @@ impl Mapping {
             .sql(&sum(&format!("CASE WHEN {equal} THEN 1 ELSE 0 END")))
             .sql(", ")
             .sql(&sum(&self.document_bytes()))
-            .sql(", ")
-            .sql(&self.text(&format!("COALESCE(MAX({}), 0)", self.document_bytes())));
+            .sql(", ");
+        self.count_oversized(&mut statement, max_item);
         self.pairs(&mut statement, stretch, pass_started)?;
         Ok(statement)
     }

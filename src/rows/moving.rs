@@ -47,8 +47,14 @@ impl Mapping {
         Ok(statement)
     }
 
-    /// Over the items of a stretch that have a target now: how many, and sum and greatest of their documents' bytes.
-    pub fn account(&self, stretch: &Stretch<'_>, pass_started: SystemTime) -> Result<Statement, KeyError> {
+    /// Over the items of a stretch that have a target now: how many, the sum of their documents' bytes, and how many are
+    /// larger than `max_item`.
+    pub fn account(
+        &self,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        max_item: u64,
+    ) -> Result<Statement, KeyError> {
         let bytes = self.document_bytes();
         let mut statement = self.statement();
         statement
@@ -56,18 +62,27 @@ impl Mapping {
             .sql(&self.text("COUNT(*)"))
             .sql(", ")
             .sql(&self.text(&format!("COALESCE(SUM({bytes}), 0)")))
-            .sql(", ")
-            .sql(&self.text(&format!("COALESCE(MAX({bytes}), 0)")));
+            .sql(", ");
+        self.count_oversized(&mut statement, max_item);
         self.pairs(&mut statement, stretch, pass_started)?;
         Ok(statement)
     }
 
-    /// Key and bytes of the first item of a stretch whose target document is larger than `max_item`.
+    /// Appends how many of the targets hold a document that is larger than `max_item`.
+    pub(super) fn count_oversized(&self, statement: &mut Statement, max_item: u64) {
+        let text = if self.dialect == Dialect::MySql { "CHAR)" } else { "TEXT)" };
+        statement.sql("CAST(COALESCE(SUM(CASE WHEN ").sql(&self.document_bytes()).sql(" > ");
+        self.count(statement, max_item);
+        statement.sql(" THEN 1 ELSE 0 END), 0) AS ").sql(text);
+    }
+
+    /// Key and bytes of the first `most` items of a stretch whose target document is larger than `max_item`.
     pub fn oversized(
         &self,
         stretch: &Stretch<'_>,
         pass_started: SystemTime,
         max_item: u64,
+        most: u64,
     ) -> Result<Statement, KeyError> {
         let bytes = self.document_bytes();
         let mut statement = self.statement();
@@ -79,7 +94,8 @@ impl Mapping {
         self.count(&mut statement, max_item);
         statement.sql(" ORDER BY ");
         self.key.order(&mut statement, "t", false);
-        statement.sql(" LIMIT 1");
+        statement.sql(" LIMIT ");
+        self.count(&mut statement, most);
         Ok(statement)
     }
 

@@ -6,6 +6,7 @@ use super::mapping::{Mapping, Stretch};
 use super::moving::Stamp;
 use super::{Rows, create};
 use crate::cursor::Cursor;
+use crate::fault::Class;
 use crate::spec::{Problem, Related};
 use crate::sql::catalog::{self, Table};
 use crate::sql::statement::Statement;
@@ -36,7 +37,7 @@ impl Rows {
             statements.push(("create", statement.text().to_owned()));
         }
         let Some(sample) = sample else { return Ok(statements) };
-        for (purpose, statement) in self.mapping.batch(&sample)? {
+        for (purpose, statement) in self.mapping.batch(&sample, self.max_item)? {
             statements.push((purpose, statement.text().to_owned()));
         }
         Ok(statements)
@@ -57,13 +58,22 @@ impl Rows {
         Ok(plans)
     }
 
-    /// The document of the first item among the first thousand keys, as the database builds it.
-    pub async fn sample_document(&self, limit: Duration) -> Result<Option<String>, RowsError> {
+    /// The document of the first item, as the database builds it. `None`: no row matches, as far as was looked; the first
+    /// thousand keys are looked at in any case, the others for as long as `search`.
+    pub async fn sample_document(&self, limit: Duration, search: Duration) -> Result<Option<String>, RowsError> {
         let deadline = Deadline::after(limit);
         let mut link = self.reader.lock().await;
         let session = link.session(deadline).await?;
         let Some(sample) = self.mapping.sample(session, deadline).await? else { return Ok(None) };
-        let found = rows(session, &self.mapping.first_document(&sample)?, deadline).await?;
+        let near = Stretch::Range { after: None, end: &sample.last };
+        let mut found = rows(session, &self.mapping.first_document(&near)?, deadline).await?;
+        if found.is_empty() && sample.last != sample.bound {
+            let far = Stretch::Range { after: Some(&sample.last), end: &sample.bound };
+            found = match rows(session, &self.mapping.first_document(&far)?, Deadline::after(search.min(limit))).await {
+                Err(error) if error.class() == Class::Capacity => Vec::new(),
+                found => found?,
+            };
+        }
         Ok(found.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
     }
 
@@ -184,15 +194,15 @@ impl Mapping {
         Ok(Some(Sample { first, last, bound }))
     }
 
-    fn batch(&self, sample: &Sample) -> Result<Vec<(&'static str, Statement)>, RowsError> {
+    fn batch(&self, sample: &Sample, max_item: u64) -> Result<Vec<(&'static str, Statement)>, RowsError> {
         let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
         let now = SystemTime::now();
         let stamp = Stamp { now, run: String::new() };
         Ok(vec![
             ("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?),
-            ("compare", self.compare(&stretch, now)?),
+            ("compare", self.compare(&stretch, now, max_item)?),
             ("insert", self.insert(&stretch, now, &stamp, false)?),
-            ("account", self.account(&stretch, now)?),
+            ("account", self.account(&stretch, now, max_item)?),
         ])
     }
 
@@ -206,10 +216,10 @@ impl Mapping {
         ])
     }
 
-    fn first_document(&self, sample: &Sample) -> Result<Statement, RowsError> {
+    fn first_document(&self, stretch: &Stretch<'_>) -> Result<Statement, RowsError> {
         let mut statement = self.statement();
         statement.sql("SELECT ").sql(&self.document);
-        self.items(&mut statement, &Stretch::Range { after: None, end: &sample.last }, SystemTime::now())?;
+        self.items(&mut statement, stretch, SystemTime::now())?;
         statement.sql(" ORDER BY ");
         self.key.order(&mut statement, "t", false);
         statement.sql(" LIMIT 1");

@@ -18,7 +18,8 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
     let created = if tables.target.is_none() { super::create::table(definition, tables) } else { None };
     let target = tables.target.as_ref().or(created.as_ref())?;
     let key = key(dialect, source, &definition.source.key)?;
-    let object = object(dialect, definition, source, &definition.source.related, &tables.related)?;
+    let from = &definition.source;
+    let object = object(dialect, source, &from.exclude, &from.related, &tables.related)?;
     let columns = referred(definition, source);
     let target_key = definition
         .source
@@ -103,15 +104,15 @@ fn hint(make: Make, table: &Table, key: &[String]) -> String {
 
 fn object(
     dialect: Dialect,
-    definition: &Definition,
     table: &Table,
+    exclude: &[String],
     related: &[Related],
     tables: &[RelatedTable],
 ) -> Option<Object> {
     let members = table
         .columns
         .iter()
-        .filter(|column| !definition.source.exclude.contains(&column.name))
+        .filter(|column| !exclude.contains(&column.name))
         .map(|column| Member { column: column.name.clone(), nullable: column.nullable, form: form(dialect, column) })
         .collect();
     let arrays = related
@@ -125,7 +126,7 @@ fn object(
                 table: table.name.clone(),
                 key: one.key.clone(),
                 on: one.on.clone(),
-                object: object(dialect, definition, table, &one.related, &found.related)?,
+                object: object(dialect, table, &one.exclude, &one.related, &found.related)?,
             })
         })
         .collect::<Option<Vec<_>>>()?;

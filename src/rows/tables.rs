@@ -55,24 +55,25 @@ impl Tables {
     /// them changes what the documents hold.
     pub fn columns_digest(&self, definition: &Definition) -> String {
         let mut text = String::new();
-        describe(&mut text, definition, self.source.as_ref());
-        describe_related(&mut text, definition, &self.related);
+        let source = &definition.source;
+        describe(&mut text, &source.exclude, self.source.as_ref());
+        describe_related(&mut text, &source.related, &self.related);
         digest::sha256(text)
     }
 }
 
-fn describe(text: &mut String, definition: &Definition, table: Option<&Table>) {
+fn describe(text: &mut String, exclude: &[String], table: Option<&Table>) {
     let Some(table) = table else { return };
     let _ = writeln!(text, "{:?}", table.name);
-    for column in table.columns.iter().filter(|column| !definition.source.exclude.contains(&column.name)) {
+    for column in table.columns.iter().filter(|column| !exclude.contains(&column.name)) {
         let _ = writeln!(text, "  {:?} {:?} {}", column.name, column.type_name, column.is_json);
     }
 }
 
-fn describe_related(text: &mut String, definition: &Definition, related: &[RelatedTable]) {
-    for one in related {
-        describe(text, definition, one.table.as_ref());
-        describe_related(text, definition, &one.related);
+fn describe_related(text: &mut String, related: &[Related], tables: &[RelatedTable]) {
+    for (one, found) in related.iter().zip(tables) {
+        describe(text, &one.exclude, found.table.as_ref());
+        describe_related(text, &one.related, &found.related);
     }
 }
 

@@ -20,14 +20,16 @@ impl Mapping {
         size: u64,
         deadline: Deadline,
     ) -> Result<Option<Read<Comparison>>, RowsError> {
-        // The last stretch ends at the bound, whether or not a row is left there: only then were all targets seen.
+        // The last stretch ends at the bound, whether or not a row is left there and however far beyond it the targets
+        // reach: only then were all of them seen.
         if after == Some(&range.bound) {
             return Ok(None);
         }
         let started = range.pass_started;
         let session = link.session(deadline).await?;
         let mut step = self.step(session, range, after, size, deadline).await?;
-        let crowd = self.target_boundary(after, &step.end, size.max(1).saturating_mul(TARGETS_PER_KEY))?;
+        let most = size.max(1).saturating_mul(TARGETS_PER_KEY);
+        let crowd = self.target_boundary(after, Some(&step.end), most)?;
         if let Some(row) = rows(session, &crowd, deadline).await?.first() {
             let end = self.key.read(row, 0)?;
             if end != step.end {
@@ -50,16 +52,26 @@ impl Mapping {
                 examples.push((self.key.read(&row, 0)?, kind));
             }
         }
-        let end = (!step.last).then_some(&step.end);
-        let extra = number(session, &self.extras(after, end, started)?, deadline).await?;
+        let upper = if step.last && range.open_end {
+            // No more than `most` targets lie up to the bound, so the one after them lies beyond it: the next stretch holds
+            // no source key any more.
+            let crowd = self.target_boundary(after, None, most.saturating_add(1))?;
+            rows(session, &crowd, deadline).await?.first().map(|row| self.key.read(row, 0)).transpose()?
+        } else {
+            Some(step.end.clone())
+        };
+        let extra = number(session, &self.extras(after, upper.as_ref(), started)?, deadline).await?;
         if extra > 0 {
-            for row in rows(session, &self.extra_keys(after, end, started, EXAMPLES)?, deadline).await? {
+            for row in rows(session, &self.extra_keys(after, upper.as_ref(), started, EXAMPLES)?, deadline).await? {
                 examples.push((self.key.read(&row, 0)?, "extra"));
             }
         }
         let different = checked.saturating_sub(missing + equal);
         let comparison = Comparison { checked, equal, missing, different, extra, examples };
-        let end = step.end;
-        Ok(Some(Read { batch: comparison, end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
+        // Targets are left beyond the bound: the walk goes on behind them, and ends where the others do, at the bound.
+        let goes_on = upper.as_ref().is_some_and(|end| *end != step.end);
+        let scanned = if goes_on { step.scanned.max(size) } else { step.scanned };
+        let end = upper.unwrap_or(step.end);
+        Ok(Some(Read { batch: comparison, end, scanned, bytes: 0, found: Vec::new() }))
     }
 }

@@ -81,13 +81,18 @@ impl Mapping {
         Ok(statement)
     }
 
-    /// The key at which a stretch with that many targets ends; no row if it has fewer.
-    pub fn target_boundary(&self, after: Option<&Cursor>, end: &Cursor, size: u64) -> Result<Statement, KeyError> {
+    /// The key at which a stretch with that many targets ends, up to `end` if there is one; no row if it has fewer.
+    pub fn target_boundary(
+        &self,
+        after: Option<&Cursor>,
+        end: Option<&Cursor>,
+        size: u64,
+    ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
         self.key_of_target().print(&mut statement, "h");
         statement.sql(" FROM ").sql(&self.target).sql(" h WHERE ");
-        self.target_range(&mut statement, after, Some(end))?;
+        self.target_range(&mut statement, after, end)?;
         statement.sql(" ORDER BY ");
         self.target_order(&mut statement);
         statement.sql(" LIMIT 1 OFFSET ");

@@ -68,7 +68,7 @@ impl Mapping {
     }
 
     /// The next `size` keys of a range. Fewer are left: all of them, with the range's bound as their end, even if there
-    /// are none.
+    /// are none. A step of one key ends at it, so that whatever becomes of it is said of that key.
     pub(super) async fn step(
         &self,
         session: &mut Session,
@@ -83,6 +83,12 @@ impl Mapping {
             return Ok(Step { last: end == range.bound, end, scanned: size.max(1) });
         }
         let scanned = number(session, &self.keys(&Stretch::Range { after, end: &range.bound })?, deadline).await?;
+        if scanned == 1
+            && let Some(row) = rows(session, &self.boundary(after, &range.bound, 1)?, deadline).await?.first()
+        {
+            let end = self.key.read(row, 0)?;
+            return Ok(Step { last: end == range.bound, end, scanned });
+        }
         Ok(Step { end: range.bound.clone(), scanned, last: true })
     }
 

@@ -5,6 +5,7 @@ use super::link::{Deadline, Link, execute, rows};
 use super::mapping::{Mapping, Stretch};
 use super::moving::Stamp;
 use super::walk::numbers;
+use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Effort, Outcome};
 use crate::sql::Session;
 use std::fmt::Write as _;
@@ -48,28 +49,32 @@ impl Mapping {
         existing: &mut u64,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
-        let (stretch, pass_started) = (&writing.stretch, writing.pass_started);
-        let [there, equal, bytes_there, most_there] =
-            numbers(session, &self.compare(stretch, pass_started)?, deadline).await?;
+        let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
+        let [there, equal, bytes_there, large_there] =
+            numbers(session, &self.compare(stretch, pass_started, max_item)?, deadline).await?;
         *existing = there;
         let aside = if there > equal { self.set_aside(session, writing, deadline).await? } else { Vec::new() };
         if there.checked_sub(equal) != u64::try_from(aside.len()).ok() {
             return Err(RowsError::Overtaken);
         }
+        // What was there before is not refused for its size, and must not hide what would be.
+        let known = match large_there {
+            0 => Vec::new(),
+            _ => self.oversized_keys(session, writing, large_there, deadline).await?,
+        };
         // Where nothing is there, a plain INSERT … SELECT is quicker than one that looks into the table it fills; what
         // arrives meanwhile is a duplicate key.
         let stamp = Stamp { now: SystemTime::now(), run: writing.effort.run.clone() };
         let inserted = execute(session, &self.insert(stretch, pass_started, &stamp, there > 0)?, deadline).await?;
-        let [targets, bytes, most] = numbers(session, &self.account(stretch, pass_started)?, deadline).await?;
+        let [targets, bytes, large] =
+            numbers(session, &self.account(stretch, pass_started, max_item)?, deadline).await?;
         if targets > there + inserted {
             return Err(RowsError::Overtaken);
         }
-        if most > writing.max_item && most > most_there {
-            let found = rows(session, &self.oversized(stretch, pass_started, writing.max_item)?, deadline).await?;
-            if let Some(row) = found.first() {
-                let bytes = row.last().and_then(|text| text.as_deref()?.parse().ok()).unwrap_or(most);
-                let key = Box::new(self.key.read(row, 0)?);
-                return Err(RowsError::TooLarge { key, bytes, max_item: writing.max_item });
+        if large > large_there {
+            let found = self.oversized_keys(session, writing, large, deadline).await?;
+            if let Some((key, bytes)) = found.into_iter().find(|(key, _)| known.iter().all(|(there, _)| there != key)) {
+                return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item });
             }
         }
         let outcome = if writing.effort.recovered {
@@ -78,6 +83,25 @@ impl Mapping {
             Outcome { moved: inserted, skipped: equal, aside, bytes: bytes.saturating_sub(bytes_there) }
         };
         Ok(outcome)
+    }
+
+    /// Key and bytes of the first `most` targets whose document is larger than `max_item`.
+    async fn oversized_keys(
+        &self,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        most: u64,
+        deadline: Deadline,
+    ) -> Result<Vec<(Cursor, u64)>, RowsError> {
+        let statement = self.oversized(&writing.stretch, writing.pass_started, writing.max_item, most)?;
+        let found = rows(session, &statement, deadline).await?;
+        found
+            .iter()
+            .map(|row| {
+                let bytes = row.last().and_then(|text| text.as_deref()?.parse().ok());
+                Ok((self.key.read(row, 0)?, bytes.ok_or(RowsError::Shape("a number of bytes"))?))
+            })
+            .collect()
     }
 
     async fn set_aside(
@@ -122,7 +146,9 @@ impl Mapping {
             return error;
         }
         let constraint = sql.constraint().map(ToOwned::to_owned);
-        let Ok(statement) = self.account(&writing.stretch, writing.pass_started) else { return error };
+        let Ok(statement) = self.account(&writing.stretch, writing.pass_started, writing.max_item) else {
+            return error;
+        };
         match numbers::<3>(session, &statement, deadline).await {
             Ok([now, ..]) if now <= there => RowsError::Duplicate { constraint },
             _ => RowsError::Overtaken,

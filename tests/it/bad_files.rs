@@ -332,6 +332,20 @@ const CASES: &[Case] = &[
         &["source.where: is empty; leave it out to move every row"],
     ),
     (
+        "other tables",
+        &[(
+            r#"where = "status = 'cancelled'""#,
+            r#"where = "id IN (TABLE a) OR id IN (VALUES (1)) OR id IN (WITH b AS (TABLE c) TABLE b) OR id IN (SELECT(1)) OR id IN a""#,
+        )],
+        &[
+            "source.where: holds a sub-select (`table`); a condition sees the source table alone: decide by its own columns; one of that name stands in quotes or behind `t.`",
+            "source.where: holds a sub-select (`values`); a condition sees the source table alone: decide by its own columns; one of that name stands in quotes or behind `t.`",
+            "source.where: holds a sub-select (`with`); a condition sees the source table alone: decide by its own columns; one of that name stands in quotes or behind `t.`",
+            "source.where: holds a sub-select; a condition sees the source table alone: decide by its own columns",
+            "source.where: holds an `in` without a list; write the values in parentheses: `in ('a', 'b')`",
+        ],
+    ),
+    (
         "a clock and dice",
         &[(r#"where = "status = 'cancelled'""#, r#"where = "closed_at < now() AND rand() < 0.5""#)],
         &[

@@ -144,6 +144,29 @@ fn with_every_right_there_is_no_problem() {
 }
 
 #[test]
+fn a_sample_is_looked_for_beyond_the_first_keys() {
+    for kind in [Kind::MariaDb, Kind::Postgres, Kind::Sqlite] {
+        let mut job = Job::shop(kind, Size { orders: 1200, closed: 0, items: 0, discounts: 0 }, "");
+        let warning = json!("no row matches `where` so far, so there is no sample document");
+        let plan = job.reply(&["plan", &job.name]);
+        assert_eq!(plan["sample_document"], Value::Null, "{kind:?}: {plan}");
+        assert!(plan["warnings"].as_array().unwrap().contains(&warning), "{kind:?}: {plan}");
+        // Keys have gaps: the last of 1200 is far beyond the thousandth.
+        let last = job.database.rows("SELECT id FROM orders ORDER BY id DESC LIMIT 2");
+        let ids: Vec<&str> = last.iter().map(|row| row[0].as_deref().unwrap()).collect();
+        job.database.execute(&format!("UPDATE orders SET status = 'cancelled' WHERE id IN ({})", ids.join(", ")));
+        let plan = job.reply(&["plan", &job.name]);
+        assert_eq!(plan["sample_document"]["id"].to_string(), ids[1], "{kind:?}: {plan}");
+        assert!(!plan["warnings"].as_array().unwrap().contains(&warning), "{kind:?}: {plan}");
+        // Without a condition nothing is said to match it.
+        job.define(&shop::migration("").replace("where = ", "# where = "));
+        job.database.execute("DELETE FROM orders");
+        let plan = job.reply(&["plan", &job.name]);
+        assert!(!plan["warnings"].as_array().unwrap().contains(&warning), "{kind:?}: {plan}");
+    }
+}
+
+#[test]
 fn a_plan_of_an_empty_table_says_so() {
     for kind in [Kind::MariaDb, Kind::Postgres, Kind::Sqlite] {
         let job = Job::shop(kind, Size { orders: 0, closed: 0, items: 0, discounts: 0 }, "settle = \"0s\"");

@@ -150,7 +150,13 @@ fn related<'a>(
             continue;
         }
         engine(findings, table);
-        names(findings, &path, table, &definition.source.exclude, &one.related);
+        names(findings, &path, table, &one.exclude, &one.related);
+        // The source's own list is in it too: that one names columns of any of the tables.
+        let own = |(_, name): &(usize, &String)| !definition.source.exclude.contains(name);
+        for (place, name) in one.exclude.iter().enumerate().filter(own).filter(|(_, name)| table.column(name).is_none())
+        {
+            missing_column(findings, &format!("{path}.exclude[{place}]"), table, name);
+        }
         let children = all_there(findings, &format!("{path}.on"), table, one.on.iter().map(|(theirs, _)| theirs));
         if let Some(parent) = parent {
             all_there(findings, &format!("{path}.on"), parent, one.on.iter().map(|(_, ours)| ours));

@@ -108,6 +108,8 @@ mod tests {
             r"path = 'C:\\temp' AND name LIKE '%\_x'",
             "unix_timestamp(created_at) < 1700000000 AND date(created_at) = '2024-01-01'",
             "tags @> ARRAY['a'] AND a[1] = 2 AND j->>'x' = 'y'",
+            "(t.values = 1 OR (\"table\" = 2)) AND tables = 3 AND values > 4 AND position('a' IN name) > 0",
+            "MATCH (name) AGAINST ('a' IN BOOLEAN MODE) AND (within = 1 OR with_card = 2)",
             "a$b = 1 AND größe > 1e5 AND x = 0xFF",
             "strftime('%Y', created_at) = '2024' AND age(a, b) > interval '1 day'",
         ];
@@ -138,7 +140,15 @@ mod tests {
             ("a = :pass_started2", "holds the parameter `:pass_started2`"),
             ("a = @x", "holds the variable `@x`"),
             ("a = @@global.x", "holds the variable `@@global`"),
-            ("id IN (SELECT id FROM u)", "holds a sub-select"),
+            ("id IN (SELECT id FROM u)", "holds a sub-select;"),
+            ("id IN (SELECT(id) FROM u)", "holds a sub-select;"),
+            ("id IN (TABLE u)", "holds a sub-select (`table`)"),
+            ("id IN ((table u) UNION TABLE v)", "holds a sub-select (`table`)"),
+            ("EXISTS (WITH v AS (TABLE u) TABLE v)", "holds a sub-select (`with`)"),
+            ("id = (VALUES (1))", "holds a sub-select (`values`)"),
+            ("id IN u", "holds an `in` without a list"),
+            ("id IN [u]", "holds an `in` without a list"),
+            ("id NOT IN main.u", "holds an `in` without a list"),
             ("a = '\0'", "holds a NUL character"),
         ];
         for (filter, expected) in cases {

@@ -1,4 +1,5 @@
-//! Functions and keywords whose value changes from one asking to the next, in all three databases.
+//! Functions and keywords whose value changes from one asking to the next, or that read another table, in all three
+//! databases.
 
 use super::Finding;
 use super::token::{Kind, Token};
@@ -127,6 +128,9 @@ pub(super) fn check(tokens: &[Token<'_>]) -> Vec<Finding> {
         if let Some((_, arguments @ 0)) = calls.last_mut() {
             *arguments = usize::from(token.kind != Kind::Close);
         }
+        if token.kind == Kind::Word {
+            findings.extend(query(&token.name(), previous, next, calls.last()));
+        }
         match token.kind {
             Kind::Open => calls.push((previous.filter(|name| callable(name)).map(Token::name).unwrap_or_default(), 0)),
             Kind::Close => {
@@ -172,12 +176,34 @@ fn called(name: &str) -> Option<Finding> {
     None
 }
 
-fn bare(name: &str) -> Option<Finding> {
-    if BARE_CLOCKS.contains(&name) {
-        return Some(clock(name));
+/// What reads another table, or could: SELECT anywhere, `(TABLE other)`, `(WITH …)`, `(VALUES …)`, SQLite's `IN other`.
+fn query(
+    name: &str,
+    previous: Option<&Token<'_>>,
+    next: Option<&Token<'_>>,
+    call: Option<&(String, usize)>,
+) -> Option<Finding> {
+    let alone = "a condition sees the source table alone: decide by its own columns";
+    let before = |symbol: &str| previous.is_some_and(|token| token.is(symbol));
+    match name {
+        _ if before(".") => None,
+        "select" => Some(Finding::new("holds a sub-select", alone)),
+        "table" | "with" | "values" if before("(") => {
+            let hint = format!("{alone}; one of that name stands in quotes or behind `t.`");
+            Some(Finding::new(format!("holds a sub-select (`{name}`)"), hint))
+        }
+        // `position(a IN b)` and `against ('a' IN BOOLEAN MODE)` are something else.
+        "in" if !next.is_some_and(|list| list.is("("))
+            && !call.is_some_and(|(of, _)| ["position", "against"].contains(&of.as_str())) =>
+        {
+            Some(Finding::new("holds an `in` without a list", "write the values in parentheses: `in ('a', 'b')`"))
+        }
+        _ => None,
     }
-    let hint = "a condition sees the source table alone: decide by its own columns";
-    (name == "select").then(|| Finding::new("holds a sub-select", hint))
+}
+
+fn bare(name: &str) -> Option<Finding> {
+    BARE_CLOCKS.contains(&name).then(|| clock(name))
 }
 
 fn clock(name: &str) -> Finding {

@@ -109,10 +109,17 @@ fn verify_counts_and_begins_anew_after_its_end() {
 
     let half = job.reply(&["run", &job.name, "--max-items", "12"]);
     let upto = half["shards"][0]["cursor"][0].as_str().unwrap();
-    // Beyond the cursor nothing is missing yet.
+    // Beyond the cursor nothing is missing yet, and nothing too much.
+    job.database.execute(
+        "INSERT INTO order_history SELECT 1000000 + order_id, status, document, digest, definition, run, migrated_at FROM order_history",
+    );
     let verified = job.reply(&["verify", &job.name]);
     assert_eq!((&verified["checked"], &verified["equal"]), (&json!(12), &json!(12)), "{upto}: {verified}");
+    assert_eq!(verified["extra"], json!(0), "{verified}");
     job.run_to_the_end();
+    let verified = job.call(&["verify", &job.name]).expect(3).reply();
+    assert_eq!((&verified["checked"], &verified["extra"]), (&json!(30), &json!(12)), "{verified}");
+    job.database.execute("DELETE FROM order_history WHERE order_id > 1000000");
     job.database.execute(
         "DELETE FROM order_history WHERE order_id = (SELECT MIN(order_id) FROM order_history);
          UPDATE order_history SET document = '{}' WHERE order_id = (SELECT MAX(order_id) FROM order_history)",

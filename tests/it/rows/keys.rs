@@ -219,7 +219,7 @@ fn batches_are_ranges_of_the_key_in_the_query_plan() {
             }
             assert!(
                 stage
-                    .run(rows.sample_document(LIMIT))
+                    .run(rows.sample_document(LIMIT, LIMIT))
                     .expect("a sample")
                     .is_some_and(|text| text.contains("\"status\":\"F\""))
             );

@@ -165,6 +165,118 @@ fn a_document_above_max_item_is_named_and_nothing_stays() {
 }
 
 #[test]
+fn what_a_related_table_excludes_does_not_travel() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        shop(&stage, 5);
+        let source = SOURCE.replace("name = \"parts\"", "name = \"parts\"\nexclude = [\"item_id\"]").replace(
+            "name = \"items\"\ntable = \"order_items\"",
+            "name = \"items\"\nexclude = [\"sku\"]\ntable = \"order_items\"",
+        );
+        let definition = stage.definition(&source, TARGET);
+        stage.move_all(&definition, 100);
+        assert_eq!(
+            stage.one("SELECT document FROM history WHERE order_id = 15"),
+            r#"{"id":15,"status":"C","note":"n5","items":[{"id":50,"order_id":15,"parts":[{"id":50}]}]}"#,
+            "{kind:?}"
+        );
+        // What does not travel may change; what does may not.
+        let before = stage.open(&definition).columns_digest();
+        stage.execute("ALTER TABLE order_items DROP COLUMN sku; ALTER TABLE order_items ADD COLUMN sku INTEGER");
+        assert_eq!(stage.open(&definition).columns_digest(), before, "{kind:?}");
+        stage.execute("ALTER TABLE parts ADD COLUMN sku INTEGER");
+        assert_ne!(stage.open(&definition).columns_digest(), before, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_large_target_that_was_there_hides_no_other() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        shop(&stage, 9);
+        stage.execute("{{||ALTER TABLE orders MODIFY note TEXT;||ALTER TABLE orders ALTER note TYPE text;}}");
+        let large = |length: usize| "0123456789".repeat(length);
+        stage.execute(&format!("UPDATE orders SET note = '{}' WHERE id = 6", large(300)));
+        stage.move_all(&stage.definition(SOURCE, TARGET), 100);
+        stage.execute(&format!(
+            "DELETE FROM history WHERE order_id IN (9, 15); UPDATE orders SET note = '{}' WHERE id = 15",
+            large(110)
+        ));
+        let rows = stage.open(&stage.limited(SOURCE, TARGET, "max_item = \"1 KB\""));
+        let fault = stage.run(walk(&rows, 100, &effort())).expect_err("too large");
+        assert_eq!((fault.class, fault.key.map(|key| key.json())), (Class::TooLarge, Some(r#"["15"]"#.to_owned())));
+        assert_eq!(stage.one("SELECT CAST(COUNT(*) AS {{TEXT||CHAR||TEXT}}) FROM history"), "4", "{kind:?}");
+        // What is there already is not in the way.
+        stage.execute("UPDATE orders SET note = 'n5' WHERE id = 15");
+        let outcome = stage.run(walk(&rows, 100, &effort())).expect("a walk");
+        assert_eq!((outcome.moved, outcome.skipped), (2, 4), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_last_row_before_a_bound_that_is_gone_is_named_itself() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        stage.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, code INTEGER);
+             INSERT INTO orders VALUES (1, 7), (2, 8), (3, 9);
+             CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY, code INTEGER CHECK (code <> 8), document {{TEXT||LONGTEXT||TEXT}})",
+        );
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]",
+            "table = \"history\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ncode = \"code\"\ndocument = \"$document\"",
+        );
+        let rows = stage.open(&definition);
+        let range = stage.run(range(&rows)).expect("rows");
+        stage.execute("DELETE FROM orders WHERE id = 3");
+        stage.run(async {
+            let limit = super::stage::LIMIT;
+            let first = rows.read(&range, None, 1, limit).await.expect("a batch").expect("a row");
+            rows.write(&first.batch, &effort()).await.expect("a write");
+            let read = rows.read(&range, Some(&first.end), 100, limit).await.expect("a batch").expect("a row");
+            assert_eq!((read.scanned, read.end.json().as_str()), (1, r#"["2"]"#), "{kind:?}");
+            let fault = rows.write(&read.batch, &effort()).await.expect_err("a CHECK");
+            assert_eq!(fault.class, Class::Poison, "{kind:?}: {fault}");
+            assert!(rows.read(&range, Some(&read.end), 100, limit).await.expect("an answer").is_none(), "{kind:?}");
+        });
+    }
+}
+
+#[test]
+fn targets_beyond_the_bound_are_seen_piece_by_piece_once_the_first_pass_is_over() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        let definition = shop(&stage, 10);
+        stage.move_all(&definition, 100);
+        for id in 101..=130 {
+            stage.execute(&format!(
+                "INSERT INTO history SELECT {id}, status, document, digest, definition, run, migrated_at FROM history WHERE order_id = 9"
+            ));
+        }
+        let rows = stage.open(&definition);
+        for size in [1, 4, 1000] {
+            let mut range = stage.run(range(&rows)).expect("rows");
+            for (open_end, expected) in [(true, 30), (false, 0)] {
+                range.open_end = open_end;
+                let (mut after, mut most, mut seen, mut checked) = (None, 0, Vec::new(), 0);
+                while let Some(read) =
+                    stage.run(rows.verify(&range, after.as_ref(), size, super::stage::LIMIT)).expect("a stretch")
+                {
+                    most = most.max(read.batch.extra);
+                    checked += read.batch.checked;
+                    seen.push(read.batch.extra);
+                    after = Some(read.end);
+                    assert!(seen.len() < 100, "it goes round in circles");
+                }
+                assert_eq!((seen.iter().sum::<u64>(), checked), (expected, 6), "{kind:?} {size} {seen:?}");
+                assert!(most <= 2 * size + 1, "{kind:?} {size} {seen:?}");
+                assert_eq!(after, Some(range.bound.clone()), "{kind:?} {size}");
+            }
+        }
+    }
+}
+
+#[test]
 fn verify_finds_missing_different_and_extra() {
     for kind in KINDS {
         let stage = Stage::new(kind);

@@ -95,6 +95,26 @@ fn a_source_that_does_not_fit() {
 }
 
 #[test]
+fn what_a_related_table_excludes_has_to_be_there() {
+    for kind in KINDS {
+        let stage = shop(kind);
+        stage.execute("CREATE INDEX i1 ON order_items (order_id)");
+        let source = "table = \"orders\"\nkey = [\"id\"]\nexclude = [\"code\"]\n[[source.related]]\nname = \"items\"\n\
+             table = \"order_items\"\nkey = [\"id\"]\non = { order_id = \"id\" }\nexclude = [\"order_id\", \"m\"]";
+        // `code` is the source's alone, and that is as it should be.
+        assert_eq!(
+            shown(&problems(&stage, source, GOOD_TARGET)),
+            ["source.related[0].exclude[1]: the table `order_items` has no column `m`"],
+            "{kind:?}"
+        );
+        // A name that is excluded is free.
+        let source = source.replace("\"m\"", "\"n\"")
+            + "\n[[source.related.related]]\nname = \"n\"\ntable = \"order_items\"\nkey = [\"id\"]\non = { order_id = \"order_id\" }";
+        assert_eq!(problems(&stage, &source, GOOD_TARGET), [], "{kind:?}");
+    }
+}
+
+#[test]
 fn a_target_that_does_not_fit() {
     for kind in KINDS {
         let stage = shop(kind);

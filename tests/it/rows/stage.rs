@@ -150,7 +150,7 @@ pub(super) fn effort() -> Effort {
 
 pub(super) async fn range(rows: &Rows) -> Option<Range> {
     let bound = rows.bound(None, LIMIT).await.expect("a bound")?;
-    Some(Range { bound, pass_started: SystemTime::now() })
+    Some(Range { bound, pass_started: SystemTime::now(), open_end: true })
 }
 
 /// One pass.
