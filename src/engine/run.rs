@@ -9,6 +9,7 @@ use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
+use crate::debug::debug_is_display;
 use crate::digest;
 use crate::fault::{Class, Fault};
 use crate::ledger::{Ledger, LedgerError, item};
@@ -22,7 +23,7 @@ pub const SHARD: &str = "0000";
 pub use super::start::LEASE_MARGIN_MS;
 
 /// What makes an invocation fail.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum EngineError {
     /// The ledger.
     #[error(transparent)]
@@ -31,6 +32,8 @@ pub enum EngineError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+debug_is_display!(EngineError);
 
 /// Called after each commit, for progress bars.
 pub type Observer = Arc<dyn Fn(&Checkpoint, &State) + Send + Sync>;
