@@ -135,7 +135,7 @@ while [ "$state" != complete ]; do
   if reply=$("$milkrun" --function "$stack" --json status "$migration" 2>"$logs/status.log"); then
     state=$(field state <<<"$reply")
   else
-    # Exit 4 is `paused`, which comes with a reply; anything without one is a failure of the function itself.
+    # Exit 4 is `busy`, a reply without a state: the function had no room. Anything without a reply is a failure of its own.
     [ -n "${reply:-}" ] || { cat "$logs/status.log" >&2; fetch_function_log; tail -n 20 "$logs/function.log" >&2; fail 'status failed, see above'; }
     state=$(field state <<<"$reply")
   fi

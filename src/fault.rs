@@ -1,6 +1,7 @@
 //! What can go wrong while items move, and what is done about it: the error policy, in one table.
 
 use crate::cursor::Cursor;
+use crate::debug::debug_is_display;
 use std::error::Error as StdError;
 
 /// The class of a fault. A class, not an error, decides what happens next.
@@ -70,7 +71,7 @@ impl Class {
 }
 
 /// A failure of an effect, classified by the adapter that saw it. It never holds a value of a row, only keys.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{message}")]
 pub struct Fault {
     /// Decides what happens next.
@@ -86,6 +87,8 @@ pub struct Fault {
     #[source]
     pub source: Option<Box<dyn StdError + Send + Sync>>,
 }
+
+debug_is_display!(Fault);
 
 impl Fault {
     /// A fault of `class`, told in a message that holds no value of a row.

@@ -18,6 +18,7 @@
 pub mod cli;
 pub mod command;
 pub mod cursor;
+mod debug;
 pub mod digest;
 pub mod engine;
 pub mod fault;

@@ -4,6 +4,7 @@ use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use milkrun::command::{Aws, CommandError, Handler, Invocation, Settings};
 use milkrun::observe::log;
 use serde_json::Value;
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 // One thread: below 1,769 MB a function has less than one processor.
@@ -35,8 +36,13 @@ fn invocation(context: &Context) -> Invocation {
 }
 
 /// A failed invocation, as Lambda reports it: `errorType` and `errorMessage`.
-#[derive(Debug)]
 struct Failed(CommandError);
+
+impl fmt::Debug for Failed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
 
 impl Failed {
     /// Logs it, with the run and the migration that it is about.

@@ -15,18 +15,18 @@ pub struct Arguments {
     /// <sqlite://PATH> or <dynamodb://TABLE> [default: $`MILKRUN_LEDGER`, then <sqlite://milkrun.db>].
     #[arg(long, global = true, value_name = "URL")]
     pub(super) ledger: Option<String>,
-    /// Invoke this deployed function instead of working in this process.
+    /// Invoke this deployed function instead of working in this process: it has its own files, ledger, time and memory.
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) function: Option<String>,
     /// Print each reply as one line of JSON on stdout, and nothing else there.
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// What each run may take.
-    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = time)]
-    pub(super) time_limit: Duration,
-    /// The memory that each run may take.
-    #[arg(long = "memory-limit", global = true, value_name = "SIZE", default_value = "1024MB", value_parser = memory)]
-    pub(super) memory_limit_mb: u64,
+    /// What each run may take [default: 30s].
+    #[arg(long, global = true, value_name = "TIME", value_parser = time)]
+    time_limit: Option<Duration>,
+    /// The memory that each run may take [default: 1024MB].
+    #[arg(long = "memory-limit", global = true, value_name = "SIZE", value_parser = memory)]
+    memory_limit_mb: Option<u64>,
     #[command(subcommand)]
     command: What,
 }
@@ -173,6 +173,7 @@ pub(super) enum Asked {
 impl Arguments {
     /// The event that it stands for.
     pub(super) fn asked(&self) -> Result<Asked, CommandError> {
+        self.check_function()?;
         let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
         let event = match self.command.clone() {
             What::Schema => return Ok(Asked::Schema),
@@ -207,6 +208,33 @@ impl Arguments {
         // What is wrong with it is said before anything is opened.
         crate::command::Command::parse(&event)?;
         Ok(Asked::Event(event))
+    }
+
+    /// A deployed function takes none of what is said of this process. Not left to clap, which compares only options that stand
+    /// on the same side of the command.
+    fn check_function(&self) -> Result<(), CommandError> {
+        let ours = [
+            ("--migrations", self.migrations.is_some(), "`MILKRUN_MIGRATIONS`"),
+            ("--ledger", self.ledger.is_some(), "`MILKRUN_LEDGER`"),
+            ("--time-limit", self.time_limit.is_some(), "timeout"),
+            ("--memory-limit", self.memory_limit_mb.is_some(), "memory"),
+        ];
+        match ours.iter().find(|(_, given, _)| *given && self.function.is_some()) {
+            None => Ok(()),
+            Some((option, _, own)) => Err(CommandError::Usage(format!(
+                "`{option}` cannot stand beside `--function`, since a deployed function has its own {own}: leave one of them out"
+            ))),
+        }
+    }
+
+    /// What each run may take.
+    pub(super) fn time_limit(&self) -> Duration {
+        self.time_limit.unwrap_or(Duration::from_secs(30))
+    }
+
+    /// The memory that each run may take, in MB.
+    pub(super) fn memory_limit_mb(&self) -> u64 {
+        self.memory_limit_mb.unwrap_or(1024)
     }
 
     /// Whether to repeat until there is nothing left to do.
@@ -251,9 +279,33 @@ mod tests {
         ])
         .unwrap();
         assert!(arguments.json && arguments.until_done());
-        assert_eq!((arguments.time_limit, arguments.memory_limit_mb), (Duration::from_secs(2), 256));
+        assert_eq!((arguments.time_limit(), arguments.memory_limit_mb()), (Duration::from_secs(2), 256));
         assert_eq!(arguments.setting("MILKRUN_LEDGER").as_deref(), Some("sqlite://x.db"));
         let Ok(Asked::Event(event)) = arguments.asked() else { panic!("no event") };
         assert_eq!(event, json!({"command": "run", "migration": "orders-history"}));
+    }
+
+    #[test]
+    fn a_deployed_function_takes_no_settings_of_this_process() {
+        for (option, value) in [
+            ("--time-limit", "30s"),
+            ("--memory-limit", "1024MB"),
+            ("--ledger", "sqlite://x.db"),
+            ("--migrations", "m"),
+        ] {
+            for words in [
+                ["milkrun", "--function", "f", "run", option, value],
+                ["milkrun", option, value, "run", "--function", "f"],
+                ["milkrun", option, value, "--function", "f", "run"],
+            ] {
+                let Err(error) = Arguments::try_parse_from(words).unwrap().asked() else { panic!("{words:?}") };
+                assert_eq!(error.kind(), "Usage");
+                let text = error.to_string();
+                assert!(text.starts_with(&format!("`{option}` cannot stand beside `--function`")), "{text}");
+            }
+        }
+        let plain = Arguments::try_parse_from(["milkrun", "--function", "f", "run"]).unwrap();
+        assert!(plain.asked().is_ok());
+        assert_eq!((plain.time_limit(), plain.memory_limit_mb()), (Duration::from_secs(30), 1024));
     }
 }

@@ -122,7 +122,7 @@ impl Session<'_> {
                 let invocation = Invocation {
                     stop: self.stop.clone(),
                     observer: self.bar.observer(),
-                    ..Invocation::new(nonce(), self.asked.time_limit, self.asked.memory_limit_mb)
+                    ..Invocation::new(nonce(), self.asked.time_limit(), self.asked.memory_limit_mb())
                 };
                 handler.handle(event, &invocation).await
             }

@@ -1,5 +1,6 @@
 //! What makes an invocation fail: what should wake somebody up, and nothing else.
 
+use crate::debug::debug_is_display;
 use crate::engine::run::EngineError;
 use crate::fault::{Fault, chain};
 use crate::ledger::LedgerError;
@@ -23,6 +24,8 @@ pub enum CommandError {
     /// A bug of milkrun.
     Internal(String),
 }
+
+debug_is_display!(CommandError);
 
 impl CommandError {
     /// The `errorType`.
@@ -68,12 +71,6 @@ impl fmt::Display for CommandError {
             | Self::Storage(text)
             | Self::Internal(text) => formatter.write_str(text),
         }
-    }
-}
-
-impl fmt::Debug for CommandError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
     }
 }
 

@@ -24,10 +24,10 @@ use crate::engine::stop::Stop;
 use crate::ledger::{self, Ledger};
 use crate::s3::S3;
 use crate::secret::SecretStore;
-use crate::spec::{Databases, Definition, Limits, Migrations};
+use crate::spec::{Databases, Definition, FileError, Limits, Migrations};
 use aws_config::{BehaviorVersion, SdkConfig};
 use open::Kept;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
@@ -116,27 +116,29 @@ impl Handler {
             Command::Verify(event) => Box::pin(self.verify(&event.migration, invocation)).await,
             Command::Plan(event) => Box::pin(self.plan(&event.migration, invocation)).await,
             Command::Status(StatusEvent { migration: Some(name) }) => {
-                status::of(ledger, &self.definition(&name, limit).await?, (self.clock)(), limit).await
+                let file = self.migrations.one(&name, limit).await?;
+                self.status(&name, &file, limit).await
             }
             Command::Status(StatusEvent { migration: None }) => self.status_of_all(limit).await,
             Command::Failed(event) => {
-                let definition = self.definition(&event.migration, limit).await?;
-                status::failed(ledger, &definition, event.limit, event.next.as_deref(), limit).await
+                let file = self.migrations.one(&event.migration, limit).await?;
+                status::failed(ledger, &event.migration, &file, event.limit, event.next.as_deref(), limit).await
             }
+            // A file that is wrong fails its runs alone: whoever mends it wants to pause first, or to begin anew.
             Command::Pause(event) => {
-                let definition = self.definition(&event.migration, limit).await?;
-                switch::pause(ledger, &definition.name, event.reason, event.by, &self.clock, limit).await?;
-                status::of(ledger, &definition, (self.clock)(), limit).await
+                let file = self.migrations.one(&event.migration, limit).await?;
+                switch::pause(ledger, &event.migration, event.reason, event.by, &self.clock, limit).await?;
+                self.status(&event.migration, &file, limit).await
             }
             Command::Resume(event) => {
                 let definition = self.definition(&event.migration, limit).await?;
                 switch::resume(ledger, &definition, event.accept, event.by, &self.clock, limit).await?;
-                status::of(ledger, &definition, (self.clock)(), limit).await
+                self.status(&event.migration, &Ok(definition), limit).await
             }
             Command::Reset(event) => {
-                let definition = self.definition(&event.migration, limit).await?;
-                switch::reset(ledger, &definition.name, event.by, &self.clock, limit).await?;
-                status::of(ledger, &definition, (self.clock)(), limit).await
+                let file = self.migrations.one(&event.migration, limit).await?;
+                switch::reset(ledger, &event.migration, event.by, &self.clock, limit).await?;
+                self.status(&event.migration, &file, limit).await
             }
         }
     }
@@ -145,15 +147,28 @@ impl Handler {
         Ok(self.migrations.one(name, limit).await??)
     }
 
+    async fn status(
+        &self,
+        name: &str,
+        file: &Result<Definition, FileError>,
+        limit: Duration,
+    ) -> Result<Value, CommandError> {
+        status::of(&*self.ledger, name, file, (self.clock)(), limit).await
+    }
+
     async fn status_of_all(&self, limit: Duration) -> Result<Value, CommandError> {
-        let mut all = Vec::new();
-        for (name, parsed) in self.migrations.all(limit).await? {
-            all.push(match parsed {
-                Ok(definition) => status::of(&*self.ledger, &definition, (self.clock)(), limit).await?,
-                Err(error) => serde_json::json!({"v": reply::VERSION, "migration": name, "state": "invalid", "reason": error.to_string()}),
-            });
+        let (mut all, mut invalid) = (Vec::new(), Vec::new());
+        for (name, file) in self.migrations.all(limit).await? {
+            match &file {
+                Ok(_) => all.push(self.status(&name, &file, limit).await?),
+                Err(error) => invalid.push(json!({"migration": name, "reason": error.to_string()})),
+            }
         }
-        Ok(serde_json::json!({"v": reply::VERSION, "migration": null, "migrations": all}))
+        let mut reply = json!({"v": reply::VERSION, "migration": null, "migrations": all});
+        if !invalid.is_empty() {
+            reply["invalid"] = json!(invalid);
+        }
+        Ok(reply)
     }
 
     fn terms(&self, limits: &Limits, budget: &Budget) -> Terms {

@@ -48,9 +48,13 @@ impl Handler {
                 Err(RowsError::Problems(problems)) => return Ok(Err(problems)),
                 Err(error) => error,
             };
-            if error.is_authentication() && !forgot && self.databases.forget(&definition.source.database) {
-                forgot = true;
-                continue;
+            if error.is_authentication() && !forgot {
+                forgot = self.databases.forget(&definition.source.database);
+                // Both, or a password that was rotated would make them two logins.
+                self.databases.forget(&definition.target.database);
+                if forgot {
+                    continue;
+                }
             }
             if error.class() != Class::Transient || budget.remaining() < wait * 2 || stop.is_set() {
                 return Err(error.into());
@@ -109,6 +113,15 @@ impl Handler {
                 return Err(CommandError::Definition(format!(
                     "{}.toml: target.database: is another database than `source.database`; moving between databases is not \
                      built in this version yet",
+                    definition.name
+                )));
+            }
+            // One session reads and writes: a second login would be ignored.
+            if !source.same_login(&target) {
+                return Err(CommandError::Definition(format!(
+                    "{}.toml: target.database: leads to the database of `source.database` with another user, password or \
+                     `ca`, which is not built in this version yet; write the same reference as in `source.database`, for a \
+                     user who may do both",
                     definition.name
                 )));
             }

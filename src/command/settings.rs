@@ -23,6 +23,13 @@ impl Settings {
         migrations: &str,
     ) -> Result<Self, CommandError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        if set("MILKRUN_TOPIC_ARN").is_some() {
+            return Err(CommandError::Usage(
+                "the environment has a variable `MILKRUN_TOPIC_ARN`, but notifications by SNS are not built in this version yet: \
+                 unset it"
+                    .to_owned(),
+            ));
+        }
         let ledger = set("MILKRUN_LEDGER").or(ledger.map(str::to_owned)).ok_or_else(|| {
             CommandError::Ledger(
                 "the environment has no variable `MILKRUN_LEDGER`: set it to `dynamodb://TABLE` or `sqlite://PATH`"
@@ -61,4 +68,25 @@ pub fn duration(text: &str) -> Option<Duration> {
 /// A size such as `1024MB` or `1 GB`, in MB of 2^20 bytes.
 pub fn megabytes(text: &str) -> Option<u64> {
     crate::spec::size(text).map(|bytes| bytes >> 20).filter(|&megabytes| megabytes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_refused_rather_than_ignored() {
+        let read = |topic: &str| {
+            let topic = topic.to_owned();
+            Settings::read(move |name| (name == "MILKRUN_TOPIC_ARN").then(|| topic.clone()), Some("sqlite://l.db"), "m")
+        };
+        assert_eq!(read("").unwrap().ledger, "sqlite://l.db");
+        let error = read("arn:aws:sns:eu-central-1:123456789012:stages").unwrap_err();
+        assert_eq!(error.kind(), "Usage");
+        assert_eq!(
+            error.to_string(),
+            "the environment has a variable `MILKRUN_TOPIC_ARN`, but notifications by SNS are not built in this version yet: \
+             unset it"
+        );
+    }
 }

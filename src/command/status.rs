@@ -7,7 +7,7 @@ use crate::engine::dead::DeadLetter;
 use crate::engine::report::Progress;
 use crate::engine::state::{self, Pin, State};
 use crate::ledger::{Ledger, Record, item};
-use crate::spec::Definition;
+use crate::spec::{Definition, FileError};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use std::time::Duration;
 /// Dead letters that are counted, at most: beyond it the counters of `progress` are the ones to read.
 const COUNTED: usize = 10_000;
 
-/// The state of one migration.
+/// The state of one migration, from the ledger alone: also while its file is wrong, which `problem` then tells.
 pub(super) async fn of(
     ledger: &dyn Ledger,
-    definition: &Definition,
+    name: &str,
+    file: &Result<Definition, FileError>,
     now: u64,
     limit: Duration,
 ) -> Result<Value, CommandError> {
-    let name = definition.name.as_str();
     let stored = state::load(ledger, name, limit).await?;
     let state = &stored.state;
     let shards = shards(ledger, name, state, limit).await?;
@@ -53,7 +53,11 @@ pub(super) async fn of(
     reply.insert("dead".into(), json!(dead));
     reply.insert("leases".into(), json!(leases));
     reply.insert("pinned".into(), json!(state.pin.as_ref().map(Pin::digest)));
-    reply.insert("definition".into(), json!(current(state, definition).digest()));
+    let definition = file.as_ref().ok();
+    reply.insert("definition".into(), json!(definition.map(|definition| current(state, definition).digest())));
+    if let Err(error) = file {
+        reply.insert("problem".into(), json!(error.to_string()));
+    }
     reply.insert("last_run".into(), last.map_or(Value::Null, |record| summary(&record)));
     Ok(Value::Object(reply))
 }
@@ -132,14 +136,15 @@ fn summary(record: &Record) -> Value {
 /// `failed`: a page of dead letters.
 pub(super) async fn failed(
     ledger: &dyn Ledger,
-    definition: &Definition,
+    name: &str,
+    file: &Result<Definition, FileError>,
     limit: u32,
     next: Option<&str>,
     time: Duration,
 ) -> Result<Value, CommandError> {
-    let name = definition.name.as_str();
     let life = state::load(ledger, name, time).await?.state.life;
-    let keys = Keys { shown: definition.limits.log_keys };
+    // A file that cannot be read does not say that keys may be shown.
+    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
     if let Some(next) = next.filter(|next| !next.starts_with(item::DEAD)) {
         return Err(CommandError::Usage(format!("`next` is `{next}`, but has to be the `next` of the page before")));
     }

@@ -11,6 +11,7 @@ use super::stop::Stop;
 use super::stretch::in_time;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
+use crate::debug::debug_is_display;
 use crate::digest;
 use crate::fault::{Class, Fault};
 use crate::ledger::{Ledger, LedgerError, item};
@@ -24,7 +25,7 @@ pub const SHARD: &str = "0000";
 pub use super::start::LEASE_MARGIN_MS;
 
 /// What makes an invocation fail.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum EngineError {
     /// The ledger.
     #[error(transparent)]
@@ -33,6 +34,8 @@ pub enum EngineError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+debug_is_display!(EngineError);
 
 /// Called after each commit, for progress bars.
 pub type Observer = Arc<dyn Fn(&Checkpoint, &State) + Send + Sync>;

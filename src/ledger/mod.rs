@@ -14,6 +14,7 @@ pub use dynamodb::DynamoDb;
 pub use open::open;
 pub use sqlite::Sqlite;
 
+use crate::debug::debug_is_display;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub enum Swap {
 }
 
 /// What can go wrong with a ledger.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum LedgerError {
     /// It cannot be reached, or does not answer in time.
     #[error("the ledger {ledger} cannot be reached: {message}")]
@@ -101,6 +102,8 @@ pub enum LedgerError {
     #[error("{0}")]
     Setting(String),
 }
+
+debug_is_display!(LedgerError);
 
 /// A page of records, in the order of `item`.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,13 +1,14 @@
 //! What can go wrong with rows, and how the engine sees it.
 
 use super::key::KeyError;
+use crate::debug::debug_is_display;
 use crate::fault::{Class, Fault, chain};
 use crate::spec::Problem;
 
 use crate::sql::SqlError;
 
 /// Why rows cannot be read, moved or compared.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum RowsError {
     /// The definition does not fit the database: all that is wrong, at once.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
@@ -44,6 +45,8 @@ pub enum RowsError {
         constraint: Option<String>,
     },
 }
+
+debug_is_display!(RowsError);
 
 impl RowsError {
     /// Decides what happens next.

@@ -2,6 +2,7 @@
 
 use super::document::column;
 use crate::cursor::{Cursor, KeyPart};
+use crate::debug::debug_is_display;
 use crate::sql::Dialect;
 use crate::sql::statement::{Bind, Statement};
 
@@ -63,7 +64,7 @@ pub struct Key {
 }
 
 /// A key that a result or a cursor does not really hold.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
     /// Another number of parts.
     #[error("a key of {found} parts where the table's has {expected}: `reset` the migration if its key was changed")]
@@ -82,6 +83,8 @@ pub enum KeyError {
         place: usize,
     },
 }
+
+debug_is_display!(KeyError);
 
 /// Which side of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! S3. Nothing here knows a migration.
 
+use crate::debug::debug_is_display;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -8,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// What can go wrong with S3. It names buckets and keys, never what objects hold.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum S3Error {
     /// The bucket or the object is not there.
     #[error("{place} does not exist: correct the name, and check the region")]
@@ -53,6 +54,8 @@ pub enum S3Error {
         source: Box<dyn StdError + Send + Sync>,
     },
 }
+
+debug_is_display!(S3Error);
 
 /// An S3 client.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! AWS Secrets Manager, read once and remembered.
 
 use super::Secret;
+use crate::debug::debug_is_display;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// What can go wrong with a secret. It names the secret, never what it holds.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum SecretError {
     /// There is none of that name.
     #[error("there is no secret `{id}` in this account and region: correct the name, or write its ARN")]
@@ -58,6 +59,8 @@ pub enum SecretError {
         source: Box<dyn StdError + Send + Sync>,
     },
 }
+
+debug_is_display!(SecretError);
 
 type Configure = Box<dyn Fn() -> Pin<Box<dyn Future<Output = SdkConfig> + Send>> + Send + Sync>;
 

@@ -144,6 +144,10 @@ pub(super) struct LimitsSection {
     /// How often in a row a batch of one may be killed before its item is set aside.
     #[schemars(example = 3, extend("default" = 3, "minimum" = 1, "maximum" = 1000))]
     pub(super) max_attempts: Option<i64>,
+    /// Of a run's items. Only `10%` in this version, where the first item that the target refuses pauses the migration.
+    #[schemars(example = &"10%", extend("const" = "10%"))]
+    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    pub(super) stop_when_failed: Option<String>,
     /// Least time between the end of a pass and the sweep that may complete the migration.
     #[schemars(example = &"10s", extend("default" = "10s"))]
     pub(super) settle: Option<String>,
@@ -153,6 +157,10 @@ pub(super) struct LimitsSection {
     /// How long an acquisition or a commit holds the migration: 1s to 15m.
     #[schemars(example = &"30s", extend("default" = "30s"))]
     pub(super) lease: Option<String>,
+    /// How often a migration that goes on for ever sweeps. Only `1d` in this version, which has none of them.
+    #[schemars(example = &"1d", extend("const" = "1d"))]
+    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    pub(super) sweep_every: Option<String>,
     /// Whether keys appear in logs, messages and replies; hashed if not.
     #[schemars(example = true, extend("default" = true))]
     pub(super) log_keys: Option<bool>,

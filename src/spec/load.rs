@@ -2,6 +2,7 @@
 
 use super::definition::Definition;
 use super::problem::FileError;
+use crate::debug::debug_is_display;
 use crate::hint::nearest;
 use crate::s3::{S3, S3Error};
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ const MAX_FILE_BYTES: usize = 1 << 20;
 const SETTING: &str = "correct the setting `MILKRUN_MIGRATIONS` (on the command line also `--migrations`)";
 
 /// Why migration files could not be read at all. A file with problems is not among this: it fails only itself.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum LoadError {
     /// The setting names nothing that can hold files.
     #[error("`{setting}` is neither a folder nor `s3://BUCKET/PREFIX`: {SETTING}")]
@@ -51,6 +52,8 @@ pub enum LoadError {
         meant: Option<String>,
     },
 }
+
+debug_is_display!(LoadError);
 
 /// Where migration files are: every `*.toml` directly in a folder or under an S3 prefix. Files whose name begins with a
 /// dot are what editors leave behind, and no migrations.

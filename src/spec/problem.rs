@@ -1,5 +1,6 @@
 //! What is wrong with a migration file: every problem of it at once, each with its place and what to write instead.
 
+use crate::debug::debug_is_display;
 use std::fmt;
 
 /// One thing that is wrong with a migration file.
@@ -34,11 +35,7 @@ pub struct FileError {
     pub problems: Vec<Problem>,
 }
 
-impl fmt::Debug for FileError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
+debug_is_display!(FileError);
 
 impl FileError {
     /// A file that could not even be read.

@@ -1,6 +1,7 @@
 //! From a reference to a place to connect to: the environment and Secrets Manager are asked here, and nowhere else.
 
 use super::definition::{DatabaseRef, PasswordRef, SecretRef};
+use crate::debug::debug_is_display;
 use crate::secret::{Secret, SecretError, SecretStore};
 use crate::sql::{ConnectOptions, Dialect, UrlError};
 use serde_json::{Map, Value};
@@ -8,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Why a reference leads nowhere. Each message says what to do, and none holds a secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum ResolveError {
     /// The environment lacks the variable.
     #[error("the environment has no variable `{name}`: set it to {wanted}")]
@@ -38,6 +39,8 @@ pub enum ResolveError {
         message: String,
     },
 }
+
+debug_is_display!(ResolveError);
 
 type Variables = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 

@@ -15,23 +15,23 @@ const KINDS: [(&str, &str); 3] = [
 ];
 
 /// Fields, by section.
-const FIELDS: [(&[&str], &str, &str); 8] = [
+const FIELDS: [(&[&str], &str, &str); 6] = [
     (&[], "throttle", "leave the section out; `batch_time` in `[limits]` keeps batches short"),
     (&["source"], "changed", "leave it out: sweeps look at the whole key"),
     (&["source"], "overlap", "leave it out, with `changed`"),
     (&["source"], "http", "leave the section out: it belongs to migrations of kind `files`"),
     (&["source"], "files", "leave the sections out: they belong to migrations of kind `files`"),
     (&["source"], "prefix", "leave it out: it belongs to migrations of kind `objects`"),
-    (&["limits"], "sweep_every", "leave it out: it belongs to `mode = \"continuous\"`"),
-    (&["limits"], "stop_when_failed", "leave it out: the first item that the target refuses pauses the migration"),
 ];
 
-/// Fields of `[limits]` that are understood at one value alone.
-const FIXED: [(&str, i64, &str); 4] = [
-    ("shards", 1, "leave it out, or write `shards = 1`"),
-    ("lanes", 1, "leave it out, or write `lanes = 1`"),
-    ("items_per_second", 0, "leave it out, or write `items_per_second = 0`, which is unlimited"),
-    ("bytes_per_second", 0, "leave it out, or write `bytes_per_second = 0`, which is unlimited"),
+/// Fields of `[limits]` that are understood at their default alone, as TOML writes it, and what it means here.
+const FIXED: [(&str, &str, &str); 6] = [
+    ("sweep_every", "\"1d\"", ": it belongs to `mode = \"continuous\"`"),
+    ("stop_when_failed", "\"10%\"", ": the first item that the target refuses pauses the migration"),
+    ("shards", "1", ""),
+    ("lanes", "1", ""),
+    ("items_per_second", "0", ", which is unlimited"),
+    ("bytes_per_second", "0", ", which is unlimited"),
 ];
 
 /// Refuses a kind of a later version. `true`: nothing else of the file can be judged by what this version knows.
@@ -57,18 +57,26 @@ pub(super) fn refuse_fields(file: &mut Table, problems: &mut Problems) {
         }
     }
     if let Some(limits) = file.get_mut("limits").and_then(Value::as_table_mut) {
-        for (field, only, hint) in FIXED {
-            if limits.remove(field).is_some_and(|value| value != Value::Integer(only)) {
+        for (field, only, meaning) in FIXED {
+            if limits.remove(field).is_some_and(|value| as_written(&value).as_deref() != Some(only)) {
                 problems.add(
                     &Path::root().key("limits").key(field),
                     format!("a value other than {only} {NOT_BUILT}"),
-                    hint,
+                    format!("leave it out, or write `{field} = {only}`{meaning}"),
                 );
             }
         }
     }
     if let Some(source) = file.get_mut("source").and_then(Value::as_table_mut) {
         refuse_in_related(source, &Path::root().key("source"), problems);
+    }
+}
+
+fn as_written(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(format!("{text:?}")),
+        Value::Integer(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

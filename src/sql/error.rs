@@ -2,6 +2,7 @@
 //! only codes, names, and what we know about the codes.
 
 use super::class::{self, Meaning};
+use crate::debug::debug_is_display;
 use crate::fault::Class;
 use std::fmt;
 use std::io;
@@ -111,14 +112,10 @@ pub enum SqlError {
     Unsendable(&'static str),
 }
 
-impl fmt::Debug for SqlError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
+debug_is_display!(SqlError);
 
 /// What a server said about a statement, less its text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Refusal {
     /// The error number, SQLSTATE or extended result code.
     pub code: String,
@@ -131,6 +128,8 @@ pub struct Refusal {
     /// The constraint or index concerned, likewise.
     pub constraint: Option<String>,
 }
+
+debug_is_display!(Refusal);
 
 impl Refusal {
     /// A refusal of which nothing but the code is known.

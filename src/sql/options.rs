@@ -104,6 +104,11 @@ impl ConnectOptions {
             && (self.port, &self.socket, &self.database) == (other.port, &other.socket, &other.database)
     }
 
+    /// Whether both log in alike there: the same user and password, trusting the same authority.
+    pub fn same_login(&self, other: &Self) -> bool {
+        (&self.user, &self.password, &self.ca) == (&other.user, &other.password, &other.ca)
+    }
+
     /// The SQLite file.
     pub(super) fn file(&self) -> &Path {
         &self.path
@@ -153,6 +158,17 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         assert!(ConnectOptions::sqlite(&file).same_place(&ConnectOptions::sqlite(other)));
         assert!(!ConnectOptions::sqlite(file).same_place(&ConnectOptions::sqlite(folder.path().join("other.db"))));
+    }
+
+    #[test]
+    fn a_login_is_user_password_and_authority() {
+        let of = |url: &str| ConnectOptions::from_url(url).unwrap();
+        let shop = of("mysql://u:tiger@db/shop");
+        assert!(shop.same_login(&of("mariadb://u:tiger@db:3306/shop")));
+        for other in ["mysql://v:tiger@db/shop", "mysql://u:lion@db/shop", "mysql://u@db/shop"] {
+            assert!(!shop.same_login(&of(other)), "{other}");
+        }
+        assert!(!shop.same_login(&shop.clone().with_ca(Some("ca.pem".into()))));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Database URLs, taken apart. No message here quotes a URL: part of it may be a password.
 
 use super::{ConnectOptions, Dialect};
+use crate::debug::debug_is_display;
 use crate::hint::nearest;
 use crate::secret::Secret;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ const SCHEMES: [(&str, Dialect); 5] = [
 ];
 
 /// What is wrong with a URL, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}; {hint}")]
 pub struct UrlError {
     /// What is wrong, to be read after the name of where the URL stands. It never quotes the URL.
@@ -22,6 +23,8 @@ pub struct UrlError {
     /// What to write instead.
     pub hint: String,
 }
+
+debug_is_display!(UrlError);
 
 fn wrong(message: impl Into<String>, hint: impl Into<String>) -> UrlError {
     UrlError { message: message.into(), hint: hint.into() }

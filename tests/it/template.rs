@@ -141,6 +141,23 @@ fn every_alarm_can_tell_somebody_and_the_operations_page_knows_it() {
 }
 
 #[test]
+fn the_saved_queries_ask_for_the_dead_letters_line_as_the_operations_page_tells_it() {
+    let page = flat(&text("docs/operations.md"));
+    assert!(page.contains(
+        "`message` is `set aside`, beside it `migration`, `class` and `key` (hashed with `log_keys = false`)"
+    ));
+    let failures = flat(&resource("Failures"));
+    assert!(failures.contains("or message = \"set aside\" or"), "{failures}");
+    let conflicts = flat(&resource("Conflicts"));
+    assert!(conflicts.contains("filter message = \"set aside\" and class = \"conflict\" |"), "{conflicts}");
+    for (query, fields) in [(failures, ["migration", "class", "key"].as_slice()), (conflicts, &["migration", "key"])] {
+        let shown = query.split("| fields ").nth(1).unwrap().split('|').next().unwrap();
+        let shown: Vec<_> = shown.trim().split(", ").collect();
+        assert!(fields.iter().all(|field| shown.contains(field)), "{query}");
+    }
+}
+
+#[test]
 fn every_parameter_is_in_the_table_of_the_deployment_page() {
     let page = text("docs/deploy.md");
     for (name, _) in entries("Parameters") {

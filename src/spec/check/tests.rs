@@ -1,6 +1,6 @@
 //! What a good file means.
 
-use crate::spec::{ColumnValue, DatabaseRef, Definition, PasswordRef, SecretRef, parse};
+use crate::spec::{ColumnValue, DatabaseRef, Definition, Limits, PasswordRef, SecretRef, parse};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,9 +49,66 @@ fn defaults_are_filled_in() {
     assert_eq!((limits.lease, limits.log_keys), (Duration::from_secs(30), true));
     assert!(!definition.target.create && definition.source.filter.is_none() && definition.source.schema.is_none());
     let spelled_out = "[limits]\nbatch_time = \"1s\"\nmax_batch = 10000\nmax_item = \"8 MB\"\nshards = 1\nlanes = 1\n\
-                       items_per_second = 0\nbytes_per_second = 0\nmax_attempts = 3\nsettle = \"10s\"\nmax_sweeps = 3\n\
-                       lease = \"30s\"\nlog_keys = true";
+                       items_per_second = 0\nbytes_per_second = 0\nmax_attempts = 3\nstop_when_failed = \"10%\"\nsettle = \"10s\"\n\
+                       max_sweeps = 3\nlease = \"30s\"\nsweep_every = \"1d\"\nlog_keys = true";
     assert_eq!(with("\"$A\"", spelled_out, ""), definition);
+}
+
+/// The sample of the design, every limit of it spelled out at its default.
+#[test]
+fn the_sample_file_is_good() {
+    let sample = r#"
+name = "orders-history"                 # equals the file's stem
+kind = "rows"
+mode = "once"                           # once · continuous (keeps sweeping on the schedule)
+
+[source]
+database = "$SHOP_DATABASE_URL"
+table = "orders"                        # a dot is part of the name; schema = "sales" is a field of its own
+key = ["id"]
+where = "status IN ('uncollected', 'cancelled', 'dispensed')"
+exclude = ["card_number"]               # columns that must not travel; also in related
+
+[[source.related]]                      # becomes "items": [ … ] in the document; may nest
+name = "items"
+table = "order_items"
+key = ["id"]                            # the order inside the array
+on = { order_id = "id" }                # child column = parent column; needs an index that starts with these
+
+[target]
+database = "$SHOP_DATABASE_URL"
+table = "order_history"
+key = ["order_id"]                      # a unique index of the target, fed by exactly the source key
+after = "keep"                          # keep · delete (the row and its related rows, once verified)
+create = true                           # create the table if it is missing
+[target.columns]
+order_id = "id"                         # a source column
+status = "status"
+document = "$document"                  # the row and its related rows as JSON
+migrated_at = "$now"                    # also $run, $digest, $definition
+
+[limits]
+batch_time = "1s"                       # what a batch should take (at most a tenth of the run's time)
+max_batch = 10000                       # source keys scanned per batch
+max_item = "8 MB"                       # document or row; never above half the database's packet limit
+shards = 1                              # fixed for the pass
+lanes = 1
+items_per_second = 0                    # 0: unlimited; over all shards and runs; also bytes_per_second
+max_attempts = 3
+stop_when_failed = "10%"                # of a run's items, judged after 100: the breaker pauses the migration
+settle = "10s"                          # least time between the end of a pass and the sweep that may complete it
+max_sweeps = 3                          # `once` then completes and says how many the last sweep still found
+lease = "30s"
+sweep_every = "1d"                      # continuous without `changed`
+log_keys = true
+"#;
+    let definition = parse("orders-history", sample).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(definition.limits, Limits::default());
+    let fixed: toml::Table = sample.parse().unwrap();
+    let known = crate::spec::schema();
+    for (limit, _) in fixed["limits"].as_table().unwrap() {
+        assert!(known["$defs"]["Limits"]["properties"].get(limit).is_some(), "the schema lacks {limit}");
+    }
 }
 
 #[test]

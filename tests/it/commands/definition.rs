@@ -179,3 +179,36 @@ fn a_change_pauses_also_while_the_database_is_away() {
     job.reply(&["resume", &job.name, "--accept", &digest]);
     assert_eq!(job.run_to_the_end()["progress"]["moved"], 30);
 }
+
+#[test]
+fn another_login_at_the_target_is_refused_before_anything_is_asked() {
+    let mut job = Job::shop(Kind::Sqlite, SMALL, LIMITS);
+    let with = |source: &str, target: &str| {
+        let text = shop::migration(LIMITS).replacen("\"$SHOP_DATABASE_URL\"", source, 1);
+        text.replacen("\"$SHOP_DATABASE_URL\"", target, 1)
+    };
+    job.set("PASSWORD", "hunter2");
+    let reader = "\"mysql://reader@127.0.0.1:1/shop\"";
+    for other in [
+        "\"mysql://writer@127.0.0.1:1/shop\"",
+        "{ url = \"mysql://reader@127.0.0.1:1/shop\", password = \"$PASSWORD\" }",
+        "{ url = \"mysql://reader@127.0.0.1:1/shop\", ca = \"ca.pem\" }",
+    ] {
+        job.define(&with(reader, other));
+        for command in ["plan", "run", "verify"] {
+            let refused = job.call(&[command, &job.name]).expect(2).reply();
+            assert_eq!(refused["errorType"], "Definition", "{refused}");
+            assert_eq!(
+                refused["errorMessage"],
+                "orders-history.toml: target.database: leads to the database of `source.database` with another user, \
+                 password or `ca`, which is not built in this version yet; write the same reference as in \
+                 `source.database`, for a user who may do both"
+            );
+        }
+    }
+    // Two names for one login are one login.
+    let url = job.database.url().to_owned();
+    job.set("HISTORY_DATABASE_URL", &url);
+    job.define(&with("\"$HISTORY_DATABASE_URL\"", "\"$SHOP_DATABASE_URL\""));
+    job.run_to_the_end();
+}

@@ -91,7 +91,11 @@ fn a_bad_file_fails_only_its_own_runs() {
     assert!(fine.stderr.contains("bad.toml") && fine.stderr.contains("source: is missing"), "{}", fine.stderr);
     let own = job.call(&["run", "bad"]).expect(2).reply();
     assert_eq!(own["errorType"], "Definition");
-    assert!(job.reply(&["status"])["migrations"].as_array().unwrap().len() == 2);
+    let all = job.reply(&["status"]);
+    let named =
+        |list: &str| all[list].as_array().unwrap().iter().map(|one| one["migration"].clone()).collect::<Vec<_>>();
+    assert_eq!((named("migrations"), named("invalid")), (vec![json!("good")], vec![json!("bad")]), "{all}");
+    assert_eq!(all["invalid"][0]["reason"], own["errorMessage"]);
     job.remove("good");
     let none = job.call(&["run"]).expect(2).reply();
     assert_eq!(none["errorType"], "Definition");

@@ -92,3 +92,37 @@ fn reset_forgets_counters_dead_letters_and_the_pause() {
     let other = Job::shop(Kind::Sqlite, SMALL, "");
     assert_eq!(other.reply(&["reset", &other.name, "--confirm", &other.name])["state"], "new");
 }
+
+#[test]
+fn a_file_that_is_wrong_keeps_nobody_from_looking_pausing_and_beginning_anew() {
+    let mut job = Job::shop(Kind::Sqlite, SMALL, "settle = \"0s\"");
+    job.reply(&["run", &job.name, "--max-items", "9"]);
+    job.database.execute("UPDATE order_history SET status = 'forged'");
+    job.reply(&["reset", &job.name, "--confirm", &job.name]);
+    job.call(&["run", &job.name, "--max-items", "9"]).expect(3);
+    let pinned = job.status()["pinned"].clone();
+    let good = crate::support::shop::migration("settle = \"0s\"");
+    job.define(&good.replacen("key = [\"id\"]", "keys = [\"id\"]", 1));
+    let own = job.call(&["run", &job.name]).expect(2).reply();
+    let shown = job.status();
+    assert_eq!((&shown["state"], &shown["pinned"], &shown["definition"]), (&json!("moving"), &pinned, &Value::Null));
+    assert_eq!((&shown["problem"], &shown["progress"]["conflicts"]), (&own["errorMessage"], &json!(9)), "{shown}");
+    // Without the file nobody knows whether keys may be shown.
+    let dead = job.reply(&["failed", &job.name]);
+    assert_eq!(dead["items"].as_array().unwrap().len(), 9);
+    assert!(dead["items"][0]["key"][0].as_str().unwrap().len() > 9, "{dead}");
+    let paused = job.reply(&["pause", &job.name, "--reason", "mending", "--by", "ann"]);
+    assert_eq!((&paused["state"], &paused["reason"]), (&json!("paused"), &json!("mending")));
+    assert_eq!((&paused["definition"], &paused["problem"]), (&Value::Null, &own["errorMessage"]));
+    assert_eq!(job.call(&["resume", &job.name]).expect(2).reply(), own);
+    let reset = job.reply(&["reset", &job.name, "--confirm", &job.name]);
+    assert_eq!(
+        (&reset["state"], &reset["problem"], &reset["pinned"]),
+        (&json!("new"), &own["errorMessage"], &Value::Null)
+    );
+    for command in [&["status", "nobody"][..], &["pause", "nobody"], &["reset", "nobody", "--confirm", "nobody"]] {
+        assert_eq!(job.call(command).expect(2).reply()["errorType"], "Definition");
+    }
+    job.define(&good);
+    assert!(job.status().get("problem").is_none() && job.status()["definition"].is_string());
+}
