@@ -170,7 +170,8 @@ impl<'a, M: Migration> Walk<'a, M> {
         if self.run.budget.remaining() <= self.commit_time {
             return Some(StoppedBy::Time);
         }
-        self.run.budget.memory_is_short().then_some(StoppedBy::Memory)
+        // A run always tries one batch: with a limit below the process's own size there would be no end otherwise.
+        (self.counters.batches > 0 && self.run.budget.memory_is_short()).then_some(StoppedBy::Memory)
     }
 
     fn caps(&self) -> Caps {

@@ -107,7 +107,7 @@ impl Key {
                 (Dialect::Postgres, _) => format!("{x}::text"),
                 (Dialect::Sqlite, _) => format!(
                     "substr(typeof({x}), 1, 1) || CASE typeof({x}) WHEN 'blob' THEN lower(hex({x})) \
-                     WHEN 'real' THEN printf('%!.17g', {x}) ELSE CAST({x} AS TEXT) END"
+                     WHEN 'real' THEN CASE {x} WHEN 9e999 THEN '9e999' WHEN -9e999 THEN '-9e999' ELSE printf('%!.17g', {x}) END ELSE CAST({x} AS TEXT) END"
                 ),
             };
             statement.sql(if place == 0 { "" } else { ", " }).sql(&text);

@@ -116,8 +116,8 @@ impl Mapping {
         for (place, fill) in self.fills.iter().enumerate() {
             statement.sql(if place == 0 { "" } else { ", " });
             match &fill.value {
-                ColumnValue::Column(name) if fenced => {
-                    statement.sql("(d.t).").name(name);
+                ColumnValue::Column(_) if fenced => {
+                    statement.sql("d.c").sql(&place.to_string());
                 }
                 ColumnValue::Column(name) => {
                     statement.sql(&self.t(name));
@@ -139,7 +139,14 @@ impl Mapping {
             }
         }
         if fenced {
-            statement.sql(" FROM (SELECT t, ").sql(&self.document).sql(" AS document");
+            // Under names of ours: one of the source's own could be that of the table's alias.
+            statement.sql(" FROM (SELECT ");
+            for (place, fill) in self.fills.iter().enumerate() {
+                if let ColumnValue::Column(name) = &fill.value {
+                    statement.sql(&self.t(name)).sql(" AS c").sql(&place.to_string()).sql(", ");
+                }
+            }
+            statement.sql(&self.document).sql(" AS document");
         }
         self.items(statement, stretch, pass_started)?;
         if missing_only {

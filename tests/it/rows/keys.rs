@@ -161,6 +161,8 @@ fn sqlite_keys() {
     check(kind, &["TEXT COLLATE NOCASE"], &["'a'", "'B'", "'c'"]);
     check(kind, &["BLOB"], &["x''", "x'00'", "x'ff'", "'t'", "5"]);
     check(kind, &["DECIMAL(10,2)"], &["1", "1.5", "0.1", "9.99"]);
+    check(kind, &["NUMERIC"], &["-9e999", "1", "1e300", "9e999", "'a'", "'b'"]);
+    check(kind, &["NUMERIC"], &["1", "2", "9e999"]);
     check(kind, &["DATETIME"], &["'2020-01-01 00:00:00'", "'2020-01-01 00:00:01'"]);
     check(kind, &["INTEGER", "TEXT"], &["1, 'a'", "1, 'b'", "2, ''", "3, 'z'"]);
 }

@@ -1,6 +1,6 @@
 //! Batches: what is moved, skipped, set aside, recovered.
 
-use super::stage::{KINDS, Stage, effort, range, walk};
+use super::stage::{KINDS, LIMIT, Stage, effort, range, walk};
 use milkrun::engine::migration::{Effort, Migration};
 use milkrun::fault::Class;
 use milkrun::spec::Definition;
@@ -36,6 +36,36 @@ definition = "$definition"
 run = "$run"
 migrated_at = "$now"
 "#;
+
+/// Names that the statements use for themselves are columns like any other.
+#[test]
+fn columns_may_have_the_names_of_our_own_aliases() {
+    for kind in super::stage::KINDS {
+        let stage = Stage::new(kind);
+        stage.execute("CREATE TABLE orders (id INT NOT NULL PRIMARY KEY, t INT, h INT, d INT, c0 INT, document INT)");
+        stage.execute("INSERT INTO orders VALUES (1, 2, 3, 4, 5, 6), (2, 1, 30, 40, 50, 60)");
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]",
+            "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\nt = \"t\"\nc0 = \"c0\"\n\
+             document = \"$document\"\ndigest = \"$digest\"",
+        );
+        let rows = stage.open(&definition);
+        let outcome = stage.run(async {
+            rows.prepare(LIMIT).await.expect("the target");
+            walk(&rows, 10, &effort()).await.expect("a walk")
+        });
+        assert_eq!(outcome.moved, 2, "{kind:?}");
+        assert_eq!(stage.one("SELECT t FROM history WHERE id = 1"), "2", "{kind:?}");
+        assert_eq!(stage.one("SELECT c0 FROM history WHERE id = 2"), "50", "{kind:?}");
+        let document: serde_json::Value =
+            serde_json::from_str(&stage.one("SELECT document FROM history WHERE id = 2")).unwrap();
+        assert_eq!(
+            document,
+            serde_json::json!({"id": 2, "t": 1, "h": 30, "d": 40, "c0": 50, "document": 60}),
+            "{kind:?}"
+        );
+    }
+}
 
 fn shop(stage: &Stage, orders: u32) -> Definition {
     stage.execute(
