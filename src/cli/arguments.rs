@@ -9,11 +9,21 @@ use std::time::Duration;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "milkrun", version, about, max_term_width = 110, after_help = AFTER)]
 pub struct Arguments {
-    /// Folder or <s3://BUCKET/PREFIX> of the migration files [default: $`MILKRUN_MIGRATIONS`, then `migrations`].
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Where the migration files are. The help is a text of its own: in a doc comment the URL would be a link.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "Folder or s3://BUCKET/PREFIX of the migration files [default: $MILKRUN_MIGRATIONS, then `migrations`]"
+    )]
     pub(super) migrations: Option<String>,
-    /// <sqlite://PATH> or <dynamodb://TABLE> [default: $`MILKRUN_LEDGER`, then <sqlite://milkrun.db>].
-    #[arg(long, global = true, value_name = "URL")]
+    /// Which ledger.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "sqlite://PATH or dynamodb://TABLE [default: $MILKRUN_LEDGER, then sqlite://milkrun.db]"
+    )]
     pub(super) ledger: Option<String>,
     /// Invoke this deployed function instead of working in this process: it has its own files, ledger, time and memory.
     #[arg(long, global = true, value_name = "NAME")]
