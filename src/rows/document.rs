@@ -188,7 +188,12 @@ impl Builder {
                 "CASE WHEN COUNT(*) = 0 THEN '[]' ELSE \
                  CONCAT('[', GROUP_CONCAT({child} ORDER BY {order} SEPARATOR ','), ']') END"
             ),
-            Dialect::Postgres => format!("concat('[', string_agg({child}, ',' ORDER BY {order}), ']')"),
+            // The index gives the order; an aggregate with ORDER BY would sort each row's children.
+            Dialect::Postgres => {
+                return format!(
+                    "concat('[', array_to_string(ARRAY(SELECT {child} FROM {from} {alias} WHERE {on} ORDER BY {order}), ','), ']')"
+                );
+            }
             Dialect::Sqlite => format!("'[' || coalesce(group_concat({child}, ',' ORDER BY {order}), '') || ']'"),
         };
         format!("(SELECT {list} FROM {from} {alias} WHERE {on})")

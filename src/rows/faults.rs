@@ -25,6 +25,12 @@ pub enum RowsError {
     /// Somebody wrote to the same stretch at the same time.
     #[error("somebody else wrote to the same items meanwhile: the batch was rolled back")]
     Overtaken,
+    /// A trigger of the target dropped a row, or changed its key.
+    #[error(
+        "the target takes the row without an error and does not keep it, or keeps it under another key: \
+         look at the target's triggers, and let them pass what milkrun inserts"
+    )]
+    Swallowed,
     /// A document above `max_item`.
     #[error("a document of {bytes} bytes is larger than max_item ({max_item} bytes)")]
     TooLarge {
@@ -56,7 +62,7 @@ impl RowsError {
             Self::Sql(sql) => sql.class(),
             Self::Overtaken => Class::Transient,
             Self::TooLarge { .. } => Class::TooLarge,
-            Self::Duplicate { .. } => Class::Poison,
+            Self::Swallowed | Self::Duplicate { .. } => Class::Poison,
         }
     }
 

@@ -91,6 +91,22 @@ pub enum Stretch<'a> {
     Keys(&'a [Cursor]),
 }
 
+impl Stretch<'_> {
+    /// Appends the predicate of the stretch over a key.
+    fn within(&self, key: &Key, statement: &mut Statement, alias: &str) -> Result<(), KeyError> {
+        match self {
+            Self::Range { after, end } => {
+                if let Some(after) = after {
+                    key.compare(statement, alias, Side::After, after)?;
+                    statement.sql(" AND ");
+                }
+                key.compare(statement, alias, Side::UpTo, end)
+            }
+            Self::Keys(keys) => key.among(statement, alias, keys),
+        }
+    }
+}
+
 /// A point in time as every dialect reads it: UTC, microseconds.
 pub(super) fn stamp(at: SystemTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
@@ -161,16 +177,7 @@ impl Mapping {
 
     /// Appends the predicate of a stretch over the source's key.
     pub(super) fn within(&self, statement: &mut Statement, stretch: &Stretch<'_>) -> Result<(), KeyError> {
-        match stretch {
-            Stretch::Range { after, end } => {
-                if let Some(after) = after {
-                    self.key.compare(statement, "t", Side::After, after)?;
-                    statement.sql(" AND ");
-                }
-                self.key.compare(statement, "t", Side::UpTo, end)
-            }
-            Stretch::Keys(keys) => self.key.among(statement, "t", keys),
-        }
+        stretch.within(&self.key, statement, "t")
     }
 
     /// Appends `h.k = t.k AND …`, in the target's collation, so that its index serves.
@@ -189,17 +196,54 @@ impl Mapping {
         stretch: &Stretch<'_>,
         pass_started: SystemTime,
     ) -> Result<(), KeyError> {
+        self.joined(statement, " JOIN ", stretch, pass_started)
+    }
+
+    /// Appends all items of a stretch, as `t`, and the targets of those that have one, as `h`.
+    pub(super) fn items_and_targets(
+        &self,
+        statement: &mut Statement,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+    ) -> Result<(), KeyError> {
+        self.joined(statement, " LEFT JOIN ", stretch, pass_started)
+    }
+
+    fn joined(
+        &self,
+        statement: &mut Statement,
+        join: &str,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+    ) -> Result<(), KeyError> {
         self.items(statement, stretch, pass_started)?;
-        statement.sql(" JOIN ").sql(&self.target).sql(" h ON ");
+        statement.sql(join).sql(&self.target).sql(" h ON ");
         self.matches(statement);
+        self.alongside(statement, stretch)
+    }
+
+    /// Appends `NOT EXISTS (target of t)`, of the items `t` of a stretch.
+    pub(super) fn untargeted(&self, statement: &mut Statement, stretch: &Stretch<'_>) -> Result<(), KeyError> {
+        statement.sql("NOT EXISTS (SELECT 1 FROM ").sql(&self.target).sql(" h WHERE ");
+        self.matches(statement);
+        self.alongside(statement, stretch)?;
+        statement.sql(")");
         Ok(())
     }
 
-    /// Appends `NOT EXISTS (target of t)`.
-    pub(super) fn untargeted(&self, statement: &mut Statement) {
-        statement.sql("NOT EXISTS (SELECT 1 FROM ").sql(&self.target).sql(" h WHERE ");
-        self.matches(statement);
-        statement.sql(")");
+    /// Appends the stretch as a range of the target's key too. It follows from the join, but PostgreSQL does not see that:
+    /// its merge join would walk the target's index from the start, batch after batch.
+    fn alongside(&self, statement: &mut Statement, stretch: &Stretch<'_>) -> Result<(), KeyError> {
+        if !self.in_step() {
+            return Ok(());
+        }
+        statement.sql(" AND ");
+        stretch.within(&self.key_of_target(), statement, "h")
+    }
+
+    /// The target's key sorts as the source's, on the database that needs to be told.
+    pub(super) fn in_step(&self) -> bool {
+        self.dialect == Dialect::Postgres && self.target_key.iter().all(|pair| pair.order.is_none())
     }
 
     /// The target's key, in the source's order and as its values are bound there.

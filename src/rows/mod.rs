@@ -1,5 +1,6 @@
 //! Rows of one database become history in the same database: documents and statements in SQL, batches in transactions.
 
+mod accounting;
 mod check;
 mod comparing;
 mod create;

@@ -1,4 +1,4 @@
-//! The statements of the move itself, and of the account of it.
+//! The statement of the move itself.
 
 use super::key::KeyError;
 use super::mapping::{Fill, FillKind, Mapping, Stretch, stamp};
@@ -26,13 +26,27 @@ impl Mapping {
         missing_only: bool,
     ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
-        statement.sql("INSERT INTO ").sql(&self.target).sql(" (");
+        self.inserting(&mut statement, stretch, pass_started, stamp, missing_only)?;
+        Ok(statement)
+    }
+
+    /// Appends that statement.
+    pub(super) fn inserting(
+        &self,
+        statement: &mut Statement,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        stamp: &Stamp,
+        missing_only: bool,
+    ) -> Result<(), KeyError> {
+        statement.sql("INSERT INTO ").sql(&self.target);
+        // RETURNING names its columns by this alias.
+        statement.sql(if self.dialect == Dialect::Postgres { " AS h (" } else { " (" });
         for (place, fill) in self.fills.iter().enumerate() {
             statement.sql(if place == 0 { "" } else { ", " }).name(&fill.column);
         }
         statement.sql(") ");
-        self.selected(&mut statement, stretch, pass_started, stamp, missing_only)?;
-        Ok(statement)
+        self.selected(statement, stretch, pass_started, stamp, missing_only)
     }
 
     /// The select part of [`Mapping::insert`], which a user who may only read can have explained.
@@ -44,58 +58,6 @@ impl Mapping {
     ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         self.selected(&mut statement, stretch, pass_started, stamp, false)?;
-        Ok(statement)
-    }
-
-    /// Over the items of a stretch that have a target now: how many, the sum of their documents' bytes, and how many are
-    /// larger than `max_item`.
-    pub fn account(
-        &self,
-        stretch: &Stretch<'_>,
-        pass_started: SystemTime,
-        max_item: u64,
-    ) -> Result<Statement, KeyError> {
-        let bytes = self.document_bytes();
-        let mut statement = self.statement();
-        statement
-            .sql("SELECT ")
-            .sql(&self.text("COUNT(*)"))
-            .sql(", ")
-            .sql(&self.text(&format!("COALESCE(SUM({bytes}), 0)")))
-            .sql(", ");
-        self.count_oversized(&mut statement, max_item);
-        self.pairs(&mut statement, stretch, pass_started)?;
-        Ok(statement)
-    }
-
-    /// Appends how many of the targets hold a document that is larger than `max_item`.
-    pub(super) fn count_oversized(&self, statement: &mut Statement, max_item: u64) {
-        let text = if self.dialect == Dialect::MySql { "CHAR)" } else { "TEXT)" };
-        statement.sql("CAST(COALESCE(SUM(CASE WHEN ").sql(&self.document_bytes()).sql(" > ");
-        self.count(statement, max_item);
-        statement.sql(" THEN 1 ELSE 0 END), 0) AS ").sql(text);
-    }
-
-    /// Key and bytes of the first `most` items of a stretch whose target document is larger than `max_item`.
-    pub fn oversized(
-        &self,
-        stretch: &Stretch<'_>,
-        pass_started: SystemTime,
-        max_item: u64,
-        most: u64,
-    ) -> Result<Statement, KeyError> {
-        let bytes = self.document_bytes();
-        let mut statement = self.statement();
-        statement.sql("SELECT ");
-        self.key.print(&mut statement, "t");
-        statement.sql(", ").sql(&self.text(&bytes));
-        self.pairs(&mut statement, stretch, pass_started)?;
-        statement.sql(" WHERE ").sql(&bytes).sql(" > ");
-        self.count(&mut statement, max_item);
-        statement.sql(" ORDER BY ");
-        self.key.order(&mut statement, "t", false);
-        statement.sql(" LIMIT ");
-        self.count(&mut statement, most);
         Ok(statement)
     }
 
@@ -151,7 +113,7 @@ impl Mapping {
         self.items(statement, stretch, pass_started)?;
         if missing_only {
             statement.sql(" WHERE ");
-            self.untargeted(statement);
+            self.untargeted(statement, stretch)?;
         }
         if fenced {
             statement.sql(" OFFSET 0) d");

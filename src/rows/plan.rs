@@ -198,12 +198,17 @@ impl Mapping {
         let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
         let now = SystemTime::now();
         let stamp = Stamp { now, run: String::new() };
-        Ok(vec![
+        let mut statements = vec![
             ("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?),
             ("compare", self.compare(&stretch, now, max_item)?),
-            ("insert", self.insert(&stretch, now, &stamp, false)?),
-            ("account", self.account(&stretch, now, max_item)?),
-        ])
+        ];
+        if self.dialect == Dialect::Postgres {
+            statements.push(("insert", self.insert_accounted(&stretch, now, &stamp, false, max_item)?));
+        } else {
+            statements.push(("insert", self.insert(&stretch, now, &stamp, false)?));
+            statements.push(("account", self.account(&stretch, now, max_item)?));
+        }
+        Ok(statements)
     }
 
     fn explained(&self, sample: &Sample) -> Result<Vec<(&'static str, Statement)>, RowsError> {

@@ -20,9 +20,7 @@ impl Mapping {
             .sql(&sum(&absent))
             .sql(", ")
             .sql(&sum(&format!("NOT ({absent}) AND {equal}")));
-        self.items(&mut statement, stretch, pass_started)?;
-        statement.sql(" LEFT JOIN ").sql(&self.target).sql(" h ON ");
-        self.matches(&mut statement);
+        self.items_and_targets(&mut statement, stretch, pass_started)?;
         Ok(statement)
     }
 
@@ -38,9 +36,7 @@ impl Mapping {
         statement.sql("SELECT ");
         self.key.print(&mut statement, "t");
         statement.sql(", CASE WHEN ").sql(&absent).sql(" THEN 'missing' ELSE 'different' END");
-        self.items(&mut statement, stretch, pass_started)?;
-        statement.sql(" LEFT JOIN ").sql(&self.target).sql(" h ON ");
-        self.matches(&mut statement);
+        self.items_and_targets(&mut statement, stretch, pass_started)?;
         statement.sql(" WHERE ").sql(&absent).sql(" OR NOT (").sql(&self.equal()).sql(") ORDER BY ");
         self.key.order(&mut statement, "t", false);
         statement.sql(" LIMIT ");
@@ -113,6 +109,14 @@ impl Mapping {
         statement.sql(" AND NOT EXISTS (SELECT 1 FROM (SELECT ");
         self.key.order(statement, "t", false);
         statement.sql(" FROM ").sql(&self.source).sql(" t WHERE 1 = 1");
+        if self.in_step() {
+            // As the targets' own range: see `alongside`.
+            for (side, cursor) in [(Side::After, after), (Side::UpTo, end)] {
+                let Some(cursor) = cursor else { continue };
+                statement.sql(" AND ");
+                self.key.compare(statement, "t", side, cursor)?;
+            }
+        }
         self.filtered(statement, pass_started);
         statement.sql(") t WHERE ");
         self.matches(statement);

@@ -71,7 +71,7 @@ impl Mapping {
         self.key.print(&mut statement, "t");
         self.items(&mut statement, stretch, pass_started)?;
         statement.sql(" WHERE ");
-        self.untargeted(&mut statement);
+        self.untargeted(&mut statement, stretch)?;
         statement.sql(" ORDER BY ");
         self.key.order(&mut statement, "t", false);
         statement.sql(" LIMIT ");

@@ -7,7 +7,7 @@ use super::moving::Stamp;
 use super::walk::numbers;
 use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Effort, Outcome};
-use crate::sql::Session;
+use crate::sql::{Dialect, Session};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
@@ -17,6 +17,13 @@ pub(super) struct Writing<'a> {
     pub(super) pass_started: SystemTime,
     pub(super) effort: &'a Effort,
     pub(super) max_item: u64,
+}
+
+/// What a batch has added to the target.
+struct Written {
+    inserted: u64,
+    bytes: u64,
+    large: u64,
 }
 
 impl Mapping {
@@ -62,27 +69,60 @@ impl Mapping {
             0 => Vec::new(),
             _ => self.oversized_keys(session, writing, large_there, deadline).await?,
         };
-        // Where nothing is there, a plain INSERT … SELECT is quicker than one that looks into the table it fills; what
-        // arrives meanwhile is a duplicate key.
-        let stamp = Stamp { now: SystemTime::now(), run: writing.effort.run.clone() };
-        let inserted = execute(session, &self.insert(stretch, pass_started, &stamp, there > 0)?, deadline).await?;
-        let [targets, bytes, large] =
-            numbers(session, &self.account(stretch, pass_started, max_item)?, deadline).await?;
-        if targets > there + inserted {
-            return Err(RowsError::Overtaken);
-        }
-        if large > large_there {
-            let found = self.oversized_keys(session, writing, large, deadline).await?;
+        let Written { inserted, bytes, large } =
+            self.move_missing(session, writing, [there, bytes_there, large_there], deadline).await?;
+        if large > 0 {
+            let found = self.oversized_keys(session, writing, large_there + large, deadline).await?;
             if let Some((key, bytes)) = found.into_iter().find(|(key, _)| known.iter().all(|(there, _)| there != key)) {
                 return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item });
             }
         }
         let outcome = if writing.effort.recovered {
-            Outcome { moved: inserted + equal, skipped: 0, aside, bytes }
+            Outcome { moved: inserted + equal, skipped: 0, aside, bytes: bytes_there + bytes }
         } else {
-            Outcome { moved: inserted, skipped: equal, aside, bytes: bytes.saturating_sub(bytes_there) }
+            Outcome { moved: inserted, skipped: equal, aside, bytes }
         };
         Ok(outcome)
+    }
+
+    /// Inserts what has no target, and holds the result against what was found before: targets that are `there`, the bytes of
+    /// their documents, and how many of them are too large.
+    async fn move_missing(
+        &self,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        [there, bytes_there, large_there]: [u64; 3],
+        deadline: Deadline,
+    ) -> Result<Written, RowsError> {
+        let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
+        let stamp = Stamp { now: SystemTime::now(), run: writing.effort.run.clone() };
+        // Where nothing is there, a plain INSERT … SELECT is quicker than one that looks into the table it fills; what
+        // arrives meanwhile is a duplicate key.
+        let missing_only = there > 0;
+        if self.dialect == Dialect::Postgres {
+            let insert = self.insert_accounted(stretch, pass_started, &stamp, missing_only, max_item)?;
+            let [items, had_target, inserted, bytes, large] = numbers(session, &insert, deadline).await?;
+            if had_target != there {
+                return Err(RowsError::Overtaken);
+            }
+            return match items.checked_sub(there + inserted) {
+                Some(0) => Ok(Written { inserted, bytes, large }),
+                _ => Err(RowsError::Swallowed),
+            };
+        }
+        let insert = self.insert(stretch, pass_started, &stamp, missing_only)?;
+        let inserted = execute(session, &insert, deadline).await?;
+        let account = self.account(stretch, pass_started, max_item)?;
+        let [items, targets, bytes, large] = numbers(session, &account, deadline).await?;
+        if targets > there + inserted {
+            return Err(RowsError::Overtaken);
+        }
+        // On SQLite nobody else writes meanwhile. On MySQL the source may have got an item since, which a sweep will find;
+        // and nothing can swallow a row there.
+        if self.dialect == Dialect::Sqlite && targets < items {
+            return Err(RowsError::Swallowed);
+        }
+        Ok(Written { inserted, bytes: bytes.saturating_sub(bytes_there), large: large.saturating_sub(large_there) })
     }
 
     /// Key and bytes of the first `most` targets whose document is larger than `max_item`.
@@ -149,8 +189,8 @@ impl Mapping {
         let Ok(statement) = self.account(&writing.stretch, writing.pass_started, writing.max_item) else {
             return error;
         };
-        match numbers::<3>(session, &statement, deadline).await {
-            Ok([now, ..]) if now <= there => RowsError::Duplicate { constraint },
+        match numbers::<4>(session, &statement, deadline).await {
+            Ok([_, now, ..]) if now <= there => RowsError::Duplicate { constraint },
             _ => RowsError::Overtaken,
         }
     }

@@ -37,6 +37,13 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
             "make it InnoDB: ALTER TABLE … ENGINE = InnoDB",
         );
     }
+    if let Some(rule) = &table.insert_rule {
+        findings.problem(
+            "target.table",
+            format!("`{}` has the rule `{rule}` ON INSERT, which does something else than insert", table.name),
+            "drop the rule, or write a trigger in its place",
+        );
+    }
     columns(findings, definition, tables, table);
     key(findings, definition, tables, table);
 }

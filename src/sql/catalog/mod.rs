@@ -30,6 +30,8 @@ pub struct Table {
     pub is_view: bool,
     /// MySQL and MariaDB: the storage engine.
     pub engine: Option<String>,
+    /// PostgreSQL: a rule that rewrites what is inserted.
+    pub insert_rule: Option<String>,
 }
 
 /// A column.

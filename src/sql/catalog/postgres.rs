@@ -10,7 +10,8 @@ const TABLE: &str = "SELECT 'table', n.nspname, c.relname, c.relkind IN ('v', 'm
     WHEN c.relkind = 'p' THEN (SELECT sum(greatest(p.reltuples, 0)) FROM pg_catalog.pg_partition_tree(c.oid) t \
         JOIN pg_catalog.pg_class p ON p.oid = t.relid AND t.isleaf) \
     WHEN c.relkind IN ('r', 'm') AND c.reltuples < 0 THEN pg_catalog.pg_relation_size(c.oid) / 128 \
-    ELSE greatest(c.reltuples, 0) END::int8";
+    ELSE greatest(c.reltuples, 0) END::int8, \
+    (SELECT min(r.rulename) FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3' AND r.ev_enabled <> 'D')";
 
 /// Domains are followed down to what they are made of; the last step is the row that counts.
 const COLUMNS: &str = "WITH RECURSIVE kind(attnum, type, modifier, depth, needed) AS ( \
@@ -78,6 +79,7 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
                     name: next()?,
                     is_view: yes(next().as_deref()),
                     rows_estimate: next().and_then(|rows| rows.parse().ok()).unwrap_or(0),
+                    insert_rule: next(),
                     ..Table::default()
                 });
             }

@@ -55,9 +55,9 @@ fn describe(connection: &Connection, schema: &str, table: &str) -> rusqlite::Res
         columns: columns.into_iter().map(|(column, _)| column).collect(),
         indexes,
         is_view,
-        engine: None,
         schema,
         name,
+        ..Table::default()
     }))
 }
 

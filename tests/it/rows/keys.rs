@@ -227,7 +227,14 @@ fn batches_are_ranges_of_the_key_in_the_query_plan() {
             );
             let statements = stage.run(rows.statements(LIMIT)).expect("statements");
             let purposes: Vec<&str> = statements.iter().map(|(purpose, _)| *purpose).collect();
-            assert_eq!(purposes, ["create", "boundary", "compare", "insert", "account"]);
+            let account: &[&str] = if kind == Kind::Postgres { &[] } else { &["account"] };
+            assert_eq!(purposes, [&["create", "boundary", "compare", "insert"], account].concat());
+            if kind == Kind::Postgres {
+                // Its merge join would walk the target from the start, batch after batch, without a range of its own.
+                let (_, compare) = statements.iter().find(|(purpose, _)| *purpose == "compare").expect("it compares");
+                let range = if composite { "AND (h.\"a\", h.\"b\") > (" } else { "AND h.\"a\" > " };
+                assert!(compare.contains(range), "{compare}");
+            }
             assert_eq!(stage.run(rows.missing_privileges(LIMIT)).expect("privileges"), []);
         }
     }

@@ -1,6 +1,6 @@
 //! Batches: what is moved, skipped, set aside, recovered.
 
-use super::stage::{KINDS, LIMIT, Stage, effort, range, walk};
+use super::stage::{KINDS, Kind, LIMIT, Stage, effort, range, walk};
 use milkrun::engine::migration::{Effort, Migration};
 use milkrun::fault::Class;
 use milkrun::spec::Definition;
@@ -382,6 +382,42 @@ fn another_unique_index_of_the_target_refuses_a_row_for_good() {
             assert!(!fault.to_string().contains('7'), "{fault}");
         }
         assert_eq!(stage.one("SELECT CAST(COUNT(*) AS {{TEXT||CHAR||TEXT}}) FROM history"), "2", "{kind:?}");
+    }
+}
+
+#[test]
+fn a_row_that_a_trigger_of_the_target_drops_is_an_error_and_the_batch_rolls_back() {
+    // MySQL's triggers can refuse a row, not drop it.
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        for there in [false, true] {
+            let stage = Stage::new(kind);
+            stage.execute(
+                "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, code INTEGER);
+                 INSERT INTO orders VALUES (1, 7), (2, 8), (3, 9);
+                 CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY, code INTEGER, document TEXT NOT NULL)",
+            );
+            let definition = stage.definition(
+                "table = \"orders\"\nkey = [\"id\"]",
+                "table = \"history\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ncode = \"code\"\ndocument = \"$document\"",
+            );
+            if there {
+                stage.move_all(&definition, 100);
+                stage.execute("DELETE FROM history WHERE id > 1");
+            }
+            stage.execute(if kind == Kind::Sqlite {
+                "CREATE TRIGGER drop_it BEFORE INSERT ON history WHEN NEW.id = 2 BEGIN SELECT RAISE(IGNORE); END"
+            } else {
+                "CREATE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS $$
+                 BEGIN IF NEW.id = 2 THEN RETURN NULL; END IF; RETURN NEW; END $$;
+                 CREATE TRIGGER drop_it BEFORE INSERT ON history FOR EACH ROW EXECUTE FUNCTION drop_it()"
+            });
+            let rows = stage.open(&definition);
+            let fault = stage.run(walk(&rows, 100, &effort())).expect_err("a row that is gone");
+            assert_eq!(fault.class, Class::Poison, "{kind:?}: {fault}");
+            assert!(fault.to_string().contains("look at the target's triggers"), "{kind:?}: {fault}");
+            let left = stage.one("SELECT CAST(COUNT(*) AS TEXT) FROM history");
+            assert_eq!(left, if there { "1" } else { "0" }, "{kind:?}");
+        }
     }
 }
 

@@ -140,3 +140,20 @@ fn a_target_that_does_not_fit() {
         assert_eq!(said.contains(&short), kind != Kind::Sqlite, "{said:?}");
     }
 }
+
+#[test]
+fn a_target_whose_rule_rewrites_inserts() {
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY);
+         CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY, document TEXT NOT NULL);
+         CREATE RULE never AS ON INSERT TO history DO INSTEAD NOTHING",
+    );
+    let found = problems(&stage, "table = \"orders\"\nkey = [\"id\"]", GOOD_TARGET);
+    assert_eq!(
+        shown(&found),
+        ["target.table: `history` has the rule `never` ON INSERT, which does something else than insert"]
+    );
+    stage.execute("ALTER TABLE history DISABLE RULE never");
+    assert_eq!(problems(&stage, "table = \"orders\"\nkey = [\"id\"]", GOOD_TARGET), []);
+}
