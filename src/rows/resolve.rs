@@ -37,7 +37,7 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
                 column: name.clone(),
                 value: value.clone(),
                 kind: fill_kind(dialect, column),
-                cast: column.type_name.clone(),
+                cast: cast(dialect, column),
             })
         })
         .collect::<Option<Vec<_>>>()?;
@@ -54,6 +54,14 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
         fills,
         definition: definition.digest.clone(),
     })
+}
+
+/// The type that a target is compared as. An explicit cast to a length would cut in silence what an INSERT refuses.
+fn cast(dialect: Dialect, column: &Column) -> String {
+    match column.base.as_str() {
+        base @ ("varchar" | "bpchar" | "varbit") if dialect == Dialect::Postgres => base.to_owned(),
+        _ => column.type_name.clone(),
+    }
 }
 
 fn quoted(dialect: Dialect, table: &Table) -> String {
