@@ -62,7 +62,7 @@ pub struct Column {
     pub length: Option<u64>,
     /// json, jsonb, and MariaDB's JSON: a longtext that is checked by `json_valid`.
     pub is_json: bool,
-    /// PostgreSQL: the base type of an array's elements.
+    /// PostgreSQL: the base type of an array's elements, once domains are resolved. The numbers above are then theirs.
     pub element: Option<String>,
     /// PostgreSQL: the domain that it is declared with.
     pub domain: Option<String>,
