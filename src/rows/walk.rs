@@ -7,8 +7,8 @@ use crate::cursor::Cursor;
 use crate::engine::migration::{Estimate, Range};
 use crate::fault::Class;
 use crate::spec::Problem;
-use crate::sql::Session;
 use crate::sql::statement::Statement;
+use crate::sql::{Dialect, Session, SqlError};
 use std::time::SystemTime;
 
 /// Keys that one sweep finds at most.
@@ -50,6 +50,47 @@ impl Mapping {
                 hint: "the condition sees the columns of the source table alone, as `t`".to_owned(),
             })),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a query of the source failed with, told apart from what a target refuses: with a `where`, that is what cannot
+    /// be computed.
+    pub(super) fn of_query(&self, error: RowsError) -> RowsError {
+        match &error {
+            RowsError::Sql(sql) if self.is_suspect(sql) => {
+                RowsError::Condition { code: sql.code().unwrap_or_default().to_owned() }
+            }
+            _ => error,
+        }
+    }
+
+    /// Whether it may be `where` that raised it. SQLite has one code for all that a statement can be wrong about.
+    fn is_suspect(&self, error: &SqlError) -> bool {
+        let poison = error.class() == Class::Poison;
+        self.filter.is_some() && (poison || self.dialect == Dialect::Sqlite && error.code() == Some("1"))
+    }
+
+    /// What a batch failed with, told apart by asking for the items of its stretch alone: `where` may be at fault.
+    pub(super) async fn of_batch(
+        &self,
+        link: &mut Link,
+        error: RowsError,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        deadline: Deadline,
+    ) -> RowsError {
+        if !matches!(&error, RowsError::Sql(sql) if self.is_suspect(sql)) {
+            return error;
+        }
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)"));
+        let Ok(session) = link.session(deadline).await else { return error };
+        if self.items(&mut statement, stretch, pass_started).is_err() {
+            return error;
+        }
+        match number(session, &statement, deadline).await.map_err(|error| self.of_query(error)) {
+            Err(condition @ RowsError::Condition { .. }) => condition,
+            _ => error,
         }
     }
 
@@ -105,7 +146,7 @@ impl Mapping {
         let mut step = self.step(session, range, after, size, deadline).await?;
         let stretch = Stretch::Range { after, end: &step.end };
         let statement = self.missing(&stretch, range.pass_started, FOUND)?;
-        let found = rows(session, &statement, deadline).await?;
+        let found = rows(session, &statement, deadline).await.map_err(|error| self.of_query(error.into()))?;
         let full = found.len() as u64 == FOUND;
         let mut keys = Vec::with_capacity(found.len());
         let mut bytes = 0;

@@ -1,6 +1,8 @@
 //! Definitions that do not fit their database: everything at once, with what to do.
 
-use super::stage::{KINDS, Kind, Stage};
+use super::stage::{KINDS, Kind, LIMIT, Stage, effort, range, walk};
+use milkrun::engine::migration::Migration as _;
+use milkrun::fault::Class;
 use milkrun::rows::RowsError;
 use milkrun::spec::Problem;
 
@@ -138,5 +140,49 @@ fn a_target_that_does_not_fit() {
         );
         let short = "target.columns.doc: `doc` has room for 100 characters, too few for a document".to_owned();
         assert_eq!(said.contains(&short), kind != Kind::Sqlite, "{said:?}");
+    }
+}
+
+#[test]
+fn a_condition_without_an_answer_for_some_row_is_said_to_be_at_fault() {
+    for (kind, filters) in [
+        (Kind::Postgres, &["100 / n > 1", "word::int > 1", "word::date < :pass_started", "word ~ word"][..]),
+        (Kind::MariaDb, &["word + 1 > 1", "18446744073709551615 + n > 1", "CAST(word AS DATE) < :pass_started"][..]),
+        (Kind::Sqlite, &["json_extract(word, '$.a') IS NULL", "abs(n - 9223372036854775807 - 6) > 1"]),
+    ] {
+        let stage = Stage::new(kind);
+        stage.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, n INTEGER NOT NULL, word VARCHAR(20) NOT NULL);
+             INSERT INTO orders VALUES (1, 5, '20240101'), (2, 0, '(secret'), (3, 7, '20240103')",
+        );
+        for filter in filters {
+            let definition =
+                stage.definition(&format!("table = \"orders\"\nkey = [\"id\"]\nwhere = \"{filter}\""), GOOD_TARGET);
+            let rows = stage.open(&definition);
+            stage.run(async {
+                rows.prepare(LIMIT).await.expect("the target");
+                let range = range(&rows).await.expect("rows");
+                let faults = [
+                    walk(&rows, 100, &effort()).await.expect_err("no answer"),
+                    rows.sweep(&range, None, 100, LIMIT).await.expect_err("no answer"),
+                    rows.verify(&range, None, 100, LIMIT).await.expect_err("no answer"),
+                ];
+                for fault in faults {
+                    assert_eq!(fault.class, Class::Fatal, "{kind:?} {filter}: {fault}");
+                    let said = fault.to_string();
+                    assert!(said.contains("`where`") && said.contains("NULLIF") && !said.contains("secret"), "{said}");
+                }
+            });
+        }
+        // What the target refuses stays what it is.
+        stage.execute(
+            "CREATE TABLE few (id INTEGER NOT NULL PRIMARY KEY, word VARCHAR(3) {{CHECK (length(word) < 4)||||}}, document {{TEXT||LONGTEXT||TEXT}})",
+        );
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]\nwhere = \"n >= 0\"",
+            "table = \"few\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nword = \"word\"\ndocument = \"$document\"",
+        );
+        let fault = stage.run(walk(&stage.open(&definition), 100, &effort())).expect_err("too long");
+        assert_eq!(fault.class, Class::Poison, "{kind:?}: {fault}");
     }
 }
