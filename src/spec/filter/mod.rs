@@ -107,6 +107,7 @@ mod tests {
             "status = 'now' OR status IN ('today', 'later')",
             r"path = 'C:\\temp' AND name LIKE '%\_x'",
             "unix_timestamp(created_at) < 1700000000 AND date(created_at) = '2024-01-01'",
+            "t.order = 1 AND \"limit\" < 5 AND \"group\" = 2 AND substring(a for 3) = 'x' AND offset = 3",
             "tags @> ARRAY['a'] AND a[1] = 2 AND j->>'x' = 'y'",
             "(t.values = 1 OR (\"table\" = 2)) AND tables = 3 AND values > 4 AND position('a' IN name) > 0",
             "MATCH (name) AGAINST ('a' IN BOOLEAN MODE) AND (within = 1 OR with_card = 2)",
@@ -150,6 +151,12 @@ mod tests {
             ("id IN [u]", "holds an `in` without a list"),
             ("id NOT IN main.u", "holds an `in` without a list"),
             ("a = '\0'", "holds a NUL character"),
+            ("id > 3 order by id", "holds `order by`; `where` is a condition alone"),
+            ("id > 3 LIMIT 5", "holds `limit`; `where` is a condition alone"),
+            ("id > 3 FETCH FIRST 5 ROWS ONLY", "holds `fetch`; `where` is a condition alone"),
+            ("id > 3 GROUP BY id", "holds `group by`; `where` is a condition alone"),
+            ("where id > 3", "holds `where`; `where` is a condition alone"),
+            ("id > 3 FOR UPDATE", "holds `for`; `where` is a condition alone"),
         ];
         for (filter, expected) in cases {
             assert!(refused(filter).starts_with(expected), "{filter}: {}", refused(filter));
