@@ -30,6 +30,8 @@ pub struct Table {
     pub is_view: bool,
     /// MySQL and MariaDB: the storage engine.
     pub engine: Option<String>,
+    /// PostgreSQL: row-level security applies to the user, and may hide rows.
+    pub hides_rows: bool,
 }
 
 /// A column.

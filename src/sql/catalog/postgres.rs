@@ -10,7 +10,7 @@ const TABLE: &str = "SELECT 'table', n.nspname, c.relname, c.relkind IN ('v', 'm
     WHEN c.relkind = 'p' THEN (SELECT sum(greatest(p.reltuples, 0)) FROM pg_catalog.pg_partition_tree(c.oid) t \
         JOIN pg_catalog.pg_class p ON p.oid = t.relid AND t.isleaf) \
     WHEN c.relkind IN ('r', 'm') AND c.reltuples < 0 THEN pg_catalog.pg_relation_size(c.oid) / 128 \
-    ELSE greatest(c.reltuples, 0) END::int8";
+    ELSE greatest(c.reltuples, 0) END::int8, c.relrowsecurity AND pg_catalog.row_security_active(c.oid)";
 
 /// Domains are followed down to what they are made of, those of an array's elements too; the last step is the row that
 /// counts.
@@ -85,6 +85,7 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
                     name: next()?,
                     is_view: yes(next().as_deref()),
                     rows_estimate: next().and_then(|rows| rows.parse().ok()).unwrap_or(0),
+                    hides_rows: yes(next().as_deref()),
                     ..Table::default()
                 });
             }

@@ -56,6 +56,7 @@ fn describe(connection: &Connection, schema: &str, table: &str) -> rusqlite::Res
         indexes,
         is_view,
         engine: None,
+        hides_rows: false,
         schema,
         name,
     }))
