@@ -7,6 +7,7 @@ use crate::cursor::Cursor;
 use crate::engine::migration::{Estimate, Range};
 use crate::fault::Class;
 use crate::spec::Problem;
+use crate::spec::filter::{Piece, called};
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session, SqlError};
 use std::time::SystemTime;
@@ -41,16 +42,46 @@ impl Mapping {
         statement.sql("SELECT 1 FROM ").sql(&self.source).sql(" t WHERE 1 = 0");
         self.filtered(&mut statement, SystemTime::UNIX_EPOCH);
         match session.rows(&statement, deadline.left()).await {
-            Ok(_) => Ok(None),
+            Ok(_) => self.volatile(session, deadline).await,
             // That is not the condition's fault; `plan` names what is missing.
             Err(error) if error.is_forbidden() => Ok(None),
             Err(error) if error.refusal().is_some() && error.class() == Class::Fatal => Ok(Some(Problem {
                 field: "source.where".to_owned(),
                 message: error.to_string(),
-                hint: "the condition sees the columns of the source table alone, as `t`".to_owned(),
+                hint: if error.is_syntax() {
+                    "write it as it would stand behind WHERE in this database's SQL, less the word".to_owned()
+                } else {
+                    "the condition sees the columns of the source table alone, as `t`".to_owned()
+                },
             })),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A function of the user's own that PostgreSQL takes for one whose answer changes: nobody can say what it reads.
+    async fn volatile(&self, session: &mut Session, deadline: Deadline) -> Result<Option<Problem>, RowsError> {
+        let pieces = self.filter.iter().flatten();
+        let text: String =
+            pieces.map(|piece| if let Piece::Sql(text) = piece { text } else { ":pass_started" }).collect();
+        let names = called(&text);
+        if self.dialect != Dialect::Postgres || names.is_empty() {
+            return Ok(None);
+        }
+        let mut statement = self.statement();
+        statement.sql("SELECT min(p.proname::text) FROM pg_catalog.pg_proc p WHERE lower(p.proname::text) IN (");
+        for (place, name) in names.iter().enumerate() {
+            statement.sql(if place == 0 { "" } else { ", " }).literal(name);
+        }
+        statement.sql(") GROUP BY lower(p.proname::text) HAVING bool_and(p.provolatile = 'v') ORDER BY 1 LIMIT 1");
+        let found = session.rows(&statement, deadline.left()).await?;
+        let name = found.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        Ok(name.map(|name| Problem {
+            field: "source.where".to_owned(),
+            message: format!(
+                "calls `{name}()`, which PostgreSQL takes for VOLATILE: it may answer otherwise each time"
+            ),
+            hint: "if it always answers the same of the same row, declare it: ALTER FUNCTION … STABLE".to_owned(),
+        }))
     }
 
     /// What a query of the source failed with, told apart from what a target refuses: with a `where`, that is what cannot

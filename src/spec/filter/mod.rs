@@ -51,6 +51,16 @@ pub fn pieces(filter: &str) -> Vec<Piece> {
     pieces
 }
 
+/// The names that parentheses follow in a condition: its functions, and some words that are none.
+pub fn called(filter: &str) -> Vec<String> {
+    let tokens = token::tokens(filter).unwrap_or_default();
+    let calls = tokens.windows(2).filter(|pair| {
+        matches!(pair.first().map(|name| name.kind), Some(Kind::Word | Kind::Quoted))
+            && pair.last().is_some_and(|open| open.is("("))
+    });
+    calls.filter_map(|pair| Some(pair.first()?.name())).collect()
+}
+
 /// Everything that is wrong with a condition, as far as that can be said without a database.
 pub(super) fn check(filter: &str) -> Vec<Finding> {
     if filter.trim().is_empty() {
@@ -135,6 +145,10 @@ mod tests {
             ("a = `x", "leaves a quote open"),
             (r"a = 'it\'s'", "holds a backslash before a quote"),
             ("a = ?", "holds a placeholder `?`"),
+            (
+                "tags ? 'a'",
+                "holds a placeholder `?`; write the value itself, `:pass_started` is the only parameter; PostgreSQL's",
+            ),
             ("a = $1", "holds a `$`"),
             ("a = $q$x$q$", "holds a `$`"),
             ("a = :started", "holds the parameter `:started`"),
