@@ -13,7 +13,7 @@ use crate::sql::catalog::Column;
 pub(super) enum Fit {
     /// Each of them is kept, and compares equal afterwards.
     Exact,
-    /// Each of them is kept or refused: what is refused is set aside by its key.
+    /// Each of them is kept or refused, which pauses the migration with the row's key.
     Refusing,
     /// A time changes between with and without a time zone: read and written in UTC.
     InUtc,
@@ -47,7 +47,9 @@ pub(super) fn check(findings: &mut Findings, field: &str, dialect: Dialect, ours
     match fit(dialect, ours, theirs) {
         Fit::Exact => {}
         Fit::Refusing => {
-            findings.warnings.push(format!("{field}: {types}: rows whose value it does not take will be set aside"));
+            findings
+                .warnings
+                .push(format!("{field}: {types}: a row whose value it does not take pauses the migration"));
         }
         Fit::InUtc => findings.warnings.push(format!("{field}: {types}: the times stand there in UTC")),
         Fit::Changing(how) => {

@@ -2,6 +2,7 @@
 
 use super::stage::{Kind, Stage};
 use milkrun::rows::RowsError;
+use std::fmt::Write as _;
 
 /// The source's type, the target's, and a value at the edge of the source's.
 type Kept = (&'static str, &'static str, &'static str);
@@ -11,9 +12,9 @@ type Lost = (&'static str, &'static str, &'static str);
 fn tables<'a>(stage: &Stage, number: &str, columns: impl Iterator<Item = (&'a str, &'a str)>) -> (String, String) {
     let (mut from, mut to, mut mapped) = (String::new(), String::new(), String::new());
     for (at, (ours, theirs)) in columns.enumerate() {
-        from += &format!(", c{at} {ours}");
-        to += &format!(", t{at} {theirs}");
-        mapped += &format!("\nt{at} = \"c{at}\"");
+        let _ = write!(from, ", c{at} {ours}");
+        let _ = write!(to, ", t{at} {theirs}");
+        let _ = write!(mapped, "\nt{at} = \"c{at}\"");
     }
     let id = "id INTEGER NOT NULL PRIMARY KEY";
     stage.execute(&format!("CREATE TABLE source{number} ({id}{from}); CREATE TABLE target{number} ({id}{to}, document {{{{TEXT||LONGTEXT||TEXT}}}})"));
@@ -35,7 +36,7 @@ fn kept(stage: &Stage, cases: &[Kept]) {
         Ok(rows) => rows.warnings().to_vec(),
         Err(error) => panic!("{:?}: {error}", stage.kind),
     };
-    assert!(!found.iter().any(|warning| warning.contains("set aside")), "{:?}: {found:?}", stage.kind);
+    assert!(!found.iter().any(|warning| warning.contains("pauses")), "{:?}: {found:?}", stage.kind);
     assert_eq!(stage.move_all(&definition, 10).moved, 2);
     let seen = stage.verify_all(&definition, 10);
     assert_eq!((seen.equal, seen.different), (2, 0), "{:?}: {:?}", stage.kind, seen.examples);
@@ -78,7 +79,7 @@ fn refused_by_the_database(stage: &Stage, cases: &[(&str, &str)]) {
     for (at, (ours, theirs)) in cases.iter().enumerate() {
         let start = format!("target.columns.t{at}: ");
         assert!(
-            rows.warnings().iter().any(|one| one.starts_with(&start) && one.contains("set aside")),
+            rows.warnings().iter().any(|one| one.starts_with(&start) && one.contains("pauses")),
             "{:?}: {ours} in {theirs}: {:?}",
             stage.kind,
             rows.warnings()

@@ -30,6 +30,7 @@ enum Kind {
     Other,
 }
 
+#[allow(clippy::match_same_arms, reason = "pairs of one family stand together")]
 pub(super) fn fit(ours: &Column, theirs: &Column) -> Fit {
     let (from, to) = (kind(ours), kind(theirs));
     let fraction = |fitting: Fit| {

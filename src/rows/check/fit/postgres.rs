@@ -20,6 +20,7 @@ pub(super) fn fit(ours: &Column, theirs: &Column) -> Fit {
     }
 }
 
+#[allow(clippy::match_same_arms, reason = "pairs of one family stand together")]
 fn between(ours: &Column, from: &str, theirs: &Column, to: &str) -> Fit {
     if let Some(digits) = integer_digits(from) {
         return integer(from, digits, theirs, to);
