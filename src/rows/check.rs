@@ -1,5 +1,6 @@
 //! A definition held against the catalog: everything that does not fit, at once, and what to do about it.
 
+mod fit;
 mod source;
 mod target;
 

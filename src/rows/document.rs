@@ -33,6 +33,8 @@ pub struct Array {
     pub schema: Option<String>,
     /// Its table.
     pub table: String,
+    /// What follows the table's alias so that the database looks the elements up by an index; may be empty.
+    pub hint: String,
     /// The order of its elements.
     pub key: Vec<String>,
     /// Child column = parent column.
@@ -196,7 +198,7 @@ impl Builder {
             }
             Dialect::Sqlite => format!("'[' || coalesce(group_concat({child}, ',' ORDER BY {order}), '') || ']'"),
         };
-        format!("(SELECT {list} FROM {from} {alias} WHERE {on})")
+        format!("(SELECT {list} FROM {from} {alias}{} WHERE {on})", array.hint)
     }
 }
 

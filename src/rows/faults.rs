@@ -41,6 +41,15 @@ pub enum RowsError {
         /// What is allowed.
         max_item: u64,
     },
+    /// The source's `where` has no answer for some row: division by zero, a text that is no number.
+    #[error(
+        "`where` or a value of the source that it reads cannot be computed (error {code}): correct the row, or write \
+         `where` so that it has an answer for every row of the table, as with NULLIF or CASE"
+    )]
+    Condition {
+        /// The database's code.
+        code: String,
+    },
     /// A unique index of the target other than by what is there already.
     #[error(
         "a unique index{} of the target refuses the row, though no target with its key exists: \
@@ -58,7 +67,7 @@ impl RowsError {
     /// Decides what happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Problems(_) | Self::Key(_) | Self::Shape(_) => Class::Fatal,
+            Self::Problems(_) | Self::Key(_) | Self::Shape(_) | Self::Condition { .. } => Class::Fatal,
             Self::Sql(sql) => sql.class(),
             Self::Overtaken => Class::Transient,
             Self::TooLarge { .. } => Class::TooLarge,

@@ -255,7 +255,15 @@ impl Migration for Rows {
         };
         let writing = Writing { stretch, pass_started: batch.pass_started, effort, max_item: self.max_item };
         let deadline = Deadline::after(effort.limit);
-        Ok(self.mapping.write(&mut *self.writer.lock().await, &writing, deadline).await?)
+        let mut link = self.writer.lock().await;
+        match self.mapping.write(&mut link, &writing, deadline).await {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => {
+                let error =
+                    self.mapping.of_batch(&mut link, error, &writing.stretch, batch.pass_started, deadline).await;
+                Err(error.into())
+            }
+        }
     }
 
     async fn verify(
@@ -266,6 +274,8 @@ impl Migration for Rows {
         limit: Duration,
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let deadline = Deadline::after(limit);
-        Ok(self.mapping.verify(&mut *self.reader.lock().await, range, after, size, deadline).await?)
+        let mut link = self.reader.lock().await;
+        let compared = self.mapping.verify(&mut link, range, after, size, deadline).await;
+        Ok(compared.map_err(|error| self.mapping.of_query(error))?)
     }
 }

@@ -66,7 +66,8 @@ impl Rows {
         let session = link.session(deadline).await?;
         let Some(sample) = self.mapping.sample(session, deadline).await? else { return Ok(None) };
         let near = Stretch::Range { after: None, end: &sample.last };
-        let mut found = rows(session, &self.mapping.first_document(&near)?, deadline).await?;
+        let found = rows(session, &self.mapping.first_document(&near)?, deadline).await;
+        let mut found = found.map_err(|error| self.mapping.of_query(error.into()))?;
         if found.is_empty() && sample.last != sample.bound {
             let far = Stretch::Range { after: Some(&sample.last), end: &sample.bound };
             found = match rows(session, &self.mapping.first_document(&far)?, Deadline::after(search.min(limit))).await {

@@ -7,7 +7,8 @@ use super::tables::{RelatedTable, Tables};
 use super::types::{fill_kind, form, key_kind};
 use crate::spec::filter::pieces;
 use crate::spec::{ColumnValue, Definition, Related};
-use crate::sql::catalog::{Column, Table};
+use crate::sql::catalog::{Column, Index, Table};
+use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Make};
 
 /// The mapping of a definition that [`super::check`] found nothing wrong with; `None` if it did.
@@ -37,7 +38,7 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
                 column: name.clone(),
                 value: value.clone(),
                 kind: fill_kind(dialect, column),
-                cast: column.type_name.clone(),
+                cast: cast(dialect, column),
             })
         })
         .collect::<Option<Vec<_>>>()?;
@@ -54,6 +55,14 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
         fills,
         definition: definition.digest.clone(),
     })
+}
+
+/// The type that a target is compared as. An explicit cast to a length would cut in silence what an INSERT refuses.
+fn cast(dialect: Dialect, column: &Column) -> String {
+    match column.base.as_str() {
+        base @ ("varchar" | "bpchar" | "varbit") if dialect == Dialect::Postgres => base.to_owned(),
+        _ => column.type_name.clone(),
+    }
 }
 
 fn quoted(dialect: Dialect, table: &Table) -> String {
@@ -85,20 +94,47 @@ fn hint(make: Make, table: &Table, key: &[String]) -> String {
         .iter()
         .filter(|index| index.usable && index.columns.starts_with(key))
         .min_by_key(|index| (index.columns.len(), !index.unique, !index.primary));
-    let mut statement = crate::sql::statement::Statement::new(make.dialect());
     match (make.dialect(), index) {
-        (Dialect::MySql, Some(index)) => {
-            statement.sql(" FORCE INDEX (").name(&index.name).sql(")");
-        }
         // A row number is the table itself.
-        (Dialect::Sqlite, Some(index)) if index.name != "rowid" => {
-            statement.sql(" INDEXED BY ").name(&index.name);
-        }
-        (Dialect::Sqlite, _) => {
-            statement.sql(" NOT INDEXED");
-        }
-        _ => {}
+        (Dialect::Sqlite, None) => " NOT INDEXED".to_owned(),
+        (Dialect::Sqlite, Some(index)) if index.name == ROW_NUMBER => " NOT INDEXED".to_owned(),
+        (dialect, index) => index.map(|index| pin(dialect, index)).unwrap_or_default(),
     }
+}
+
+/// The name that the catalog gives to SQLite's row number.
+const ROW_NUMBER: &str = "rowid";
+
+/// Makes the database look children up by an index that begins with the columns of `on`: by statistics of an emptier table
+/// it may scan all of them for each row instead.
+fn child_hint(dialect: Dialect, one: &Related, child: &Table, parent: &Table) -> String {
+    // Of columns of unlike types SQLite can use no index, and refuses to be told so.
+    let alike = |(theirs, ours): &(String, String)| match (child.column(theirs), parent.column(ours)) {
+        (Some(theirs), Some(ours)) => {
+            let integer = |column: &Column| column.base.contains("int");
+            theirs.base == ours.base || (integer(theirs) && integer(ours))
+        }
+        _ => false,
+    };
+    if dialect == Dialect::Sqlite && !one.on.iter().all(alike) {
+        return String::new();
+    }
+    let serves = |index: &&Index| {
+        let first = index.columns.get(..one.on.len());
+        index.usable && first.is_some_and(|first| one.on.iter().all(|(theirs, _)| first.contains(theirs)))
+    };
+    let index = child.indexes.iter().filter(serves).min_by_key(|index| (!index.primary, index.columns.len()));
+    index.filter(|index| index.name != ROW_NUMBER).map(|index| pin(dialect, index)).unwrap_or_default()
+}
+
+/// What follows a table's alias to have it read by this index and no other.
+fn pin(dialect: Dialect, index: &Index) -> String {
+    let mut statement = Statement::new(dialect);
+    match dialect {
+        Dialect::MySql => statement.sql(" FORCE INDEX (").name(&index.name).sql(")"),
+        Dialect::Sqlite => statement.sql(" INDEXED BY ").name(&index.name),
+        Dialect::Postgres => &mut statement,
+    };
     statement.text().to_owned()
 }
 
@@ -109,6 +145,7 @@ fn object(
     related: &[Related],
     tables: &[RelatedTable],
 ) -> Option<Object> {
+    let parent = table;
     let members = table
         .columns
         .iter()
@@ -124,6 +161,7 @@ fn object(
                 name: one.name.clone(),
                 schema: Some(table.schema.clone()),
                 table: table.name.clone(),
+                hint: child_hint(dialect, one, table, parent),
                 key: one.key.clone(),
                 on: one.on.clone(),
                 object: object(dialect, table, &one.exclude, &one.related, &found.related)?,

@@ -7,8 +7,9 @@ use crate::cursor::Cursor;
 use crate::engine::migration::{Estimate, Range};
 use crate::fault::Class;
 use crate::spec::Problem;
-use crate::sql::Session;
+use crate::spec::filter::{Piece, called};
 use crate::sql::statement::Statement;
+use crate::sql::{Dialect, Session, SqlError};
 use std::time::SystemTime;
 
 /// Keys that one sweep finds at most.
@@ -41,15 +42,86 @@ impl Mapping {
         statement.sql("SELECT 1 FROM ").sql(&self.source).sql(" t WHERE 1 = 0");
         self.filtered(&mut statement, SystemTime::UNIX_EPOCH);
         match session.rows(&statement, deadline.left()).await {
-            Ok(_) => Ok(None),
+            Ok(_) => self.volatile(session, deadline).await,
             // That is not the condition's fault; `plan` names what is missing.
             Err(error) if error.is_forbidden() => Ok(None),
             Err(error) if error.refusal().is_some() && error.class() == Class::Fatal => Ok(Some(Problem {
                 field: "source.where".to_owned(),
                 message: error.to_string(),
-                hint: "the condition sees the columns of the source table alone, as `t`".to_owned(),
+                hint: if error.is_syntax() {
+                    "write it as it would stand behind WHERE in this database's SQL, less the word".to_owned()
+                } else {
+                    "the condition sees the columns of the source table alone, as `t`".to_owned()
+                },
             })),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A function of the user's own that PostgreSQL takes for one whose answer changes: nobody can say what it reads.
+    async fn volatile(&self, session: &mut Session, deadline: Deadline) -> Result<Option<Problem>, RowsError> {
+        let pieces = self.filter.iter().flatten();
+        let text: String =
+            pieces.map(|piece| if let Piece::Sql(text) = piece { text } else { ":pass_started" }).collect();
+        let names = called(&text);
+        if self.dialect != Dialect::Postgres || names.is_empty() {
+            return Ok(None);
+        }
+        let mut statement = self.statement();
+        statement.sql("SELECT min(p.proname::text) FROM pg_catalog.pg_proc p WHERE lower(p.proname::text) IN (");
+        for (place, name) in names.iter().enumerate() {
+            statement.sql(if place == 0 { "" } else { ", " }).literal(name);
+        }
+        statement.sql(") GROUP BY lower(p.proname::text) HAVING bool_and(p.provolatile = 'v') ORDER BY 1 LIMIT 1");
+        let found = session.rows(&statement, deadline.left()).await?;
+        let name = found.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        Ok(name.map(|name| Problem {
+            field: "source.where".to_owned(),
+            message: format!(
+                "calls `{name}()`, which PostgreSQL takes for VOLATILE: it may answer otherwise each time"
+            ),
+            hint: "if it always answers the same of the same row, declare it: ALTER FUNCTION … STABLE".to_owned(),
+        }))
+    }
+
+    /// What a query of the source failed with, told apart from what a target refuses: with a `where`, that is what cannot
+    /// be computed.
+    pub(super) fn of_query(&self, error: RowsError) -> RowsError {
+        match &error {
+            RowsError::Sql(sql) if self.is_suspect(sql) => {
+                RowsError::Condition { code: sql.code().unwrap_or_default().to_owned() }
+            }
+            _ => error,
+        }
+    }
+
+    /// Whether it may be `where` that raised it. SQLite has one code for all that a statement can be wrong about.
+    fn is_suspect(&self, error: &SqlError) -> bool {
+        let poison = error.class() == Class::Poison;
+        self.filter.is_some() && (poison || self.dialect == Dialect::Sqlite && error.code() == Some("1"))
+    }
+
+    /// What a batch failed with, told apart by asking for the items of its stretch alone: `where` may be at fault.
+    pub(super) async fn of_batch(
+        &self,
+        link: &mut Link,
+        error: RowsError,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        deadline: Deadline,
+    ) -> RowsError {
+        if !matches!(&error, RowsError::Sql(sql) if self.is_suspect(sql)) {
+            return error;
+        }
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)"));
+        let Ok(session) = link.session(deadline).await else { return error };
+        if self.items(&mut statement, stretch, pass_started).is_err() {
+            return error;
+        }
+        match number(session, &statement, deadline).await.map_err(|error| self.of_query(error)) {
+            Err(condition @ RowsError::Condition { .. }) => condition,
+            _ => error,
         }
     }
 
@@ -105,7 +177,7 @@ impl Mapping {
         let mut step = self.step(session, range, after, size, deadline).await?;
         let stretch = Stretch::Range { after, end: &step.end };
         let statement = self.missing(&stretch, range.pass_started, FOUND)?;
-        let found = rows(session, &statement, deadline).await?;
+        let found = rows(session, &statement, deadline).await.map_err(|error| self.of_query(error.into()))?;
         let full = found.len() as u64 == FOUND;
         let mut keys = Vec::with_capacity(found.len());
         let mut bytes = 0;

@@ -16,6 +16,14 @@ pub struct Meaning {
 
 type Row<C> = (&'static [C], Class, &'static str, &'static str);
 
+/// PostgreSQL's policies would leave rows out of what a statement reads, or refuse some that it writes.
+pub(super) const HIDDEN_ROWS: Meaning =
+    Meaning { class: Fatal, what: "row-level security would hide rows from the database user", hint: SEES_ALL };
+
+/// What to do about row-level security.
+pub const SEES_ALL: &str =
+    "as an administrator run: ALTER ROLE … BYPASSRLS; or let a user migrate to whom no policy applies";
+
 /// A code that stands in no table stops the migration: it is better to ask a person than to retry what is not understood.
 const UNKNOWN: Meaning = Meaning {
     class: Fatal,
@@ -26,6 +34,7 @@ const UNKNOWN: Meaning = Meaning {
 const VALUE: &str = "correct the row, or give the target column a type that holds it";
 const CONSTRAINT: &str = "correct the row, or the constraint of the target";
 const NAMES: &str = "compare the migration file with the database's schema";
+const SYNTAX: &str = "correct `where`; without one, report this as a bug of milkrun";
 const GRANT: &str = "grant the database user what `plan` names as missing";
 const PACKET: &str = "raise the server's packet limit, or narrow the document with `exclude`";
 
@@ -76,11 +85,12 @@ const MYSQL: &[Row<u16>] = &[
         GRANT,
     ),
     (
-        &[1046, 1049, 1051, 1052, 1054, 1060, 1061, 1072, 1109, 1146, 1149, 1176, 1305, 1064, 1356],
+        &[1046, 1049, 1051, 1052, 1054, 1060, 1061, 1072, 1109, 1146, 1176, 1305, 1356],
         Fatal,
         "the statement does not fit the schema",
         NAMES,
     ),
+    (&[1064, 1149], Fatal, "a syntax error", SYNTAX),
     (&[1390], Fatal, "more than 65,535 values in one statement", "report this as a bug of milkrun"),
     (&[1665, 1666], Fatal, "the binary log's format forbids it", "set binlog_format to ROW or MIXED"),
     (
@@ -106,6 +116,7 @@ const POSTGRES: &[Row<&str>] = &[
     (&["22"], Poison, "the target does not take a value", VALUE),
     (&["23", "44", "P0", "09", "27", "38", "39"], Poison, "a constraint or trigger refused the row", CONSTRAINT),
     (&["42501", "28", "0L", "0P"], Fatal, "the database user may not do this", GRANT),
+    (&["42601"], Fatal, "a syntax error", SYNTAX),
     (&["42", "26", "3D", "3F"], Fatal, "the statement does not fit the schema", NAMES),
 ];
 

@@ -221,6 +221,11 @@ impl SqlError {
         self.refusal().is_some_and(|refusal| matches!(refusal.code.as_str(), "1142" | "1143" | "42501"))
     }
 
+    /// The statement is no SQL of this database.
+    pub fn is_syntax(&self) -> bool {
+        self.refusal().is_some_and(|refusal| matches!(refusal.code.as_str(), "1064" | "1149" | "42601"))
+    }
+
     /// The error that a warning of MySQL or MariaDB is, where no warning may be.
     pub fn of_warning(dialect: super::Dialect, code: u32) -> Self {
         Self::Statement(Box::new(Refusal::new(code.to_string(), class::warning(dialect, code))))

@@ -12,13 +12,14 @@ use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Ro
 use std::time::Duration;
 
 /// What each session is pinned to, in one round trip with the version. Names are always qualified, so the search path is
-/// left alone. Plans are made for the values at hand: a plan for any value does not know how short a key range is.
+/// left alone. Rows that a policy would hide are an error. Plans are made for the values at hand: a plan for any value does not know how short a key range is.
 /// Compiling a plan for one batch never pays, and a small table must not be scanned as a whole batch after batch either.
 const PIN: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;\
     SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3;\
     SET bytea_output = 'hex'; SET standard_conforming_strings = on; SET client_encoding = 'UTF8';\
     SET transform_null_equals = off; SET xmlbinary = 'base64'; SET plan_cache_mode = 'force_custom_plan';\
     SET idle_in_transaction_session_timeout = '60s'; SET jit = off; SET enable_seqscan = off;\
+    SET row_security = off;\
     SELECT current_setting('server_version_num')";
 
 /// One connection.
@@ -195,6 +196,9 @@ impl Wire for sqlx::Postgres {
         }
         let mut refusal = Refusal::new(error.code(), class::postgres(error.code()));
         wording::postgres(&mut refusal, error.code(), error.message());
+        if error.routine() == Some("check_enable_rls") {
+            refusal.meaning = class::HIDDEN_ROWS;
+        }
         // These fields hold names alone.
         refusal.table = error.table().map(str::to_owned).or(refusal.table);
         refusal.column = error.column().map(str::to_owned).or(refusal.column);

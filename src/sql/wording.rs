@@ -31,7 +31,8 @@ pub(super) fn postgres(refusal: &mut Refusal, state: &str, text: &str) {
         "42501" => {
             refusal.table = rest(text, "permission denied for table ")
                 .or_else(|| rest(text, "permission denied for view "))
-                .or_else(|| rest(text, "permission denied for schema "));
+                .or_else(|| rest(text, "permission denied for schema "))
+                .or_else(|| between(text, "query would be affected by row-level security policy for table \"", '"'));
         }
         _ => {}
     }

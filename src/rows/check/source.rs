@@ -6,6 +6,7 @@ use super::{Findings, create_index, missing_column, missing_table};
 use crate::spec::{Definition, Related};
 use crate::sql::Dialect;
 use crate::sql::catalog::Table;
+use crate::sql::class::SEES_ALL;
 
 pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &Tables) {
     let source = &definition.source;
@@ -33,13 +34,23 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
     }
 }
 
-/// Views have neither keys nor indexes that could be walked.
+/// Views have neither keys nor indexes that could be walked; and rows must not be hidden.
 pub(super) fn is_table(findings: &mut Findings, field: &str, table: &Table) -> bool {
     if table.is_view {
         findings.problem(
             field,
             format!("`{}` is a view, which has no key that could be walked", table.name),
             "name the table beneath it",
+        );
+    }
+    if table.hides_rows {
+        findings.problem(
+            field,
+            format!(
+                "row-level security of `{}` applies to the database user: rows that it hides would be missed",
+                table.name
+            ),
+            SEES_ALL,
         );
     }
     !table.is_view

@@ -4,7 +4,7 @@ use super::super::resolve::fed_by;
 use super::super::tables::Tables;
 use super::super::types::key_kind;
 use super::source::is_table;
-use super::{Findings, create_index, listed, missing_column, missing_table};
+use super::{Findings, create_index, fit, listed, missing_column, missing_table};
 use crate::spec::{ColumnValue, Definition};
 use crate::sql::Dialect;
 use crate::sql::catalog::{Column, Table};
@@ -73,7 +73,10 @@ fn columns(findings: &mut Findings, definition: &Definition, tables: &Tables, ta
                 "leave it out, or make it an ordinary column",
             );
         }
-        holds(findings, &field, definition, tables, column, value);
+        match value {
+            ColumnValue::Column(from) => kept(findings, &field, definition, tables, column, from),
+            _ => holds(findings, &field, definition, tables, column, value),
+        }
     }
     for column in &table.columns {
         let mapped = definition.target.columns.iter().any(|(name, _)| *name == column.name);
@@ -84,6 +87,24 @@ fn columns(findings: &mut Findings, definition: &Definition, tables: &Tables, ta
                 format!("map it, or give it a default: {} = …", column.name),
             );
         }
+    }
+}
+
+/// Whether a column keeps what the source's column feeds it. A key that sorts differently is another problem, told by it.
+fn kept(
+    findings: &mut Findings,
+    field: &str,
+    definition: &Definition,
+    tables: &Tables,
+    column: &Column,
+    from: &String,
+) {
+    let Some(ours) = tables.source.as_ref().and_then(|source| source.column(from)) else { return };
+    let dialect = tables.make.dialect();
+    let key = definition.source.key.contains(from) && fed_by(definition, from) == Some(column.name.as_str());
+    let sorted_otherwise = dialect != Dialect::Sqlite && key_kind(dialect, ours) != key_kind(dialect, column);
+    if !(key && sorted_otherwise) {
+        fit::check(findings, field, dialect, ours, column);
     }
 }
 
@@ -110,20 +131,7 @@ fn holds(
         _ => None,
     };
     let needed = match value {
-        ColumnValue::Column(from) => {
-            let ours = tables.source.as_ref().and_then(|source| source.column(from));
-            if let Some(ours) = ours
-                && let (Some(theirs), Some(digits)) = (fraction(dialect, column), fraction(dialect, ours))
-                && theirs < digits
-            {
-                findings.problem(
-                    field,
-                    format!("`{}` keeps {theirs} fraction digits, `{from}` has {digits}", column.name),
-                    format!("make it {} with {digits} digits", column.base),
-                );
-            }
-            return;
-        }
+        ColumnValue::Column(_) => return,
         ColumnValue::Now => {
             let time = matches!(kind, "datetime" | "timestamp" | "timestamptz");
             if time && fraction(dialect, column).is_some_and(|digits| digits < 6) {

@@ -51,6 +51,16 @@ pub fn pieces(filter: &str) -> Vec<Piece> {
     pieces
 }
 
+/// The names that parentheses follow in a condition: its functions, and some words that are none.
+pub fn called(filter: &str) -> Vec<String> {
+    let tokens = token::tokens(filter).unwrap_or_default();
+    let calls = tokens.windows(2).filter(|pair| {
+        matches!(pair.first().map(|name| name.kind), Some(Kind::Word | Kind::Quoted))
+            && pair.last().is_some_and(|open| open.is("("))
+    });
+    calls.filter_map(|pair| Some(pair.first()?.name())).collect()
+}
+
 /// Everything that is wrong with a condition, as far as that can be said without a database.
 pub(super) fn check(filter: &str) -> Vec<Finding> {
     if filter.trim().is_empty() {
@@ -107,6 +117,7 @@ mod tests {
             "status = 'now' OR status IN ('today', 'later')",
             r"path = 'C:\\temp' AND name LIKE '%\_x'",
             "unix_timestamp(created_at) < 1700000000 AND date(created_at) = '2024-01-01'",
+            "t.order = 1 AND \"limit\" < 5 AND \"group\" = 2 AND substring(a for 3) = 'x' AND offset = 3",
             "tags @> ARRAY['a'] AND a[1] = 2 AND j->>'x' = 'y'",
             "(t.values = 1 OR (\"table\" = 2)) AND tables = 3 AND values > 4 AND position('a' IN name) > 0",
             "MATCH (name) AGAINST ('a' IN BOOLEAN MODE) AND (within = 1 OR with_card = 2)",
@@ -134,6 +145,10 @@ mod tests {
             ("a = `x", "leaves a quote open"),
             (r"a = 'it\'s'", "holds a backslash before a quote"),
             ("a = ?", "holds a placeholder `?`"),
+            (
+                "tags ? 'a'",
+                "holds a placeholder `?`; write the value itself, `:pass_started` is the only parameter; PostgreSQL's",
+            ),
             ("a = $1", "holds a `$`"),
             ("a = $q$x$q$", "holds a `$`"),
             ("a = :started", "holds the parameter `:started`"),
@@ -150,6 +165,12 @@ mod tests {
             ("id IN [u]", "holds an `in` without a list"),
             ("id NOT IN main.u", "holds an `in` without a list"),
             ("a = '\0'", "holds a NUL character"),
+            ("id > 3 order by id", "holds `order by`; `where` is a condition alone"),
+            ("id > 3 LIMIT 5", "holds `limit`; `where` is a condition alone"),
+            ("id > 3 FETCH FIRST 5 ROWS ONLY", "holds `fetch`; `where` is a condition alone"),
+            ("id > 3 GROUP BY id", "holds `group by`; `where` is a condition alone"),
+            ("where id > 3", "holds `where`; `where` is a condition alone"),
+            ("id > 3 FOR UPDATE", "holds `for`; `where` is a condition alone"),
         ];
         for (filter, expected) in cases {
             assert!(refused(filter).starts_with(expected), "{filter}: {}", refused(filter));

@@ -130,6 +130,7 @@ pub(super) fn check(tokens: &[Token<'_>]) -> Vec<Finding> {
         }
         if token.kind == Kind::Word {
             findings.extend(query(&token.name(), previous, next, calls.last()));
+            findings.extend(clause(&token.name(), previous, next));
         }
         match token.kind {
             Kind::Open => calls.push((previous.filter(|name| callable(name)).map(Token::name).unwrap_or_default(), 0)),
@@ -200,6 +201,31 @@ fn query(
         }
         _ => None,
     }
+}
+
+/// What stands before or behind the condition of a SELECT. All of these words are reserved where they mean that.
+fn clause(name: &str, previous: Option<&Token<'_>>, next: Option<&Token<'_>>) -> Option<Finding> {
+    if previous.is_some_and(|token| token.is(".")) {
+        return None;
+    }
+    let alone = "`where` is a condition alone";
+    let followed = |word: &str| next.is_some_and(|next| next.kind == Kind::Word && next.name() == word);
+    let number = next.is_some_and(|next| next.kind == Kind::Number);
+    let (clause, hint) = match name {
+        "order" if followed("by") => ("order by", "rows move in the order of `key`: leave it out"),
+        "limit" | "offset" if number => {
+            (if name == "limit" { "limit" } else { "offset" }, "`--max-items` says how many a run moves: leave it out")
+        }
+        "fetch" if followed("first") || followed("next") => {
+            ("fetch", "`--max-items` says how many a run moves: leave it out")
+        }
+        "group" if followed("by") => ("group by", "one row becomes one document: leave it out"),
+        "having" => ("having", "one row becomes one document: leave it out"),
+        "where" => ("where", "leave the word out"),
+        "for" if followed("update") || followed("share") => ("for", "milkrun locks what it has to: leave it out"),
+        _ => return None,
+    };
+    Some(Finding::new(format!("holds `{clause}`"), format!("{alone}; {hint}")))
 }
 
 fn bare(name: &str) -> Option<Finding> {

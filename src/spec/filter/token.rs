@@ -110,7 +110,8 @@ fn one(rest: &str, touching: Option<&Token<'_>>) -> Result<(Kind, usize), Findin
         '?' => {
             return Err(Finding::new(
                 "holds a placeholder `?`",
-                "write the value itself; `:pass_started` is the only parameter",
+                "write the value itself, `:pass_started` is the only parameter; PostgreSQL's `?`, `?|` and `?&` of jsonb are \
+                 jsonb_exists(column, 'key'), jsonb_exists_any and jsonb_exists_all",
             ));
         }
         '$' => {

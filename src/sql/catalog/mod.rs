@@ -32,6 +32,8 @@ pub struct Table {
     pub engine: Option<String>,
     /// PostgreSQL: a rule that rewrites what is inserted.
     pub insert_rule: Option<String>,
+    /// PostgreSQL: row-level security applies to the user, and may hide rows.
+    pub hides_rows: bool,
 }
 
 /// A column.
@@ -64,7 +66,7 @@ pub struct Column {
     pub length: Option<u64>,
     /// json, jsonb, and MariaDB's JSON: a longtext that is checked by `json_valid`.
     pub is_json: bool,
-    /// PostgreSQL: the base type of an array's elements.
+    /// PostgreSQL: the base type of an array's elements, once domains are resolved. The numbers above are then theirs.
     pub element: Option<String>,
     /// PostgreSQL: the domain that it is declared with.
     pub domain: Option<String>,

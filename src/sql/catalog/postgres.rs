@@ -11,21 +11,29 @@ const TABLE: &str = "SELECT 'table', n.nspname, c.relname, c.relkind IN ('v', 'm
         JOIN pg_catalog.pg_class p ON p.oid = t.relid AND t.isleaf) \
     WHEN c.relkind IN ('r', 'm') AND c.reltuples < 0 THEN pg_catalog.pg_relation_size(c.oid) / 128 \
     ELSE greatest(c.reltuples, 0) END::int8, \
-    (SELECT min(r.rulename) FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3' AND r.ev_enabled <> 'D')";
+    (SELECT min(r.rulename) FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3' AND r.ev_enabled <> 'D'), \
+    c.relrowsecurity AND pg_catalog.row_security_active(c.oid)";
 
-/// Domains are followed down to what they are made of; the last step is the row that counts.
+/// Domains are followed down to what they are made of, those of an array's elements too; the last step is the row that
+/// counts.
 const COLUMNS: &str = "WITH RECURSIVE kind(attnum, type, modifier, depth, needed) AS ( \
         SELECT a.attnum, a.atttypid, a.atttypmod, 0, a.attnotnull FROM pg_catalog.pg_attribute a \
         WHERE a.attrelid = (SELECT c.oid";
 const COLUMNS_REST: &str = ") AND a.attnum > 0 AND NOT a.attisdropped \
         UNION ALL SELECT k.attnum, t.typbasetype, t.typtypmod, k.depth + 1, k.needed OR t.typnotnull \
-        FROM kind k JOIN pg_catalog.pg_type t ON t.oid = k.type WHERE t.typtype = 'd') \
+        FROM kind k JOIN pg_catalog.pg_type t ON t.oid = k.type WHERE t.typtype = 'd'), \
+    element(attnum, type, modifier) AS ( \
+        SELECT k.attnum, t.typelem, k.modifier FROM kind k \
+        JOIN pg_catalog.pg_type t ON t.oid = k.type AND t.typtype <> 'd' AND t.typcategory = 'A' \
+        UNION ALL SELECT s.attnum, t.typbasetype, t.typtypmod \
+        FROM element s JOIN pg_catalog.pg_type t ON t.oid = s.type WHERE t.typtype = 'd') \
     SELECT 'column', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname, \
-        pg_catalog.format_type(k.type, k.modifier), k.modifier, k.depth, NOT k.needed, nullif(co.collname, 'default'), e.typname, \
+        pg_catalog.format_type(k.type, k.modifier), coalesce(e.modifier, k.modifier), k.depth, NOT k.needed, nullif(co.collname, 'default'), e.name, \
         a.attgenerated <> '' OR a.attidentity = 'a', (a.atthasdef AND a.attgenerated = '') OR a.attidentity <> '' \
     FROM kind k JOIN pg_catalog.pg_type t ON t.oid = k.type AND t.typtype <> 'd' \
     JOIN pg_catalog.pg_attribute a ON a.attnum = k.attnum AND a.attrelid = (SELECT c.oid";
-const COLUMNS_END: &str = ") LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' \
+const COLUMNS_END: &str = ") LEFT JOIN (SELECT s.attnum, s.modifier, t.typname AS name FROM element s \
+        JOIN pg_catalog.pg_type t ON t.oid = s.type AND t.typtype <> 'd') e ON e.attnum = k.attnum \
     LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation ORDER BY a.attnum";
 
 /// An index of another operator class or collation than the column's own sorts otherwise.
@@ -80,6 +88,7 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
                     is_view: yes(next().as_deref()),
                     rows_estimate: next().and_then(|rows| rows.parse().ok()).unwrap_or(0),
                     insert_rule: next(),
+                    hides_rows: yes(next().as_deref()),
                     ..Table::default()
                 });
             }
@@ -109,7 +118,7 @@ fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
     let nullable = yes(next().as_deref());
     let collation = next();
     let element = next();
-    let measured = base.strip_prefix('_').filter(|_| element.is_some()).unwrap_or(&base);
+    let measured = element.as_deref().unwrap_or(&base);
     let (mut precision, mut scale, mut fraction, mut length) = (None, None, None, None);
     if modifier >= 0 {
         match measured {

@@ -183,7 +183,9 @@ fn postgres_types() {
     let stage = Stage::new(Kind::Postgres);
     stage.execute(
         "CREATE TYPE mood AS ENUM ('sad', 'ha\"ppy'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN cents AS numeric(10,2); \
-         CREATE DOMAIN stamp AS timestamp(2); CREATE EXTENSION IF NOT EXISTS citext",
+         CREATE DOMAIN stamp AS timestamp(2); CREATE DOMAIN pos AS int CHECK (value > 0); CREATE DOMAIN small_pos AS pos; \
+         CREATE DOMAIN raw AS bytea; CREATE DOMAIN late_stamp AS stamp; CREATE DOMAIN pos_list AS pos[]; CREATE DOMAIN doc AS jsonb; \
+         CREATE DOMAIN said AS text; CREATE DOMAIN stamps AS timestamp(1)[]; CREATE EXTENSION IF NOT EXISTS citext",
     );
     check(
         &stage,
@@ -287,6 +289,16 @@ fn postgres_types() {
                 "[[[\"2020-01-01T00:00:00.000000\",\"2020-01-02T00:00:00.000000\"],[\"2020-01-03T00:00:00.000000\",\"2020-01-04T00:00:00.000000\"]]]",
             ),
             ("timestamp[]", "'{}'", "[]"),
+            ("pos[]", "'{1,NULL,3}'", "[1,null,3]"),
+            ("small_pos[]", "'{{1},{2}}'", "[[1],[2]]"),
+            ("pos_list", "'{1,2}'", "[1,2]"),
+            ("cents[]", "'{1,NULL}'", "[\"1.00\",null]"),
+            ("stamp[]", "'{2020-01-01,NULL}'", "[\"2020-01-01T00:00:00.00\",null]"),
+            ("late_stamp[]", "'{2020-01-01}'", "[\"2020-01-01T00:00:00.00\"]"),
+            ("stamps", "'{2020-01-01}'", "[\"2020-01-01T00:00:00.0\"]"),
+            ("raw[]", "ARRAY['\\x00ff'::bytea, NULL]", "[\"AP8=\",null]"),
+            ("doc[]", "ARRAY['{\"a\": 1}'::jsonb, NULL]", "[{\"a\": 1},null]"),
+            ("said[]", "ARRAY['a\"b', NULL]", "[\"a\\\"b\",null]"),
             ("bytea[]", "ARRAY['\\x00ff'::bytea, NULL]", "[\"AP8=\",null]"),
             ("jsonb[]", "ARRAY['{\"a\": 1}'::jsonb, NULL]", "[{\"a\": 1},null]"),
             ("date[]", "'{2020-01-01}'", "[\"2020-01-01\"]"),

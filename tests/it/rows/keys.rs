@@ -239,3 +239,58 @@ fn batches_are_ranges_of_the_key_in_the_query_plan() {
         }
     }
 }
+
+#[test]
+fn children_are_looked_up_by_their_index_whatever_the_statistics_say() {
+    for kind in [Kind::MariaDb, Kind::Sqlite] {
+        let stage = Stage::new(kind);
+        stage.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY);
+             CREATE TABLE order_items (id INTEGER NOT NULL PRIMARY KEY, order_id INTEGER NOT NULL, sku VARCHAR(20) NOT NULL) {{||STATS_PERSISTENT=1 STATS_AUTO_RECALC=0||}};
+             CREATE INDEX by_order ON order_items (order_id);
+             INSERT INTO order_items VALUES (1, 1, 'a'), (2, 1, 'a'), (3, 1, 'a'), (4, 1, 'a'), (5, 1, 'a'), (6, 1, 'a');
+             {{ANALYZE||ANALYZE TABLE order_items||}}",
+        );
+        let orders: Vec<String> = (1..=500).map(|id| format!("({id})")).collect();
+        stage.execute(&format!("INSERT INTO orders VALUES {}", orders.join(", ")));
+        let items: Vec<String> = (7..=3000).map(|id| format!("({id}, {}, 'b')", id % 500 + 1)).collect();
+        stage.execute(&format!("INSERT INTO order_items VALUES {}", items.join(", ")));
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\nkey = [\"id\"]\n\
+             on = { order_id = \"id\" }",
+            "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndocument = \"$document\"",
+        );
+        let rows = stage.open(&definition);
+        stage.run(rows.prepare(LIMIT)).expect("the target");
+        let plans = stage.run(rows.query_plans(LIMIT)).expect("plans");
+        let insert = plans.iter().find(|plan| plan.purpose == "insert").expect("a plan");
+        let looked_up = match kind {
+            Kind::MariaDb => {
+                let child = insert.plan.split("\"table_name\": \"c1\"").nth(1).expect("the child");
+                child.contains("\"access_type\": \"ref\"") && child.contains("\"key\": \"by_order\"")
+            }
+            _ => insert.plan.contains("SEARCH c1 USING INDEX by_order (order_id=?)"),
+        };
+        assert!(looked_up, "{kind:?}: {}", insert.plan);
+        assert_eq!(stage.move_all(&definition, 100).moved, 500);
+    }
+}
+
+/// SQLite refuses to be told of an index that it cannot use.
+#[test]
+fn children_of_another_type_than_their_parent_are_found() {
+    let stage = Stage::new(Kind::Sqlite);
+    stage.execute(
+        "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY);
+         CREATE TABLE order_items (id INTEGER NOT NULL PRIMARY KEY, order_id TEXT NOT NULL);
+         CREATE INDEX by_order ON order_items (order_id);
+         INSERT INTO orders VALUES (1); INSERT INTO order_items VALUES (10, '1')",
+    );
+    let definition = stage.definition(
+        "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\nkey = [\"id\"]\n\
+         on = { order_id = \"id\" }",
+        "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndocument = \"$document\"",
+    );
+    assert_eq!(stage.move_all(&definition, 100).moved, 1);
+    assert_eq!(stage.one("SELECT document FROM history"), r#"{"id":1,"items":[{"id":10,"order_id":"1"}]}"#);
+}

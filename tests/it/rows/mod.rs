@@ -1,6 +1,7 @@
 //! The kind `rows`, driven without the engine, on the three databases.
 
 mod documents;
+mod fit;
 mod keys;
 mod moving;
 mod problems;

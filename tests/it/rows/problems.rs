@@ -1,8 +1,11 @@
 //! Definitions that do not fit their database: everything at once, with what to do.
 
-use super::stage::{KINDS, Kind, Stage};
+use super::stage::{KINDS, Kind, LIMIT, Stage, effort, range, walk};
+use milkrun::engine::migration::Migration as _;
+use milkrun::fault::Class;
 use milkrun::rows::RowsError;
 use milkrun::spec::Problem;
+use milkrun::sql::ConnectOptions;
 
 fn problems(stage: &Stage, source: &str, target: &str) -> Vec<Problem> {
     match stage.try_open(&stage.definition(source, target)) {
@@ -91,6 +94,13 @@ fn a_source_that_does_not_fit() {
         let found = problems(&stage, "table = \"orders\"\nkey = [\"id\"]\nwhere = \"sttus = 'F'\"", GOOD_TARGET);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].field, "source.where", "{found:?}");
+
+        let found = problems(&stage, "table = \"orders\"\nkey = [\"id\"]\nwhere = \"status = 'F' AND\"", GOOD_TARGET);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].field, "source.where", "{found:?}");
+        if kind != Kind::Sqlite {
+            assert!(found[0].message.contains("a syntax error") && found[0].hint.contains("behind WHERE"), "{found:?}");
+        }
     }
 }
 
@@ -156,4 +166,104 @@ fn a_target_whose_rule_rewrites_inserts() {
     );
     stage.execute("ALTER TABLE history DISABLE RULE never");
     assert_eq!(problems(&stage, "table = \"orders\"\nkey = [\"id\"]", GOOD_TARGET), []);
+}
+
+#[test]
+fn a_condition_without_an_answer_for_some_row_is_said_to_be_at_fault() {
+    for (kind, filters) in [
+        (Kind::Postgres, &["100 / n > 1", "word::int > 1", "word::date < :pass_started", "word ~ word"][..]),
+        (Kind::MariaDb, &["word + 1 > 1", "18446744073709551615 + n > 1", "CAST(word AS DATE) < :pass_started"][..]),
+        (Kind::Sqlite, &["json_extract(word, '$.a') IS NULL", "abs(n - 9223372036854775807 - 6) > 1"]),
+    ] {
+        let stage = Stage::new(kind);
+        stage.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, n INTEGER NOT NULL, word VARCHAR(20) NOT NULL);
+             INSERT INTO orders VALUES (1, 5, '20240101'), (2, 0, '(secret'), (3, 7, '20240103')",
+        );
+        for filter in filters {
+            let definition =
+                stage.definition(&format!("table = \"orders\"\nkey = [\"id\"]\nwhere = \"{filter}\""), GOOD_TARGET);
+            let rows = stage.open(&definition);
+            stage.run(async {
+                rows.prepare(LIMIT).await.expect("the target");
+                let range = range(&rows).await.expect("rows");
+                let faults = [
+                    walk(&rows, 100, &effort()).await.expect_err("no answer"),
+                    rows.sweep(&range, None, 100, LIMIT).await.expect_err("no answer"),
+                    rows.verify(&range, None, 100, LIMIT).await.expect_err("no answer"),
+                ];
+                for fault in faults {
+                    assert_eq!(fault.class, Class::Fatal, "{kind:?} {filter}: {fault}");
+                    let said = fault.to_string();
+                    assert!(said.contains("`where`") && said.contains("NULLIF") && !said.contains("secret"), "{said}");
+                }
+            });
+        }
+        // What the target refuses stays what it is.
+        stage.execute(
+            "CREATE TABLE few (id INTEGER NOT NULL PRIMARY KEY, word VARCHAR(3) {{CHECK (length(word) < 4)||||}}, document {{TEXT||LONGTEXT||TEXT}})",
+        );
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]\nwhere = \"n >= 0\"",
+            "table = \"few\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nword = \"word\"\ndocument = \"$document\"",
+        );
+        let fault = stage.run(walk(&stage.open(&definition), 100, &effort())).expect_err("too long");
+        assert_eq!(fault.class, Class::Poison, "{kind:?}: {fault}");
+    }
+}
+
+#[test]
+fn rows_that_a_policy_hides_are_never_passed_over_in_silence() {
+    let mut stage = Stage::new(Kind::Postgres);
+    let role = format!("hidden_{}", stage.one("SELECT current_database()::text"));
+    stage.execute(&format!(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL); INSERT INTO orders VALUES (1, 1), (2, 2);
+         CREATE TABLE history (id INTEGER PRIMARY KEY, document TEXT);
+         CREATE ROLE {role} LOGIN PASSWORD 'hunter2'; GRANT ALL ON orders, history TO {role};
+         CREATE POLICY own ON orders USING (tenant = 1)"
+    ));
+    let url = stage.database.url();
+    let (head, database) = url.rsplit_once('/').expect("a URL");
+    let (_, host) = head.rsplit_once('@').or_else(|| head.rsplit_once("//")).expect("a host");
+    stage.options = ConnectOptions::from_url(&format!("postgres://{role}:hunter2@{host}/{database}")).expect("a URL");
+    let definition =
+        stage.definition("table = \"orders\"\nkey = [\"id\"]", &GOOD_TARGET.replace("create = true\n", ""));
+    let rows = stage.open(&definition);
+    // The policy comes into force while milkrun is at work.
+    let range = stage.run(range(&rows)).expect("rows");
+    stage.execute("ALTER TABLE orders ENABLE ROW LEVEL SECURITY");
+    let fault = stage.run(rows.read(&range, None, 100, LIMIT)).expect_err("hidden rows");
+    assert_eq!(fault.class, Class::Fatal, "{fault}");
+    let said = fault.to_string();
+    assert!(said.contains("row-level security would hide rows") && said.contains("BYPASSRLS"), "{said}");
+    drop(rows);
+    let found = match stage.try_open(&definition) {
+        Err(RowsError::Problems(problems)) => problems,
+        other => panic!("{:?}", other.map(|_| ()).map_err(|error| error.to_string())),
+    };
+    assert_eq!(found[0].field, "source.table", "{found:?}");
+    assert!(found[0].message.contains("row-level security of `orders`") && found[0].hint.contains("BYPASSRLS"));
+    stage.execute(&format!("ALTER ROLE {role} BYPASSRLS"));
+    assert_eq!(stage.move_all(&definition, 100).moved, 2);
+}
+
+#[test]
+fn a_function_that_may_answer_otherwise_each_time_is_refused() {
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, doc jsonb); INSERT INTO orders VALUES (1, '{\"a\": 1}'), (2, '{}');
+         CREATE FUNCTION dice(n int) RETURNS boolean LANGUAGE sql AS 'SELECT random() < n';
+         CREATE FUNCTION \"Even\"(n int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT n % 2 = 0'",
+    );
+    let source = |filter: &str| format!("table = \"orders\"\nkey = [\"id\"]\nwhere = '''{filter}'''");
+    for filter in ["dice(id)", "id > 0 AND public.Dice (id)"] {
+        let found = problems(&stage, &source(filter), GOOD_TARGET);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].field, "source.where");
+        assert!(found[0].message.contains("`dice()`") && found[0].hint.contains("STABLE"), "{found:?}");
+    }
+    assert_eq!(problems(&stage, &source("\"Even\"(id) AND id IN (1, 2) AND lower('A') = 'a'"), GOOD_TARGET), []);
+    // What the hint for jsonb's question mark says works.
+    let definition = stage.definition(&source("jsonb_exists(doc, 'a')"), GOOD_TARGET);
+    assert_eq!(stage.move_all(&definition, 100).moved, 1);
 }

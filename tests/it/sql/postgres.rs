@@ -46,6 +46,7 @@ async fn sessions_are_pinned() {
         ("statement_timeout", "16s"),
         ("lock_timeout", "5s"),
         ("idle_in_transaction_session_timeout", "1min"),
+        ("row_security", "off"),
     ] {
         assert_eq!(one(&mut session, &format!("SELECT current_setting('{setting}')")).await, expected, "{setting}");
     }
