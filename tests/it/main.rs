@@ -10,6 +10,7 @@ mod function;
 mod function_cli;
 mod harness;
 mod killed;
+mod killed_alone;
 mod ledger;
 mod ledger_conformance;
 mod memory;
