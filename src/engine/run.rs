@@ -318,7 +318,7 @@ pub fn show_key(json: &str, log_keys: bool) -> String {
     format!("sha256:{:.16}…", digest::sha256(json))
 }
 
-/// Pauses a migration on milkrun's own account.
+/// Pauses a migration on milkrun's own account, unless it was `reset` meanwhile: the new life has done nothing yet.
 pub async fn pause(
     ledger: &dyn Ledger,
     migration: &str,
@@ -327,8 +327,9 @@ pub async fn pause(
     now: u64,
     limit: Duration,
 ) -> Result<Stored, LedgerError> {
+    let life = stored.state.life;
     state::update(ledger, migration, stored, limit, |state| {
-        let fresh = state.paused.is_none();
+        let fresh = state.paused.is_none() && state.life == life;
         if fresh {
             state.paused = Some(Pause { reason: reason.to_owned(), by: "milkrun".to_owned(), at: now });
         }

@@ -127,6 +127,11 @@ impl Rows {
         })
     }
 
+    /// Whether the target was missing when the catalog was read.
+    pub fn lacks_target(&self) -> bool {
+        self.tables.target.is_none()
+    }
+
     /// Creates the target if it is missing and the definition says so.
     pub async fn prepare(&self, limit: Duration) -> Result<(), RowsError> {
         if self.tables.target.is_some() || !self.definition.target.create {
