@@ -116,11 +116,12 @@ impl<M: Migration> Run<'_, M> {
                     }
                 }),
                 Err(fault) => match fault.class.action() {
-                    Action::Retry if self.budget.remaining() > wait * 2 => {
+                    Action::Retry | Action::HalveAndWait if self.budget.remaining() > wait * 2 => {
                         self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
                         wait *= 2;
                         continue;
                     }
+                    Action::HalveAndWait => return Ok(Outcome::More),
                     Action::Halve | Action::Bisect if size > 1 => {
                         cap = Some(size / 2);
                         Box::new(move |it| it.tuner.shrink(size / 2))

@@ -13,6 +13,7 @@ mod killed;
 mod killed_alone;
 mod ledger;
 mod ledger_conformance;
+mod locked;
 mod memory;
 mod migrations;
 mod overlap;
