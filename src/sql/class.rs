@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn mysql_numbers() {
         for (number, class) in [
-            (1205, Capacity),
+            (1205, Locked),
             (1213, Transient),
             (1969, Capacity),
             (3024, Capacity),
@@ -233,7 +233,7 @@ mod tests {
         for (state, class) in [
             ("40001", Transient),
             ("40P01", Transient),
-            ("55P03", Capacity),
+            ("55P03", Locked),
             ("57014", Capacity),
             ("53300", Transient),
             ("53200", Capacity),
