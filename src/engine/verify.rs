@@ -79,7 +79,8 @@ impl<M: Migration> Run<'_, M> {
         let (mut cap, mut first) = (None, true);
         let mut wait = Duration::from_millis(40);
         loop {
-            if self.stop.is_set() || self.budget.memory_is_short() {
+            // A call always tries one batch: with a limit below the process's own size there would be no end otherwise.
+            if self.stop.is_set() || (!first && self.budget.memory_is_short()) {
                 return Ok(Outcome::More);
             }
             let caps = Caps {
