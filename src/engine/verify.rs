@@ -17,6 +17,8 @@ use tokio::time::Instant;
 
 /// Examples that are kept, at most.
 const EXAMPLES: usize = 20;
+/// Bytes of their keys, at most: they are kept in a record of the ledger.
+const EXAMPLE_BYTES: usize = 32 * 1024;
 
 /// What a call of `verify` came to.
 #[derive(Debug)]
@@ -161,6 +163,14 @@ fn count(checkpoint: &mut Checkpoint, read: Read<Comparison>) {
     tally.missing += found.missing;
     tally.different += found.different;
     tally.extra += found.extra;
-    let room = EXAMPLES.saturating_sub(tally.examples.len());
-    tally.examples.extend(found.examples.into_iter().take(room).map(|(key, kind)| (key.texts(), kind.to_owned())));
+    let size = |key: &[String]| serde_json::to_string(key).map_or(0, |json| json.len());
+    let mut bytes: usize = tally.examples.iter().map(|(key, _)| size(key)).sum();
+    for (key, kind) in found.examples {
+        let key = key.texts();
+        bytes += size(&key);
+        if tally.examples.len() == EXAMPLES || bytes > EXAMPLE_BYTES {
+            break;
+        }
+        tally.examples.push((key, kind.to_owned()));
+    }
 }

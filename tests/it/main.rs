@@ -6,6 +6,7 @@ mod case_1615;
 mod commands;
 mod deadline;
 mod docs;
+mod extremes;
 mod function;
 mod function_cli;
 mod harness;
