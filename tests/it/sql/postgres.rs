@@ -180,7 +180,7 @@ async fn locks_are_waited_for_a_while() {
     let began = Instant::now();
     let error = other.execute(&update, Duration::from_secs(2)).await.unwrap_err();
     assert_eq!((error.code(), error.class()), (Some("55P03"), Class::Locked));
-    assert!(began.elapsed() < Duration::from_millis(1000), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     other.rollback(AMPLE).await.unwrap();
 
     other.begin(AMPLE).await.unwrap();
