@@ -47,11 +47,15 @@ ci: ## What CI runs
 	done
 
 full: export MILKRUN_FULL := 1
-full: ## As ci, with every slow test at its full length: all the kills, 1.5 million orders, 10 million keys
-	@$(MAKE) ci
+full: ## As ci, with every slow test at its full length (all the kills, 1.5 million orders, 10 million keys), and both demos
+	@$(MAKE) ci STEPS='$(STEPS) demos'
 
 demo: setup-build ## See it work in a minute: a shop's closed orders become history. Needs no server and no AWS
 	@scripts/demo.sh
+
+# Against a folder of its own: DEMO_DIR says where, and is demo/ otherwise.
+demos: setup
+	@scripts/check-demos.sh
 
 bench: setup ## Orders per second against one single INSERT … SELECT, on MariaDB and PostgreSQL
 	cargo bench $(LOCKED) --bench speed
@@ -60,4 +64,4 @@ clean: ## Remove what was built and the demo's folder; tools and servers stay
 	cargo clean
 	rm -rf demo dist .aws-sam
 
-.PHONY: help setup setup-build fmt fmt-check lint tls forbid test ci full demo bench clean template-lint demo-aws
+.PHONY: help setup setup-build fmt fmt-check lint tls forbid test ci full demo demos bench clean template-lint demo-aws

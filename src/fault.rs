@@ -9,8 +9,10 @@ use std::error::Error as StdError;
 pub enum Class {
     /// Passes by itself: a lost connection, a deadlock, a throttled call.
     Transient,
-    /// Too much at once: a statement's time, a packet, a lock wait, memory.
+    /// Too much at once: a statement's time, a packet, memory.
     Capacity,
+    /// Somebody else's transaction holds a lock that the batch needs.
+    Locked,
     /// One item cannot be moved as it is.
     Poison,
     /// One item is larger than `max_item` or than the database can build.
@@ -28,6 +30,8 @@ pub enum Action {
     Retry,
     /// Again with half as many; a batch of one that is still too much is set aside.
     Halve,
+    /// Again with half as many; a batch of one waits for as long as the run may, and costs the item no attempt.
+    HalveAndWait,
     /// Halve until the item is found, then set it aside.
     Bisect,
     /// Pause the migration and tell somebody.
@@ -37,12 +41,17 @@ pub enum Action {
 }
 
 /// The error policy.
-pub const POLICY: [(Class, Action, &str); 6] = [
+pub const POLICY: [(Class, Action, &str); 7] = [
     (Class::Transient, Action::Retry, "nothing to do: the next run goes on by itself"),
     (
         Class::Capacity,
         Action::Halve,
         "nothing to do unless it stays at one item: then raise the function's time or the database's limits",
+    ),
+    (
+        Class::Locked,
+        Action::HalveAndWait,
+        "nothing to do unless it stays: then look for the transaction that holds the lock; the next run goes on by itself",
     ),
     (Class::Poison, Action::Bisect, "correct the row or the target, then `resume`"),
     (
@@ -65,8 +74,13 @@ impl Class {
         self.row().2
     }
 
+    /// Whether it passes by itself, with nothing done about it but waiting.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Transient | Self::Locked)
+    }
+
     fn row(self) -> (Self, Action, &'static str) {
-        POLICY.into_iter().find(|row| row.0 == self).unwrap_or(POLICY[4])
+        POLICY.into_iter().find(|row| row.0 == self).unwrap_or(POLICY[5])
     }
 }
 
@@ -118,7 +132,16 @@ mod tests {
 
     #[test]
     fn every_class_stands_in_the_table_once() {
-        for class in [Class::Transient, Class::Capacity, Class::Poison, Class::TooLarge, Class::Fatal, Class::Fenced] {
+        assert_eq!(POLICY[5].0, Class::Fatal);
+        for class in [
+            Class::Transient,
+            Class::Capacity,
+            Class::Locked,
+            Class::Poison,
+            Class::TooLarge,
+            Class::Fatal,
+            Class::Fenced,
+        ] {
             assert_eq!(POLICY.iter().filter(|row| row.0 == class).count(), 1, "{class:?}");
             assert_eq!(class.row().0, class);
         }

@@ -24,6 +24,7 @@ impl Session<'_> {
         let bare = event["migration"].is_null();
         let mut totals = Totals::default();
         let mut worst = 0;
+        let mut waits = 0;
         let result = loop {
             let reply = match self.call(&event).await {
                 Ok(reply) => reply,
@@ -40,11 +41,12 @@ impl Session<'_> {
                 break Ok(reply);
             }
             let wait = match reply["outcome"].as_str() {
-                Some("more") => until(&reply),
-                Some("busy" | "fenced") => Some(until(&reply).unwrap_or(Duration::from_millis(500))),
+                Some("more") => until(&reply).map(|until| until.max(least(waits))),
+                Some("busy" | "fenced") => Some(until(&reply).unwrap_or(UNKNOWN).max(least(waits))),
                 Some("complete") if bare && command == "run" => None,
                 _ => break Ok(reply),
             };
+            waits = if wait.is_some() { waits + 1 } else { 0 };
             if let Some(wait) = wait {
                 self.bar.wait(reply["outcome"].as_str().unwrap_or_default(), wait);
                 self.stop.sleep(wait).await;
@@ -115,17 +117,37 @@ fn verified(reply: &Value) -> String {
     )
 }
 
+/// How long to wait where no reply says until when: a function without room does not know.
+const UNKNOWN: Duration = Duration::from_millis(500);
+
+/// The least wait after so many in a row. It grows, for `until` may lie behind a clock that is ahead, and a function is
+/// not asked in vain many times a second.
+fn least(waits: u32) -> Duration {
+    Duration::from_millis(20 << waits.min(9))
+}
+
 /// How long until the time that a reply names. Looked at anew at the latest after a minute: another run may be quicker.
 fn until(reply: &Value) -> Option<Duration> {
     let at = OffsetDateTime::parse(reply["until"].as_str()?, &Rfc3339).ok()?;
     let left = at - OffsetDateTime::now_utc();
-    Some(Duration::try_from(left).unwrap_or_default().clamp(Duration::from_millis(20), Duration::from_mins(1)))
+    Some(Duration::try_from(left).unwrap_or_default().min(Duration::from_mins(1)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn nobody_is_asked_in_vain_many_times_a_second() {
+        // A clock that is a minute ahead: every `until` is over already.
+        assert_eq!(until(&json!({"until": "2020-01-01T00:00:00Z"})), Some(Duration::ZERO));
+        assert_eq!(until(&json!({"until": "9999-01-01T00:00:00Z"})), Some(Duration::from_mins(1)));
+        assert_eq!(until(&json!({"outcome": "busy"})), None);
+        assert_eq!((least(0), least(4)), (Duration::from_millis(20), Duration::from_millis(320)));
+        let asked: Duration = (0..20).map(least).sum();
+        assert!(least(100) == least(9) && asked > Duration::from_mins(2), "{asked:?}");
+    }
 
     #[test]
     fn the_last_line_says_it_all() {

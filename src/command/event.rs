@@ -1,6 +1,7 @@
 //! What an operator, a schedule or a test asks for: an event becomes a [`Command`], or a clear error.
 
 use super::error::CommandError;
+use crate::hint::nearest;
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -251,9 +252,7 @@ const NUMBER: &str = "expected a whole number, not below 0";
 
 /// The name that was probably meant, as the end of a message.
 fn near(name: &str, known: &[&str]) -> String {
-    let near = known.iter().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-    let meant = near.filter(|near| strsim::jaro(near, name) > 0.7);
-    meant.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+    nearest(name, known.iter().copied()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
 fn usage(message: String) -> CommandError {
@@ -327,6 +326,9 @@ mod tests {
         }
         let message = Command::parse(&json!({"command": "stats"})).unwrap_err().to_string();
         assert!(message.ends_with("did you mean `status`?"), "{message}");
+        // A word of about the right letters is not what was meant.
+        let message = Command::parse(&json!({"command": "start"})).unwrap_err().to_string();
+        assert!(message.ends_with("`reset`"), "{message}");
         let message = Command::parse(&json!({"command": "run", "migraton": "m"})).unwrap_err().to_string();
         assert!(
             message.ends_with(

@@ -5,7 +5,6 @@ use super::Handler;
 use super::error::CommandError;
 use crate::engine::budget::Budget;
 use crate::engine::stop::Stop;
-use crate::fault::Class;
 use crate::rows::{Rows, RowsError};
 use crate::spec::{Definition, FileError, Problem};
 use crate::sql::{ConnectOptions, SqlError};
@@ -56,7 +55,7 @@ impl Handler {
                     continue;
                 }
             }
-            if error.class() != Class::Transient || budget.remaining() < wait * 2 || stop.is_set() {
+            if !error.class().passes() || budget.remaining() < wait * 2 || stop.is_set() {
                 return Err(error.into());
             }
             tracing::warn!(migration = %definition.name, "{}; trying again", crate::fault::chain(&error));

@@ -74,9 +74,10 @@ impl Handler {
         budget: &Budget,
     ) -> Result<Report, CommandError> {
         let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
-        if let Some(report) = self.answered(definition, &stored, budget).await? {
-            return Ok(report);
-        }
+        let passed = match self.answered(definition, &stored, budget).await? {
+            Answered::Yes(report) => return Ok(*report),
+            Answered::No { passed } => passed,
+        };
         if budget.remaining() < budget.total() / 20 {
             // The process was held up: there is no time left to ask the database anything.
             let report = self.standing(definition, &stored, Outcome::More, budget).await?;
@@ -104,6 +105,11 @@ impl Handler {
                 return Ok(*report);
             }
         };
+        // What was counted before the catalog was read was counted beside a target that existed.
+        if passed > 0 && rows.lacks_target() {
+            self.keep(definition, rows).await;
+            return self.pause(definition, stored, &target_lost(definition, passed), budget).await;
+        }
         rows.prepare(budget.remaining()).await?;
         let run = Run {
             migration: definition.name.clone(),
@@ -129,38 +135,37 @@ impl Handler {
         definition: &Definition,
         stored: &Stored,
         budget: &Budget,
-    ) -> Result<Option<Report>, CommandError> {
+    ) -> Result<Answered, CommandError> {
         let (state, call) = (&stored.state, budget.call());
+        let yes = |report| Ok(Answered::Yes(Box::new(report)));
         if let Some(pause) = &state.paused {
             let report = self.standing(definition, stored, Outcome::Paused, budget).await?;
-            return Ok(Some(Report { reason: Some(pause.reason.clone()), ..report }));
+            return yes(Report { reason: Some(pause.reason.clone()), ..report });
         }
         if state.pin.as_ref().is_some_and(|pin| pin.identity != definition.identity) {
             let reason = changed(definition, stored);
-            return Ok(Some(self.pause(definition, stored.clone(), &reason, budget).await?));
+            return yes(self.pause(definition, stored.clone(), &reason, budget).await?);
         }
-        if !state.is_pinned_to(&definition.digest) {
-            return Ok(None);
-        }
-        if state.phase() == Phase::Complete {
-            return Ok(Some(self.standing(definition, stored, Outcome::Complete, budget).await?));
+        let pinned = state.is_pinned_to(&definition.digest);
+        if pinned && state.phase() == Phase::Complete {
+            return yes(self.standing(definition, stored, Outcome::Complete, budget).await?);
         }
         let now = (self.clock)();
         let due = state.sweep_due(definition.limits.settle).filter(|&due| due > now);
         let record = self.ledger.get(&definition.name, &item::shard(0), call).await?;
-        let held = match &record {
-            Some(record) if record.owner.is_some() => {
-                Some(Checkpoint::from_record(record)?.lease_until).filter(|&until| until > now)
-            }
-            _ => None,
-        };
+        let checkpoint = record.as_ref().map(Checkpoint::from_record).transpose()?.unwrap_or_default();
+        let owned = record.is_some_and(|record| record.owner.is_some());
+        let held = Some(checkpoint.lease_until).filter(|&until| owned && until > now);
         let (outcome, until) = match (held, due) {
-            (Some(until), _) => (Outcome::Busy, until),
-            (None, Some(due)) => (Outcome::More, due),
-            (None, None) => return Ok(None),
+            (Some(until), _) if pinned => (Outcome::Busy, until),
+            (None, Some(due)) if pinned => (Outcome::More, due),
+            _ => {
+                let ours = checkpoint.life == state.life;
+                return Ok(Answered::No { passed: if ours { checkpoint.counters.items() } else { 0 } });
+            }
         };
         let report = self.standing(definition, stored, outcome, budget).await?;
-        Ok(Some(Report { until: Some(until), ..report }))
+        yes(Report { until: Some(until), ..report })
     }
 
     async fn standing(
@@ -289,6 +294,14 @@ impl Handler {
     }
 }
 
+enum Answered {
+    Yes(Box<Report>),
+    /// `passed`: items that the migration has passed in its life.
+    No {
+        passed: u64,
+    },
+}
+
 enum Pinned {
     Yes(Box<Stored>),
     Changed(Box<Report>),
@@ -304,5 +317,14 @@ fn changed(definition: &Definition, stored: &Stored) -> String {
     format!(
         "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{}\"",
         now.digest()
+    )
+}
+
+/// Made again, the target would lack what was moved before, and nobody would know.
+fn target_lost(definition: &Definition, passed: u64) -> String {
+    format!(
+        "the target table `{}` is missing, though {passed} items were moved into it or compared with it: restore it and \
+         `resume`, or `reset` the migration, which then begins anew",
+        definition.target.table
     )
 }

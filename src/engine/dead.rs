@@ -61,12 +61,7 @@ pub async fn record(
             writes.spawn(async move { keep(&*ledger, record, life).await });
         }
         while let Some(written) = writes.join_next().await {
-            match written {
-                Ok(written) => written?,
-                Err(stopped) => {
-                    return Err(LedgerError::Setting(format!("a dead letter was not written: {stopped}")));
-                }
-            }
+            written.map_err(|source| LedgerError::Stopped { task: "writing a dead letter", source })??;
         }
     }
     Ok(())
@@ -107,7 +102,63 @@ fn letter(migration: &str, life: u64, aside: &Aside, now: u64) -> Record {
 
 /// A ledger that did not take dead letters, as a batch's fault: its effects are there, but may not be passed.
 pub(super) fn fault(error: &LedgerError) -> Fault {
-    let class = if matches!(error, LedgerError::Unreachable { .. }) { Class::Transient } else { Class::Fatal };
+    let class = match error {
+        LedgerError::Unreachable { .. } | LedgerError::Stopped { .. } => Class::Transient,
+        _ => Class::Fatal,
+    };
     let message = format!("the dead letters of a batch could not be written: {}", chain(error));
     Fault { uncertain: true, ..Fault::new(class, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::{Cursor, KeyPart};
+    use crate::ledger::Page;
+    use async_trait::async_trait;
+
+    /// A ledger whose every call dies.
+    struct Broken;
+
+    #[async_trait]
+    impl Ledger for Broken {
+        async fn get(&self, _: &str, _: &str, _: Duration) -> Result<Option<Record>, LedgerError> {
+            panic!("broken")
+        }
+
+        async fn list(
+            &self,
+            _: &str,
+            _: &str,
+            _: Option<&str>,
+            _: usize,
+            _: bool,
+            _: Duration,
+        ) -> Result<Page, LedgerError> {
+            panic!("broken")
+        }
+
+        async fn swap(&self, _: &Record, _: Option<&Record>, _: Duration) -> Result<Swap, LedgerError> {
+            panic!("broken")
+        }
+
+        async fn put(&self, _: &Record, _: Duration) -> Result<(), LedgerError> {
+            panic!("broken")
+        }
+
+        async fn delete(&self, _: &str, _: &str, _: Duration) -> Result<(), LedgerError> {
+            panic!("broken")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_stopped_is_tried_again_and_blames_no_setting() {
+        let ledger: Arc<dyn Ledger> = Arc::new(Broken);
+        let key = Cursor(vec![KeyPart::Int("7".into())]);
+        let aside = Aside { key, class: "conflict", message: "m".into() };
+        let error = record(&ledger, "m", 0, &[aside], 1).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Stopped { .. }), "{error}");
+        assert_eq!(error.to_string(), "writing a dead letter was stopped before its end");
+        assert_eq!((fault(&error).class, fault(&error).uncertain), (Class::Transient, true));
+    }
 }

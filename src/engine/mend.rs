@@ -19,22 +19,14 @@ impl<M: Migration> Walk<'_, M> {
     ) -> Result<Option<Walked>, EngineError> {
         let action = fault.class.action();
         // What milkrun itself is about to mend warns nobody.
-        if matches!(action, Action::Retry | Action::Halve) {
+        if matches!(action, Action::Retry | Action::Halve | Action::HalveAndWait) {
             tracing::info!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
         } else {
             tracing::warn!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
         }
         match action {
-            Action::Retry => {
-                let wait = self.backoff.mul_f64(0.5 + rand::random::<f64>());
-                self.backoff = (self.backoff * 2).min(Duration::from_secs(3));
-                if self.run.budget.remaining() <= wait + self.commit_time {
-                    return Ok(Some(Walked::Failed(fault)));
-                }
-                self.run.stop.sleep(wait).await;
-                Ok(None)
-            }
-            Action::Halve | Action::Bisect if wide > 1 && single.is_none() => {
+            Action::Retry => Ok((!self.wait(self.commit_time).await).then_some(Walked::Failed(fault))),
+            Action::Halve | Action::HalveAndWait | Action::Bisect if wide > 1 && single.is_none() => {
                 self.cap = Some((wide / 2).max(1));
                 let size = wide / 2;
                 Ok(self.lease.write(|it| it.tuner.shrink(size), self.run.budget.call()).await.map(
@@ -44,11 +36,30 @@ impl<M: Migration> Walk<'_, M> {
                     },
                 )?)
             }
+            Action::HalveAndWait => {
+                self.locked = true;
+                // What is less than a quarter of the run would be too little to find out more.
+                let free = self.wait(self.run.budget.total() / 4).await;
+                Ok((!free).then_some(Walked::Stopped(StoppedBy::Time)))
+            }
+            // The statement's time was up before that of a lock, of which some servers count whole seconds.
+            Action::Halve if self.locked => Ok(Some(Walked::Stopped(StoppedBy::Time))),
             Action::Halve => self.out_of_time_alone(fault, single).await,
             Action::Bisect => Ok(Some(self.refuse(&fault, single))),
             Action::Pause => Ok(Some(Walked::Paused(StoppedBy::Error, self.explain(&fault, None)))),
             Action::Stop => Ok(Some(Walked::Stopped(StoppedBy::Fence))),
         }
+    }
+
+    /// Waits a while, longer each time; false if less than `least` would be left of the run.
+    async fn wait(&mut self, least: Duration) -> bool {
+        let wait = self.backoff.mul_f64(0.5 + rand::random::<f64>());
+        self.backoff = (self.backoff * 2).min(Duration::from_secs(3));
+        let enough = self.run.budget.remaining() > wait + least;
+        if enough {
+            self.run.stop.sleep(wait).await;
+        }
+        enough
     }
 
     /// A single item did not get done. At the end of a run that says nothing; with a whole run's time it counts.

@@ -13,7 +13,7 @@ use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
 use crate::debug::debug_is_display;
 use crate::digest;
-use crate::fault::{Class, Fault};
+use crate::fault::Fault;
 use crate::ledger::{Ledger, LedgerError, item};
 use crate::spec::Limits;
 use std::sync::Arc;
@@ -280,9 +280,7 @@ impl<M: Migration> Run<'_, M> {
         let mut wait = Duration::from_millis(50);
         loop {
             match call(self.budget.remaining()).await {
-                Err(fault)
-                    if fault.class == Class::Transient && self.budget.remaining() > wait * 2 && !self.stop.is_set() =>
-                {
+                Err(fault) if fault.class.passes() && self.budget.remaining() > wait * 2 && !self.stop.is_set() => {
                     self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
                     wait = (wait * 2).min(Duration::from_secs(3));
                 }
@@ -318,7 +316,7 @@ pub fn show_key(json: &str, log_keys: bool) -> String {
     format!("sha256:{:.16}…", digest::sha256(json))
 }
 
-/// Pauses a migration on milkrun's own account.
+/// Pauses a migration on milkrun's own account, unless it was `reset` meanwhile: the new life has done nothing yet.
 pub async fn pause(
     ledger: &dyn Ledger,
     migration: &str,
@@ -327,8 +325,9 @@ pub async fn pause(
     now: u64,
     limit: Duration,
 ) -> Result<Stored, LedgerError> {
+    let life = stored.state.life;
     state::update(ledger, migration, stored, limit, |state| {
-        let fresh = state.paused.is_none();
+        let fresh = state.paused.is_none() && state.life == life;
         if fresh {
             state.paused = Some(Pause { reason: reason.to_owned(), by: "milkrun".to_owned(), at: now });
         }

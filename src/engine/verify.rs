@@ -17,6 +17,8 @@ use tokio::time::Instant;
 
 /// Examples that are kept, at most.
 const EXAMPLES: usize = 20;
+/// Bytes of their keys, at most: they are kept in a record of the ledger.
+const EXAMPLE_BYTES: usize = 32 * 1024;
 
 /// What a call of `verify` came to.
 #[derive(Debug)]
@@ -79,7 +81,8 @@ impl<M: Migration> Run<'_, M> {
         let (mut cap, mut first) = (None, true);
         let mut wait = Duration::from_millis(40);
         loop {
-            if self.stop.is_set() || self.budget.memory_is_short() {
+            // A call always tries one batch: with a limit below the process's own size there would be no end otherwise.
+            if self.stop.is_set() || (!first && self.budget.memory_is_short()) {
                 return Ok(Outcome::More);
             }
             let caps = Caps {
@@ -116,11 +119,12 @@ impl<M: Migration> Run<'_, M> {
                     }
                 }),
                 Err(fault) => match fault.class.action() {
-                    Action::Retry if self.budget.remaining() > wait * 2 => {
+                    Action::Retry | Action::HalveAndWait if self.budget.remaining() > wait * 2 => {
                         self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
                         wait *= 2;
                         continue;
                     }
+                    Action::HalveAndWait => return Ok(Outcome::More),
                     Action::Halve | Action::Bisect if size > 1 => {
                         cap = Some(size / 2);
                         Box::new(move |it| it.tuner.shrink(size / 2))
@@ -159,6 +163,14 @@ fn count(checkpoint: &mut Checkpoint, read: Read<Comparison>) {
     tally.missing += found.missing;
     tally.different += found.different;
     tally.extra += found.extra;
-    let room = EXAMPLES.saturating_sub(tally.examples.len());
-    tally.examples.extend(found.examples.into_iter().take(room).map(|(key, kind)| (key.texts(), kind.to_owned())));
+    let size = |key: &[String]| serde_json::to_string(key).map_or(0, |json| json.len());
+    let mut bytes: usize = tally.examples.iter().map(|(key, _)| size(key)).sum();
+    for (key, kind) in found.examples {
+        let key = key.texts();
+        bytes += size(&key);
+        if tally.examples.len() == EXAMPLES || bytes > EXAMPLE_BYTES {
+            break;
+        }
+        tally.examples.push((key, kind.to_owned()));
+    }
 }

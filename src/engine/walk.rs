@@ -37,6 +37,8 @@ pub(super) struct Walk<'a, M: Migration> {
     /// Batches are no larger than this until the walk has passed `suspect`.
     pub(super) cap: Option<u64>,
     suspect: Option<Cursor>,
+    /// Somebody else held a lock on the next item, when it was alone in a batch.
+    pub(super) locked: bool,
     pub(super) commit_time: Duration,
     pub(super) backoff: Duration,
     /// Since the run began.
@@ -62,6 +64,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             bound,
             cap: None,
             suspect: None,
+            locked: false,
             commit_time: Duration::from_millis(5),
             backoff: Duration::from_millis(40),
             counters: before,
@@ -116,7 +119,7 @@ impl<'a, M: Migration> Walk<'a, M> {
                     }
                 }
             };
-            self.backoff = Duration::from_millis(40);
+            (self.backoff, self.locked) = (Duration::from_millis(40), false);
             let passed = ready.end.clone();
             ahead = next.filter(|_| self.suspect.is_none() || self.suspect == passed);
             if self.commit(ready, outcome, started.elapsed(), ahead.as_ref()).await? == Kept::Fenced {

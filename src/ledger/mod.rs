@@ -98,6 +98,15 @@ pub enum LedgerError {
         /// What is wrong with it.
         message: String,
     },
+    /// Something that was done on the side was stopped before its end: what it was to do may have been done or not.
+    #[error("{task} was stopped before its end")]
+    Stopped {
+        /// What was to be done.
+        task: &'static str,
+        /// Who stopped it: the end of the process, or a bug of milkrun.
+        #[source]
+        source: tokio::task::JoinError,
+    },
     /// The setting does not name a ledger.
     #[error("{0}")]
     Setting(String),

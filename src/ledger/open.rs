@@ -22,8 +22,7 @@ where
         Place::Table(table) => Ok(Arc::new(DynamoDb::new(&aws().await, table))),
         Place::File(path) => {
             let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path)).await;
-            let ledger =
-                opened.map_err(|stopped| LedgerError::Setting(format!("the ledger did not open: {stopped}")))?;
+            let ledger = opened.map_err(|source| LedgerError::Stopped { task: "opening the ledger", source })?;
             Ok(Arc::new(ledger?))
         }
     }

@@ -28,7 +28,7 @@ pub use plan::QueryPlan;
 
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read};
-use crate::fault::{Class, Fault};
+use crate::fault::Fault;
 use crate::spec::Definition;
 use crate::sql::{ConnectOptions, Dialect, Session};
 use link::{Deadline, Link};
@@ -128,6 +128,11 @@ impl Rows {
         })
     }
 
+    /// Whether the target was missing when the catalog was read.
+    pub fn lacks_target(&self) -> bool {
+        self.tables.target.is_none()
+    }
+
     /// Creates the target if it is missing and the definition says so.
     pub async fn prepare(&self, limit: Duration) -> Result<(), RowsError> {
         if self.tables.target.is_some() || !self.definition.target.create {
@@ -139,7 +144,7 @@ impl Rows {
         // A note that somebody else has just created it is no harm; nor is PostgreSQL's error when two create it at once:
         // then it is there at the second attempt.
         match link.session(deadline).await?.execute(&statement, deadline.left()).await {
-            Err(error) if error.class() == Class::Transient && !error.is_lost() => {
+            Err(error) if error.class().passes() && !error.is_lost() => {
                 link.session(deadline).await?.execute(&statement, deadline.left()).await?;
             }
             answer => drop(answer?),

@@ -71,7 +71,7 @@ impl Rows {
         if found.is_empty() && sample.last != sample.bound {
             let far = Stretch::Range { after: Some(&sample.last), end: &sample.bound };
             found = match rows(session, &self.mapping.first_document(&far)?, Deadline::after(search.min(limit))).await {
-                Err(error) if error.class() == Class::Capacity => Vec::new(),
+                Err(error) if matches!(error.class(), Class::Capacity | Class::Locked) => Vec::new(),
                 found => found?,
             };
         }

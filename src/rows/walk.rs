@@ -16,6 +16,8 @@ use std::time::SystemTime;
 const FOUND: u64 = 500;
 /// Bytes of keys that one sweep finds at most: they are announced in a record of the ledger.
 const FOUND_BYTES: usize = 48 * 1024;
+/// What the longest name of a kind adds to a part of a key in the ledger.
+const KIND_BYTES: usize = r#"{"decimal":}"#.len();
 
 /// A stretch of keys that is about to be worked on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +186,8 @@ impl Mapping {
         let mut cut = full;
         for row in &found {
             let key = self.key.read(row, 0)?;
-            bytes += key.json().len() + 1;
+            // In a record each part stands with its kind.
+            bytes += key.json().len() + KIND_BYTES * key.0.len() + 1;
             if bytes > FOUND_BYTES && !keys.is_empty() {
                 cut = true;
                 break;

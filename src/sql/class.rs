@@ -1,7 +1,7 @@
 //! What an error code of a database means: one table per dialect.
 
 use super::Dialect;
-use crate::fault::Class::{self, Capacity, Fatal, Poison, TooLarge, Transient};
+use crate::fault::Class::{self, Capacity, Fatal, Locked, Poison, TooLarge, Transient};
 
 /// What is known about a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ const PACKET: &str = "raise the server's packet limit, or narrow the document wi
 
 /// MySQL and MariaDB, by error number.
 const MYSQL: &[Row<u16>] = &[
-    (&[1205], Capacity, "waited too long for a lock", ""),
+    (&[1205], Locked, "waited too long for a lock", ""),
     (&[1213, 1614, 3572], Transient, "a deadlock, or a lock that somebody else holds", ""),
     (&[1020, 1412, 1637], Transient, "somebody else changed the row or the table meanwhile", ""),
     (&[1969, 3024, 1317, 1028, 3168], Capacity, "the statement ran out of its time", ""),
@@ -104,7 +104,7 @@ const MYSQL: &[Row<u16>] = &[
 /// PostgreSQL, by SQLSTATE or its first two characters; the longer match counts.
 const POSTGRES: &[Row<&str>] = &[
     (&["40"], Transient, "a deadlock or a serialization failure", ""),
-    (&["55P03"], Capacity, "waited too long for a lock", ""),
+    (&["55P03"], Locked, "waited too long for a lock", ""),
     (&["57014"], Capacity, "the statement ran out of its time", ""),
     (&["53"], Capacity, "the server ran out of room for the statement", ""),
     (&["53300", "53400", "08", "57P", "25P03"], Transient, "the server is busy, restarting or lost the connection", ""),
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn mysql_numbers() {
         for (number, class) in [
-            (1205, Capacity),
+            (1205, Locked),
             (1213, Transient),
             (1969, Capacity),
             (3024, Capacity),
@@ -244,7 +244,7 @@ mod tests {
         for (state, class) in [
             ("40001", Transient),
             ("40P01", Transient),
-            ("55P03", Capacity),
+            ("55P03", Locked),
             ("57014", Capacity),
             ("53300", Transient),
             ("53200", Capacity),

@@ -116,7 +116,7 @@ fn refused(options: &ConnectOptions, error: &dyn DatabaseError) -> SqlError {
             "name a host beyond loopback, where TLS is always used",
             Class::Fatal,
         ),
-        _ if meaning.class == Class::Transient || meaning.class == Class::Capacity => {
+        _ if meaning.class.passes() || meaning.class == Class::Capacity => {
             refused(meaning.what.into(), LATER, Class::Transient)
         }
         _ => refused(meaning.what.into(), meaning.hint, meaning.class),

@@ -8,8 +8,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(1);
 /// From this limit on, the server is told a little less than it, so that the setting serves the next statements too.
 const ROOMY: Duration = Duration::from_secs(2);
 
-/// The longest wait for somebody else's lock.
-const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait for somebody else's lock: what the longest of runs keep back for their end.
+const LONGEST_LOCK_WAIT: Duration = Duration::from_millis(1500);
 
 /// A time limit as a server was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +40,23 @@ impl Armed {
     }
 }
 
-/// How long a statement that may take `limit` may wait for somebody else's lock: a quarter of it, so that there is
-/// time left to give up in good order.
+/// How long a statement that may take `limit` may wait for somebody else's lock: less than a run keeps back for its end, of
+/// which `limit` is the rest, so that there is time left to give up in good order.
 pub(super) fn lock_wait(limit: Duration) -> Duration {
-    (limit / 4).clamp(Duration::from_millis(1), LONGEST_LOCK_WAIT)
+    (limit / 10).clamp(Duration::from_millis(1), LONGEST_LOCK_WAIT)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_is_waited_for_no_longer_than_a_run_keeps_back() {
+        for run in [100, 500, 1000, 2000, 3000, 15_000, 30_000, 900_000].map(Duration::from_millis) {
+            let kept_back = (run / 10).min(Duration::from_millis(1500));
+            assert!(lock_wait(run.saturating_sub(kept_back)) <= kept_back, "{run:?}");
+        }
+    }
 
     #[test]
     fn a_shrinking_budget_is_told_a_few_times_and_never_exceeded() {

@@ -108,7 +108,13 @@ fn server(dialect: Dialect, place: &str, socket: Option<String>) -> Result<Conne
         None => (String::new(), String::new()),
     };
     let (host, port) = match at.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':')),
+        Some((host, "")) => (host, None),
+        Some((host, rest)) => match rest.strip_prefix(':') {
+            Some(port) => (host, Some(port)),
+            None => {
+                return Err(wrong("has something behind the `]` of its host that is no port", "write `[HOST]:PORT`"));
+            }
+        },
         None => at.split_once(':').map_or((at, None), |(host, port)| (host, Some(port))),
     };
     let port = match port {
@@ -174,6 +180,7 @@ mod tests {
         assert_eq!((short.host.as_str(), short.port, short.password), ("::1", 5432, None));
         assert_eq!(short.socket, Some(PathBuf::from("/tmp")));
         assert_eq!(parsed("mysql://root:@h/shop").password, None);
+        assert_eq!(parsed("mysql://u@[::1]:3307/shop").port, 3307);
         // An `@` in a password is understood where that is possible without doubt.
         assert_eq!(parsed("mysql://u:a@b@h/shop").password.as_ref().map(Secret::expose), Some("a@b"));
     }
@@ -205,6 +212,11 @@ mod tests {
             ),
             ("mysql://u:hunter2@h", "names no database", "end it with `/` and the database's name"),
             ("mysql://u:hunter2@h:x/shop", "has a port that is no number", encode),
+            (
+                "mysql://u:hunter2@[::1]3306/shop",
+                "has something behind the `]` of its host that is no port",
+                "write `[HOST]:PORT`",
+            ),
             ("mysql://u:hunter2%@h/shop", "has a `%` that begins no character", "write a `%` as `%25`"),
             ("mysql://u:hunter2%00@h/shop", "has a NUL character", "leave the `%00` out"),
             ("mysql://u:hunter2@/shop", "names no host", place),

@@ -147,3 +147,19 @@ fn max_items_never_overshoots() {
         assert_eq!(moved, 30);
     }
 }
+
+#[test]
+fn a_memory_limit_below_the_process_keeps_verify_from_no_end() {
+    let job = Job::shop(Kind::Sqlite, SMALL, "settle = \"0s\"\nmax_batch = 25");
+    job.run_to_the_end();
+    let mut running = job.cli().spawn(&["--json", "verify", &job.name, "--memory-limit", "1MB"]);
+    let since = Instant::now();
+    while running.is_running() {
+        assert!(since.elapsed() < Duration::from_secs(20), "no end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let replies = running.wait().expect(0).replies();
+    assert!(replies.len() > 1, "one batch a call: {replies:?}");
+    let last = replies.last().unwrap();
+    assert_eq!((&last["outcome"], &last["equal"]), (&json!("complete"), &json!(30)), "{last}");
+}

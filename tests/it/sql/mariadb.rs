@@ -44,8 +44,8 @@ async fn sessions_are_pinned() {
         ("character_set_results", "utf8mb4"),
         ("collation_connection", "utf8mb4_general_ci"),
         ("group_concat_max_len", "1073741824"),
-        ("innodb_lock_wait_timeout", "5"),
-        ("lock_wait_timeout", "5"),
+        ("innodb_lock_wait_timeout", "1"),
+        ("lock_wait_timeout", "1"),
         ("max_statement_time", "16.000000"),
         ("idle_transaction_timeout", "60"),
         ("wait_timeout", "600"),
@@ -266,7 +266,7 @@ async fn locks_are_waited_for_a_while() {
     let update = statement(&other, "UPDATE t SET n = 4 WHERE id = 1");
     let began = Instant::now();
     let error = other.execute(&update, Duration::from_secs(4)).await.unwrap_err();
-    assert_eq!((error.code(), error.class()), (Some("1205"), Class::Capacity));
+    assert_eq!((error.code(), error.class()), (Some("1205"), Class::Locked));
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     other.rollback(AMPLE).await.unwrap();
 
