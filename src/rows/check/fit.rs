@@ -30,7 +30,12 @@ const BLANKS: Fit = Fit::Changing("blanks at the end would be lost");
 
 /// What becomes of the values of `ours` in `theirs`.
 pub(super) fn fit(dialect: Dialect, ours: &Column, theirs: &Column) -> Fit {
-    if ours.resolved.eq_ignore_ascii_case(&theirs.resolved) && ours.charset == theirs.charset {
+    let same = match dialect {
+        Dialect::Sqlite => ours.resolved.eq_ignore_ascii_case(&theirs.resolved),
+        // The members of an ENUM keep their case.
+        Dialect::MySql | Dialect::Postgres => ours.resolved == theirs.resolved,
+    };
+    if same && ours.charset == theirs.charset {
         return Fit::Exact;
     }
     match dialect {

@@ -261,6 +261,7 @@ fn mariadb() {
             ("VARCHAR(5)", "SET('a','b')", "members"),
             ("INT", "ENUM('a','b')", "members"),
             ("ENUM('a','b')", "ENUM('A','c')", "members"),
+            ("ENUM('a','b')", "ENUM('A','b')", "members"),
             ("DATETIME(6)", "DATETIME", "fraction digits"),
             ("DATETIME(6)", "TIMESTAMP(3)", "fraction digits"),
             ("TIME(6)", "TIME(3)", "fraction digits"),

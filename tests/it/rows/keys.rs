@@ -267,7 +267,9 @@ fn children_are_looked_up_by_their_index_whatever_the_statistics_say() {
         let looked_up = match kind {
             Kind::MariaDb => {
                 let child = insert.plan.split("\"table_name\": \"c1\"").nth(1).expect("the child");
-                child.contains("\"access_type\": \"ref\"") && child.contains("\"key\": \"by_order\"")
+                insert.statement.contains(" c1 FORCE INDEX (`by_order`)")
+                    && child.contains("\"access_type\": \"ref\"")
+                    && child.contains("\"key\": \"by_order\"")
             }
             _ => insert.plan.contains("SEARCH c1 USING INDEX by_order (order_id=?)"),
         };
