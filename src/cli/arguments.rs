@@ -148,9 +148,11 @@ struct Failed {
 struct Verify {
     /// Its name.
     migration: String,
-    #[arg(long, hide = true)]
+    /// Insert what is missing; what a dead letter stands for too, if it goes now.
+    #[arg(long)]
     repair: bool,
-    #[arg(long, hide = true)]
+    /// Insert what is missing, and rewrite what differs.
+    #[arg(long)]
     overwrite: bool,
 }
 

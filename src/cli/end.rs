@@ -17,6 +17,7 @@ pub(super) fn status(command: &str, reply: &Value) -> u8 {
     let count = |value: &Value| value.as_u64().unwrap_or(0);
     let aside = count(&reply["progress"]["failed"]) + count(&reply["progress"]["conflicts"]);
     let mismatches = ["missing", "different", "extra"].iter().map(|name| count(&reply[*name])).sum::<u64>();
+    let mismatches = mismatches.saturating_sub(count(&reply["repaired"]));
     if (command == "run" && aside > 0) || (command == "verify" && mismatches > 0) { 3 } else { 0 }
 }
 

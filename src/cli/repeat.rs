@@ -105,8 +105,9 @@ impl Totals {
 
 fn verified(reply: &Value) -> String {
     let count = |name: &str| reply[name].as_u64().unwrap_or(0);
+    let repaired = if count("repaired") > 0 { format!(", {} repaired", count("repaired")) } else { String::new() };
     format!(
-        "{}: {}, {} checked, {} equal, {} missing, {} different, {} extra",
+        "{}: {}, {} checked, {} equal, {} missing, {} different, {} extra{repaired}",
         reply["migration"].as_str().unwrap_or_default(),
         reply["outcome"].as_str().unwrap_or_default(),
         count("checked"),

@@ -108,10 +108,10 @@ fn page() -> u32 {
 pub struct VerifyEvent {
     /// Its name.
     pub migration: String,
-    /// Insert what is missing: not built yet.
+    /// Insert what is missing.
     #[serde(default)]
     pub repair: bool,
-    /// Also rewrite what differs: not built yet.
+    /// Insert what is missing, and rewrite what differs.
     #[serde(default)]
     pub overwrite: bool,
 }
@@ -185,9 +185,6 @@ impl Command {
                     crate::engine::run::SHARD
                 )))
             }
-            Self::Verify(VerifyEvent { repair: true, .. } | VerifyEvent { overwrite: true, .. }) => Err(usage(
-                "`repair` and `overwrite` are not built in this version yet: `verify` only compares".to_owned(),
-            )),
             Self::Failed(FailedEvent { limit, .. }) if !(1..=1000).contains(limit) => {
                 Err(usage(format!("`limit` is {limit}, but has to be between 1 and 1000")))
             }
@@ -301,8 +298,8 @@ mod tests {
             ),
             (json!({"command": "retry", "migration": "m"}), "the command `retry` is not built in this version yet"),
             (
-                json!({"command": "verify", "migration": "m", "repair": true}),
-                "`repair` and `overwrite` are not built in this version yet: `verify` only compares",
+                json!({"command": "verify", "migration": "m", "repair": 1}),
+                "verify: `repair`: invalid type: integer `1`, expected a boolean",
             ),
             (
                 json!({"command": "run", "max_items": 0}),

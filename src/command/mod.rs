@@ -113,7 +113,7 @@ impl Handler {
         let ledger = &*self.ledger;
         match command {
             Command::Run(event) => Box::pin(self.run(event, invocation)).await,
-            Command::Verify(event) => Box::pin(self.verify(&event.migration, invocation)).await,
+            Command::Verify(event) => Box::pin(self.verify(&event, invocation)).await,
             Command::Plan(event) => Box::pin(self.plan(&event.migration, invocation)).await,
             Command::Status(StatusEvent { migration: Some(name) }) => {
                 let file = self.migrations.one(&name, limit).await?;

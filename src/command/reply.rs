@@ -113,7 +113,7 @@ pub(super) fn verify(
         ("missing", tally.missing),
         ("different", tally.different),
         ("extra", tally.extra),
-        ("repaired", 0),
+        ("repaired", tally.repaired),
     ] {
         reply.insert(name.into(), json!(count));
     }

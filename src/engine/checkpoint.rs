@@ -161,6 +161,8 @@ pub struct Tally {
     pub different: u64,
     /// Targets without a source.
     pub extra: u64,
+    /// Of the missing and different ones, those that were mended.
+    pub repaired: u64,
     /// A few keys, each with `missing`, `different` or `extra`.
     pub examples: Vec<(Vec<String>, String)>,
 }

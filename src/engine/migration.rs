@@ -79,8 +79,19 @@ pub struct Comparison {
     pub different: u64,
     /// Targets whose source is gone or no longer matches.
     pub extra: u64,
+    /// Missing ones that were inserted, different ones that were rewritten.
+    pub repaired: u64,
     /// A few of them: key and `missing`, `different` or `extra`.
     pub examples: Vec<(Cursor, &'static str)>,
+}
+
+/// What `verify` does about what it finds, beside saying so. It never deletes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// Rewrite what differs, too; otherwise only what is missing is inserted.
+    pub overwrite: bool,
+    /// The invocation's id, for `$run`.
+    pub run: String,
 }
 
 /// How much there is to do.
@@ -142,12 +153,14 @@ pub trait Migration: Send + Sync {
     fn write(&self, batch: &Self::Batch, effort: &Effort) -> impl Future<Output = Result<Outcome, Fault>> + Send;
 
     /// Compares source and target after `after`, up to `size` keys; `None` when nothing is left in the range.
-    /// Targets beyond the range's bound belong to it only if its end is open. A kind may do without.
+    /// Targets beyond the range's bound belong to it only if its end is open. With `repair`, what is wrong up to the bound is
+    /// mended: all of the stretch or, when this fails, nothing of it. A kind may do without.
     fn verify(
         &self,
         _range: &Range,
         _after: Option<&Cursor>,
         _size: u64,
+        _repair: Option<&Repair>,
         _limit: Duration,
     ) -> impl Future<Output = Result<Option<Read<Comparison>>, Fault>> + Send {
         std::future::ready(Err(Fault::new(Class::Fatal, "this kind of migration has no `verify`")))

@@ -3,14 +3,14 @@
 use super::checkpoint::{Checkpoint, Tally};
 use super::hold::hold;
 use super::lease::{Acquired, Kept, Lease};
-use super::migration::{Comparison, Migration, Range, Read};
+use super::migration::{Comparison, Migration, Range, Read, Repair};
 use super::report::Outcome;
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
 use super::state::State;
 use super::stretch::in_time;
 use crate::cursor::Cursor;
-use crate::fault::Action;
+use crate::fault::{Action, chain};
 use crate::ledger::item;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,7 +33,8 @@ pub struct Verified {
 
 impl<M: Migration> Run<'_, M> {
     /// Compares one chunk. The end is frozen at the first call; the call after the one that completed begins anew.
-    pub async fn verify(&self, state: &State) -> Result<Verified, EngineError> {
+    /// With `repair`, what is missing or different is mended on the way.
+    pub async fn verify(&self, state: &State, repair: Option<&Repair>) -> Result<Verified, EngineError> {
         let call = self.budget.call();
         let acquired = Lease::acquire(
             self.ledger.clone(),
@@ -51,7 +52,7 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(Verified { outcome: Outcome::Busy, until: Some(until), tally: Tally::default() });
             }
         };
-        let ended = self.compare(&mut lease, state).await;
+        let ended = self.compare(&mut lease, state, repair).await;
         if !matches!(ended, Ok(Outcome::Fenced)) {
             let _ = lease.release(|_| {}, self.budget.call()).await;
         }
@@ -59,7 +60,7 @@ impl<M: Migration> Run<'_, M> {
         Ok(Verified { outcome, until: None, tally: lease.checkpoint().tally.clone().unwrap_or_default() })
     }
 
-    async fn compare(&self, lease: &mut Lease, state: &State) -> Result<Outcome, EngineError> {
+    async fn compare(&self, lease: &mut Lease, state: &State, repair: Option<&Repair>) -> Result<Outcome, EngineError> {
         let anew = lease.checkpoint().life != state.life
             || lease.checkpoint().tally.as_ref().is_none_or(|tally| tally.complete);
         if anew {
@@ -79,6 +80,8 @@ impl<M: Migration> Run<'_, M> {
         let open_end = state.covered.is_some();
         let range = Range { bound, pass_started: state.pass_started_at(), open_end };
         let (mut cap, mut first) = (None, true);
+        // An item that cannot be mended is said to be wrong, and left so.
+        let mut hopeless = false;
         let mut wait = Duration::from_millis(40);
         loop {
             // A call always tries one batch: with a limit below the process's own size there would be no end otherwise.
@@ -101,11 +104,13 @@ impl<M: Migration> Run<'_, M> {
             first = false;
             let after = lease.checkpoint().cursor.clone();
             let began = Instant::now();
-            let work = in_time(&self.budget, self.kind.verify(&range, after.as_ref(), size, self.budget.remaining()));
+            let mend = repair.filter(|_| !hopeless);
+            let work = self.kind.verify(&range, after.as_ref(), size, mend, self.budget.remaining());
+            let work = in_time(&self.budget, work);
             let Some(read) = hold(lease, self.budget.call(), work).await? else { return Ok(Outcome::Fenced) };
             let change: Box<dyn FnOnce(&mut Checkpoint) + Send> = match read {
                 Ok(Some(read)) => {
-                    cap = None;
+                    (cap, hopeless) = (None, false);
                     let (took, caps) = (began.elapsed(), caps);
                     Box::new(move |it| {
                         it.tuner.observe(read.scanned, took, read.bytes);
@@ -128,6 +133,11 @@ impl<M: Migration> Run<'_, M> {
                     Action::Halve | Action::Bisect if size > 1 => {
                         cap = Some(size / 2);
                         Box::new(move |it| it.tuner.shrink(size / 2))
+                    }
+                    Action::Bisect if mend.is_some() => {
+                        tracing::warn!(migration = %self.migration, "not repaired: {}", chain(&fault));
+                        (cap, hopeless) = (Some(1), true);
+                        continue;
                     }
                     _ => return Err(fault.into()),
                 },
@@ -163,6 +173,7 @@ fn count(checkpoint: &mut Checkpoint, read: Read<Comparison>) {
     tally.missing += found.missing;
     tally.different += found.different;
     tally.extra += found.extra;
+    tally.repaired += found.repaired;
     let size = |key: &[String]| serde_json::to_string(key).map_or(0, |json| json.len());
     let mut bytes: usize = tally.examples.iter().map(|(key, _)| size(key)).sum();
     for (key, kind) in found.examples {

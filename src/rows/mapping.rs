@@ -132,15 +132,26 @@ impl Mapping {
         self.within(statement, stretch)
     }
 
-    /// Appends ` FROM (SELECT … FROM source t WHERE stretch AND filter) t`: the items of the stretch, and no other table in
-    /// the scope of `where`.
+    /// Appends ` FROM `, and the items of the stretch.
     pub(super) fn items(
         &self,
         statement: &mut Statement,
         stretch: &Stretch<'_>,
         pass_started: SystemTime,
     ) -> Result<(), KeyError> {
-        statement.sql(" FROM (SELECT ");
+        statement.sql(" FROM ");
+        self.derived(statement, stretch, pass_started)
+    }
+
+    /// Appends `(SELECT … FROM source t WHERE stretch AND filter) t`: the items of the stretch, and no other table in the
+    /// scope of `where`.
+    pub(super) fn derived(
+        &self,
+        statement: &mut Statement,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+    ) -> Result<(), KeyError> {
+        statement.sql("(SELECT ");
         for (place, name) in self.columns.iter().enumerate() {
             statement.sql(if place == 0 { "t." } else { ", t." }).name(name);
         }
@@ -233,7 +244,7 @@ impl Mapping {
 
     /// Appends the stretch as a range of the target's key too. It follows from the join, but PostgreSQL does not see that:
     /// its merge join would walk the target's index from the start, batch after batch.
-    fn alongside(&self, statement: &mut Statement, stretch: &Stretch<'_>) -> Result<(), KeyError> {
+    pub(super) fn alongside(&self, statement: &mut Statement, stretch: &Stretch<'_>) -> Result<(), KeyError> {
         if !self.in_step() {
             return Ok(());
         }

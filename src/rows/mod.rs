@@ -10,9 +10,11 @@ pub mod form;
 pub mod key;
 mod link;
 pub mod mapping;
+mod mend;
 mod moving;
 mod plan;
 mod resolve;
+mod rewriting;
 pub mod tables;
 mod types;
 mod verify;
@@ -27,12 +29,13 @@ pub use moving::Stamp;
 pub use plan::QueryPlan;
 
 use crate::cursor::Cursor;
-use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read};
+use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
 use crate::fault::Fault;
 use crate::spec::Definition;
 use crate::sql::{ConnectOptions, Dialect, Session};
 use link::{Deadline, Link};
 use mapping::{Mapping, Stretch};
+use mend::Mend;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tables::Tables;
@@ -276,11 +279,27 @@ impl Migration for Rows {
         range: &Range,
         after: Option<&Cursor>,
         size: u64,
+        repair: Option<&Repair>,
         limit: Duration,
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let deadline = Deadline::after(limit);
         let mut link = self.reader.lock().await;
         let compared = self.mapping.verify(&mut link, range, after, size, deadline).await;
-        Ok(compared.map_err(|error| self.mapping.of_query(error))?)
+        let Some((mut read, end)) = compared.map_err(|error| self.mapping.of_query(error))? else { return Ok(None) };
+        if let Some(repair) = repair {
+            let mend = Mend { repair, pass_started: range.pass_started, max_item: self.max_item };
+            let stretch = Stretch::Range { after, end: &end };
+            let found = &mut read.batch;
+            if found.missing > 0 || (repair.overwrite && found.different > 0) {
+                match self.mapping.mend(&mut link, &stretch, mend, deadline).await {
+                    Ok(repaired) => found.repaired = repaired,
+                    Err(error) => {
+                        let at = range.pass_started;
+                        return Err(self.mapping.of_batch(&mut link, error, &stretch, at, deadline).await.into());
+                    }
+                }
+            }
+        }
+        Ok(Some(read))
     }
 }

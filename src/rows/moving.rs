@@ -81,23 +81,7 @@ impl Mapping {
                 ColumnValue::Column(_) if fenced => {
                     statement.sql("d.c").sql(&place.to_string());
                 }
-                ColumnValue::Column(name) => {
-                    statement.sql(&self.t(name));
-                }
-                ColumnValue::Document => match (self.dialect, fill.kind) {
-                    (Dialect::Postgres, _) => {
-                        statement.sql("CAST(").sql(document).sql(" AS ").sql(&fill.cast).sql(")");
-                    }
-                    _ => {
-                        statement.sql(document);
-                    }
-                },
-                ColumnValue::Digest => {
-                    statement.sql(&self.digest(document));
-                }
-                ColumnValue::Now => self.now(statement, fill, stamp),
-                ColumnValue::Run => self.word(statement, &stamp.run),
-                ColumnValue::Definition => self.word(statement, &self.definition),
+                _ => self.filled(statement, fill, document, stamp),
             }
         }
         if fenced {
@@ -119,6 +103,27 @@ impl Mapping {
             statement.sql(" OFFSET 0) d");
         }
         Ok(())
+    }
+
+    /// Appends what fills a column, of the item `t`.
+    pub(super) fn filled(&self, statement: &mut Statement, fill: &Fill, document: &str, stamp: &Stamp) {
+        match &fill.value {
+            ColumnValue::Column(name) => {
+                statement.sql(&self.t(name));
+            }
+            ColumnValue::Document if self.dialect == Dialect::Postgres => {
+                statement.sql("CAST(").sql(document).sql(" AS ").sql(&fill.cast).sql(")");
+            }
+            ColumnValue::Document => {
+                statement.sql(document);
+            }
+            ColumnValue::Digest => {
+                statement.sql(&self.digest(document));
+            }
+            ColumnValue::Now => self.now(statement, fill, stamp),
+            ColumnValue::Run => self.word(statement, &stamp.run),
+            ColumnValue::Definition => self.word(statement, &self.definition),
+        }
     }
 
     fn now(&self, statement: &mut Statement, fill: &Fill, at: &Stamp) {

@@ -12,6 +12,7 @@ use crate::engine::migration::{Comparison, Range, Read};
 const EXAMPLES: u64 = 5;
 
 impl Mapping {
+    /// What a stretch's comparison found, and up to where the source has items of it: it may end further on, where targets do.
     pub(super) async fn verify(
         &self,
         link: &mut Link,
@@ -19,7 +20,7 @@ impl Mapping {
         after: Option<&Cursor>,
         size: u64,
         deadline: Deadline,
-    ) -> Result<Option<Read<Comparison>>, RowsError> {
+    ) -> Result<Option<(Read<Comparison>, Cursor)>, RowsError> {
         // The last stretch ends at the bound, whether or not a row is left there and however far beyond it the targets
         // reach: only then were all of them seen.
         if after == Some(&range.bound) {
@@ -52,6 +53,7 @@ impl Mapping {
                 examples.push((self.key.read(&row, 0)?, kind));
             }
         }
+        let different = checked.saturating_sub(missing + equal);
         let upper = if step.last && range.open_end {
             // No more than `most` targets lie up to the bound, so the one after them lies beyond it: the next stretch holds
             // no source key any more.
@@ -66,12 +68,11 @@ impl Mapping {
                 examples.push((self.key.read(&row, 0)?, "extra"));
             }
         }
-        let different = checked.saturating_sub(missing + equal);
-        let comparison = Comparison { checked, equal, missing, different, extra, examples };
+        let comparison = Comparison { checked, equal, missing, different, extra, repaired: 0, examples };
         // Targets are left beyond the bound: the walk goes on behind them, and ends where the others do, at the bound.
         let goes_on = upper.as_ref().is_some_and(|end| *end != step.end);
         let scanned = if goes_on { step.scanned.max(size) } else { step.scanned };
-        let end = upper.unwrap_or(step.end);
-        Ok(Some(Read { batch: comparison, end, scanned, bytes: 0, found: Vec::new() }))
+        let end = upper.unwrap_or_else(|| step.end.clone());
+        Ok(Some((Read { batch: comparison, end, scanned, bytes: 0, found: Vec::new() }, step.end)))
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Writing<'a> {
 }
 
 /// What a batch has added to the target.
-struct Written {
-    inserted: u64,
+pub(super) struct Written {
+    pub(super) inserted: u64,
     bytes: u64,
     large: u64,
 }
@@ -87,7 +87,7 @@ impl Mapping {
 
     /// Inserts what has no target, and holds the result against what was found before: targets that are `there`, the bytes of
     /// their documents, and how many of them are too large.
-    async fn move_missing(
+    pub(super) async fn move_missing(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
@@ -126,7 +126,7 @@ impl Mapping {
     }
 
     /// Key and bytes of the first `most` targets whose document is larger than `max_item`.
-    async fn oversized_keys(
+    pub(super) async fn oversized_keys(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,

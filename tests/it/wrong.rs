@@ -275,14 +275,6 @@ fn arguments() {
         ),
         (&["retry", "orders-history"], "the command `retry` is not built in this version yet"),
         (&["rollback", "orders-history"], "the command `rollback` is not built in this version yet"),
-        (
-            &["verify", "orders-history", "--repair"],
-            "`repair` and `overwrite` are not built in this version yet: `verify` only compares",
-        ),
-        (
-            &["verify", "orders-history", "--overwrite"],
-            "`repair` and `overwrite` are not built in this version yet: `verify` only compares",
-        ),
         (&["failed", "orders-history", "--limit", "0"], "`limit` is 0, but has to be between 1 and 1000"),
         (
             &["failed", "orders-history", "--next", "move#0000"],
@@ -388,8 +380,8 @@ fn events() {
             "the command `rollback` is not built in this version yet",
         ),
         (
-            json!({"command": "verify", "migration": "orders-history", "repair": true}),
-            "`repair` and `overwrite` are not built in this version yet: `verify` only compares",
+            json!({"command": "verify", "migration": "orders-history", "repair": "yes"}),
+            "verify: `repair`: invalid type: string \"yes\", expected a boolean",
         ),
         (
             json!({"command": "failed", "migration": "orders-history", "limit": 5000}),

@@ -3,6 +3,7 @@
 mod definition;
 mod exits;
 mod hidden;
+mod repair;
 mod replies;
 mod selecting;
 mod switches;

@@ -3,6 +3,7 @@
 mod documents;
 mod fit;
 mod keys;
+mod mending;
 mod moving;
 mod problems;
 mod stage;

@@ -67,7 +67,7 @@ fn columns_may_have_the_names_of_our_own_aliases() {
     }
 }
 
-fn shop(stage: &Stage, orders: u32) -> Definition {
+pub(super) fn shop(stage: &Stage, orders: u32) -> Definition {
     stage.execute(
         "CREATE TABLE orders (id {{INTEGER PRIMARY KEY||BIGINT PRIMARY KEY||BIGINT PRIMARY KEY}}, status VARCHAR(10) NOT NULL, \
          card VARCHAR(20), note VARCHAR(100));
@@ -290,7 +290,7 @@ fn targets_beyond_the_bound_are_seen_piece_by_piece_once_the_first_pass_is_over(
                 range.open_end = open_end;
                 let (mut after, mut most, mut seen, mut checked) = (None, 0, Vec::new(), 0);
                 while let Some(read) =
-                    stage.run(rows.verify(&range, after.as_ref(), size, super::stage::LIMIT)).expect("a stretch")
+                    stage.run(rows.verify(&range, after.as_ref(), size, None, super::stage::LIMIT)).expect("a stretch")
                 {
                     most = most.max(read.batch.extra);
                     checked += read.batch.checked;
@@ -357,7 +357,7 @@ fn a_document_that_the_server_cannot_build_is_an_error_never_a_cut_one() {
         let fault = walk(&rows, 100, &effort()).await.expect_err("too large");
         assert_eq!(fault.class, Class::TooLarge, "{fault}");
         let range = range(&rows).await.expect("rows");
-        let fault = rows.verify(&range, None, 100, super::stage::LIMIT).await.expect_err("too large");
+        let fault = rows.verify(&range, None, 100, None, super::stage::LIMIT).await.expect_err("too large");
         assert_eq!(fault.class, Class::TooLarge, "{fault}");
     });
 }

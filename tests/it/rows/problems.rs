@@ -190,7 +190,7 @@ fn a_condition_without_an_answer_for_some_row_is_said_to_be_at_fault() {
                 let faults = [
                     walk(&rows, 100, &effort()).await.expect_err("no answer"),
                     rows.sweep(&range, None, 100, LIMIT).await.expect_err("no answer"),
-                    rows.verify(&range, None, 100, LIMIT).await.expect_err("no answer"),
+                    rows.verify(&range, None, 100, None, LIMIT).await.expect_err("no answer"),
                 ];
                 for fault in faults {
                     assert_eq!(fault.class, Class::Fatal, "{kind:?} {filter}: {fault}");

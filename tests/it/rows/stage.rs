@@ -4,7 +4,7 @@ use crate::support::database::{Database, TextRow};
 use crate::support::mariadb::mariadb;
 use crate::support::postgres::postgres;
 use milkrun::cursor::Cursor;
-use milkrun::engine::migration::{Comparison, Effort, Migration, Outcome, Range};
+use milkrun::engine::migration::{Comparison, Effort, Migration, Outcome, Range, Repair};
 use milkrun::fault::Fault;
 use milkrun::rows::{Rows, RowsError};
 use milkrun::spec::{Definition, parse};
@@ -125,17 +125,22 @@ impl Stage {
     }
 
     pub(super) fn verify_all(&self, definition: &Definition, size: u64) -> Comparison {
+        self.repair_all(definition, size, None)
+    }
+
+    pub(super) fn repair_all(&self, definition: &Definition, size: u64, repair: Option<&Repair>) -> Comparison {
         let rows = self.open(definition);
         self.run(async {
             let mut sum = Comparison::default();
             let Some(range) = range(&rows).await else { return sum };
             let mut after: Option<Cursor> = None;
-            while let Some(read) = rows.verify(&range, after.as_ref(), size, LIMIT).await.expect("a stretch") {
+            while let Some(read) = rows.verify(&range, after.as_ref(), size, repair, LIMIT).await.expect("a stretch") {
                 sum.checked += read.batch.checked;
                 sum.equal += read.batch.equal;
                 sum.missing += read.batch.missing;
                 sum.different += read.batch.different;
                 sum.extra += read.batch.extra;
+                sum.repaired += read.batch.repaired;
                 sum.examples.extend(read.batch.examples);
                 after = Some(read.end);
             }

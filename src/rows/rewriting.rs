@@ -1,0 +1,44 @@
+//! The statement that rewrites targets which differ.
+
+use super::key::KeyError;
+use super::mapping::{Mapping, Stretch};
+use super::moving::Stamp;
+use crate::sql::Dialect;
+use crate::sql::statement::Statement;
+use std::time::SystemTime;
+
+impl Mapping {
+    /// Makes every target of a stretch that differs what would be written there now.
+    pub fn rewrite(
+        &self,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        stamp: &Stamp,
+    ) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        let mysql = self.dialect == Dialect::MySql;
+        statement.sql("UPDATE ").sql(&self.target).sql(if mysql { " h" } else { " AS h" });
+        if mysql {
+            statement.sql(" JOIN ");
+            self.derived(&mut statement, stretch, pass_started)?;
+            statement.sql(" ON ");
+            self.matches(&mut statement);
+        }
+        for (place, fill) in self.fills.iter().enumerate() {
+            statement.sql(if place == 0 { " SET " } else { ", " }).sql(if mysql { "h." } else { "" });
+            statement.name(&fill.column).sql(" = ");
+            self.filled(&mut statement, fill, &self.document, stamp);
+        }
+        if mysql {
+            statement.sql(" WHERE ");
+        } else {
+            self.items(&mut statement, stretch, pass_started)?;
+            statement.sql(" WHERE ");
+            self.matches(&mut statement);
+            self.alongside(&mut statement, stretch)?;
+            statement.sql(" AND ");
+        }
+        statement.sql("NOT (").sql(&self.equal()).sql(")");
+        Ok(statement)
+    }
+}
