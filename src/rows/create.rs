@@ -20,7 +20,10 @@ pub(super) fn statement(definition: &Definition, tables: &Tables) -> Option<Stat
             (Dialect::MySql, Some(charset), Some(collation)) => {
                 statement.sql(" CHARACTER SET ").sql(charset).sql(" COLLATE ").sql(collation);
             }
-            (Dialect::Postgres | Dialect::Sqlite, _, Some(collation)) => {
+            (Dialect::Postgres, _, Some(collation)) => {
+                statement.sql(" COLLATE ").sql(collation);
+            }
+            (Dialect::Sqlite, _, Some(collation)) => {
                 statement.sql(" COLLATE ").name(collation);
             }
             _ => {}

@@ -268,7 +268,8 @@ impl Key {
                 statement.bind(Bind::Text(text.clone()));
             }
             (Dialect::Sqlite, KeyPart::Decimal(text)) => {
-                statement.sql("CAST(").bind(Bind::Text(text.clone())).sql(" AS REAL)");
+                // The plus takes the cast's affinity away: it would make numbers of the texts that it is compared with.
+                statement.sql("+CAST(").bind(Bind::Text(text.clone())).sql(" AS REAL)");
             }
             (Dialect::Sqlite, KeyPart::Binary(text)) => {
                 statement.bind(Bind::Bytes(bytes(text).ok_or_else(wrong)?));

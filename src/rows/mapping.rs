@@ -31,6 +31,8 @@ pub struct Mapping {
     pub document: String,
     /// The target table, quoted.
     pub target: String,
+    /// Triggers of the target may drop or change what is inserted, and the insert itself would not show it.
+    pub meddled: bool,
     /// Target column and key column, in the order of the source's key.
     pub target_key: Vec<KeyPair>,
     /// Target columns and what fills them.

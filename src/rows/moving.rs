@@ -39,7 +39,9 @@ impl Mapping {
         stamp: &Stamp,
         missing_only: bool,
     ) -> Result<(), KeyError> {
-        statement.sql("INSERT INTO ").sql(&self.target);
+        // On SQLite a column may be declared to replace what is there, or to ignore what is new: not for us.
+        statement.sql(if self.dialect == Dialect::Sqlite { "INSERT OR ABORT INTO " } else { "INSERT INTO " });
+        statement.sql(&self.target);
         // RETURNING names its columns by this alias.
         statement.sql(if self.dialect == Dialect::Postgres { " AS h (" } else { " (" });
         for (place, fill) in self.fills.iter().enumerate() {

@@ -51,6 +51,7 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
         filter: definition.source.filter.as_deref().map(pieces),
         document: document::expression(dialect, &object, "t"),
         target: quoted(dialect, target),
+        meddled: target.insert_triggers,
         target_key,
         fills,
         definition: definition.digest.clone(),
@@ -211,11 +212,7 @@ fn collate(dialect: Dialect, column: &Column) -> Collate {
         Dialect::MySql => {
             Collate { charset: column.charset.clone(), collation: collation.unwrap_or("utf8mb4_bin").to_owned() }
         }
-        Dialect::Postgres => {
-            let name = collation.unwrap_or("default");
-            // A collation's name is one word here: the catalog gives it without its schema.
-            Collate { charset: None, collation: format!("\"{}\"", name.replace('"', "\"\"")) }
-        }
+        Dialect::Postgres => Collate { charset: None, collation: collation.unwrap_or("\"default\"").to_owned() },
         Dialect::Sqlite => Collate { charset: None, collation: collation.unwrap_or("BINARY").to_owned() },
     }
 }

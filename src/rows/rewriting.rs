@@ -17,7 +17,10 @@ impl Mapping {
     ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         let mysql = self.dialect == Dialect::MySql;
-        statement.sql("UPDATE ").sql(&self.target).sql(if mysql { " h" } else { " AS h" });
+        statement
+            .sql(if self.dialect == Dialect::Sqlite { "UPDATE OR ABORT " } else { "UPDATE " })
+            .sql(&self.target)
+            .sql(if mysql { " h" } else { " AS h" });
         if mysql {
             statement.sql(" JOIN ");
             self.derived(&mut statement, stretch, pass_started)?;

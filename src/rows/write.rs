@@ -105,10 +105,18 @@ impl Mapping {
             if had_target != there {
                 return Err(RowsError::Overtaken);
             }
-            return match items.checked_sub(there + inserted) {
-                Some(0) => Ok(Written { inserted, bytes, large }),
-                _ => Err(RowsError::Swallowed),
-            };
+            if items != there + inserted {
+                return Err(RowsError::Swallowed);
+            }
+            if self.meddled {
+                // What RETURNING showed may be gone again, or was put elsewhere.
+                let account = self.account(stretch, pass_started, max_item)?;
+                let [items, targets, _, _] = numbers(session, &account, deadline).await?;
+                if targets < items && targets < there + inserted {
+                    return Err(RowsError::Swallowed);
+                }
+            }
+            return Ok(Written { inserted, bytes, large });
         }
         let insert = self.insert(stretch, pass_started, &stamp, missing_only)?;
         let inserted = execute(session, &insert, deadline).await?;
@@ -117,9 +125,9 @@ impl Mapping {
         if targets > there + inserted {
             return Err(RowsError::Overtaken);
         }
-        // On SQLite nobody else writes meanwhile. On MySQL the source may have got an item since, which a sweep will find;
-        // and nothing can swallow a row there.
-        if self.dialect == Dialect::Sqlite && targets < items {
+        // On SQLite a trigger may drop the row, and nobody else writes meanwhile. Elsewhere a trigger may put it under another
+        // key, and the source may have lost or got an item since.
+        if targets < items && (self.dialect == Dialect::Sqlite || targets < there + inserted) {
             return Err(RowsError::Swallowed);
         }
         Ok(Written { inserted, bytes: bytes.saturating_sub(bytes_there), large: large.saturating_sub(large_there) })

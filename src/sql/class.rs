@@ -112,7 +112,7 @@ const POSTGRES: &[Row<&str>] = &[
     (&["54"], TooLarge, "a value or statement over the server's limit", PACKET),
     (&["25006"], Transient, "the server takes no writes now", "if it stays: name the writer's host in the URL"),
     (&["55006", "0A000"], Fatal, "the server does not support or allow this now", NAMES),
-    (&["23505", "23P01"], Transient, "somebody else was there first: the key exists", ""),
+    (&["23505"], Transient, "somebody else was there first: the key exists", ""),
     (&["22"], Poison, "the target does not take a value", VALUE),
     (&["23", "44", "P0", "09", "27", "38", "39"], Poison, "a constraint or trigger refused the row", CONSTRAINT),
     (&["42501", "28", "0L", "0P"], Fatal, "the database user may not do this", GRANT),

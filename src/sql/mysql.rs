@@ -19,7 +19,7 @@ use std::time::Duration;
 /// than a binary one, never wins over a column's in silence either.
 const PIN: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
     SET autocommit = 1, time_zone = '+00:00',\
-    sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',\
+    sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO',\
     group_concat_max_len = 1073741824, sql_select_limit = DEFAULT, sql_safe_updates = 0, sql_quote_show_create = 1, max_error_count = 64,\
     wait_timeout = 600,\
     /*M! optimizer_switch = 'exists_to_in=off', idle_transaction_timeout = 60,*/\

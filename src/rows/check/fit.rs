@@ -49,6 +49,13 @@ pub(super) fn fit(dialect: Dialect, ours: &Column, theirs: &Column) -> Fit {
 pub(super) fn check(findings: &mut Findings, field: &str, dialect: Dialect, ours: &Column, theirs: &Column) {
     let types =
         format!("`{}` is of the type {}, the source's `{}` of {}", theirs.name, shown(theirs), ours.name, shown(ours));
+    if ours.nullable && theirs.replaces_null {
+        findings.problem(
+            field,
+            format!("`{}` makes a value of its own of each NULL of the source's `{}`", theirs.name, ours.name),
+            "let it take NULL, and be without AUTO_INCREMENT",
+        );
+    }
     match fit(dialect, ours, theirs) {
         Fit::Exact => {}
         Fit::Refusing => {

@@ -1,5 +1,6 @@
 //! `[source]` held against the catalog.
 
+use super::super::key::KeyKind;
 use super::super::tables::{RelatedTable, Tables};
 use super::super::types::key_kind;
 use super::{Findings, create_index, missing_column, missing_table};
@@ -171,6 +172,7 @@ fn related<'a>(
         let children = all_there(findings, &format!("{path}.on"), table, one.on.iter().map(|(theirs, _)| theirs));
         if let Some(parent) = parent {
             all_there(findings, &format!("{path}.on"), parent, one.on.iter().map(|(_, ours)| ours));
+            comparable(findings, &path, tables.make.dialect(), table, parent, one);
         }
         let keys = all_there(findings, &format!("{path}.key"), table, one.key.iter());
         if children {
@@ -182,6 +184,27 @@ fn related<'a>(
         whole &= self::related(findings, &path, definition, Some(table), &one.related, &found.related, tables, known);
     }
     whole
+}
+
+/// PostgreSQL has no equality between, say, a number and a text.
+fn comparable(findings: &mut Findings, path: &str, dialect: Dialect, table: &Table, parent: &Table, one: &Related) {
+    for (theirs, ours) in one.on.iter().filter(|_| dialect == Dialect::Postgres) {
+        let (Some(child), Some(parent)) = (table.column(theirs), parent.column(ours)) else { continue };
+        let number = |kind| matches!(kind, KeyKind::Int | KeyKind::Decimal);
+        if let (Ok(one), Ok(other)) = (key_kind(dialect, child), key_kind(dialect, parent))
+            && one != other
+            && !(number(one) && number(other))
+        {
+            findings.problem(
+                format!("{path}.on"),
+                format!(
+                    "`{theirs}` is of the type {}, `{ours}` of {}: the database does not compare the two",
+                    child.type_name, parent.type_name
+                ),
+                format!("name a column of the type {}, or change the column's type", parent.type_name),
+            );
+        }
+    }
 }
 
 /// Without an index that begins with the columns of `on`, each row of the source would scan the whole related table.

@@ -32,6 +32,8 @@ pub struct Table {
     pub engine: Option<String>,
     /// PostgreSQL: a rule that rewrites what is inserted.
     pub insert_rule: Option<String>,
+    /// PostgreSQL: triggers fire on what is inserted, and may drop or change it. Elsewhere it is not known.
+    pub insert_triggers: bool,
     /// PostgreSQL: row-level security applies to the user, and may hide rows.
     pub hides_rows: bool,
 }
@@ -54,7 +56,8 @@ pub struct Column {
     pub nullable: bool,
     /// MySQL and MariaDB: the character set of a text.
     pub charset: Option<String>,
-    /// The collation of a text, unless (PostgreSQL, SQLite) it is the database's default.
+    /// The collation of a text, unless (PostgreSQL, SQLite) it is the database's default. PostgreSQL's is quoted, and has its
+    /// schema where that is not the system's.
     pub collation: Option<String>,
     /// Digits of a decimal or an integer, as far as declared.
     pub precision: Option<u32>,
@@ -76,6 +79,8 @@ pub struct Column {
     pub generated: bool,
     /// It has a value if none is given.
     pub has_default: bool,
+    /// MySQL: what it makes of NULL is a value of its own, a number of AUTO_INCREMENT or the present time.
+    pub replaces_null: bool,
 }
 
 /// An index.

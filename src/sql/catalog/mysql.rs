@@ -112,6 +112,7 @@ fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
         is_json: base == "json",
         generated: ["VIRTUAL GENERATED", "STORED GENERATED", "PERSISTENT"].iter().any(|word| extra.contains(word)),
         has_default: default.is_some() || extra.contains("auto_increment") || extra.contains("DEFAULT_GENERATED"),
+        replaces_null: extra.contains("auto_increment") || (base == "timestamp" && !nullable),
         resolved: type_name.clone(),
         name,
         type_name,

@@ -12,6 +12,8 @@ const TABLE: &str = "SELECT 'table', n.nspname, c.relname, c.relkind IN ('v', 'm
     WHEN c.relkind IN ('r', 'm') AND c.reltuples < 0 THEN pg_catalog.pg_relation_size(c.oid) / 128 \
     ELSE greatest(c.reltuples, 0) END::int8, \
     (SELECT min(r.rulename) FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '3' AND r.ev_enabled <> 'D'), \
+    EXISTS (SELECT 1 FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 4 <> 0 \
+        AND g.tgenabled <> 'D'), \
     c.relrowsecurity AND pg_catalog.row_security_active(c.oid)";
 
 /// Domains are followed down to what they are made of, those of an array's elements too; the last step is the row that
@@ -28,13 +30,16 @@ const COLUMNS_REST: &str = ") AND a.attnum > 0 AND NOT a.attisdropped \
         UNION ALL SELECT s.attnum, t.typbasetype, t.typtypmod \
         FROM element s JOIN pg_catalog.pg_type t ON t.oid = s.type WHERE t.typtype = 'd') \
     SELECT 'column', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname, \
-        pg_catalog.format_type(k.type, k.modifier), coalesce(e.modifier, k.modifier), k.depth, NOT k.needed, nullif(co.collname, 'default'), e.name, \
+        pg_catalog.format_type(k.type, k.modifier), coalesce(e.modifier, k.modifier), k.depth, NOT k.needed, CASE WHEN co.collname = 'default' THEN NULL \
+        WHEN cn.nspname = 'pg_catalog' THEN pg_catalog.quote_ident(co.collname) \
+        ELSE pg_catalog.quote_ident(cn.nspname) || '.' || pg_catalog.quote_ident(co.collname) END, e.name, \
         a.attgenerated <> '' OR a.attidentity = 'a', (a.atthasdef AND a.attgenerated = '') OR a.attidentity <> '' \
     FROM kind k JOIN pg_catalog.pg_type t ON t.oid = k.type AND t.typtype <> 'd' \
     JOIN pg_catalog.pg_attribute a ON a.attnum = k.attnum AND a.attrelid = (SELECT c.oid";
 const COLUMNS_END: &str = ") LEFT JOIN (SELECT s.attnum, s.modifier, t.typname AS name FROM element s \
         JOIN pg_catalog.pg_type t ON t.oid = s.type AND t.typtype <> 'd') e ON e.attnum = k.attnum \
-    LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation ORDER BY a.attnum";
+    LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation \
+    LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace ORDER BY a.attnum";
 
 /// An index of another operator class or collation than the column's own sorts otherwise.
 const INDEXES: &str = "SELECT 'index', x.relname, i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL, \
@@ -88,6 +93,7 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
                     is_view: yes(next().as_deref()),
                     rows_estimate: next().and_then(|rows| rows.parse().ok()).unwrap_or(0),
                     insert_rule: next(),
+                    insert_triggers: yes(next().as_deref()),
                     hides_rows: yes(next().as_deref()),
                     ..Table::default()
                 });
@@ -139,6 +145,7 @@ fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
         unsigned: false,
         charset: None,
         generated: yes(next().as_deref()),
+        replaces_null: false,
         has_default: yes(next().as_deref()),
         name,
         type_name,

@@ -3,6 +3,7 @@
 mod documents;
 mod fit;
 mod keys;
+mod meddling;
 mod mending;
 mod moving;
 mod problems;

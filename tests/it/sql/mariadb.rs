@@ -35,7 +35,7 @@ async fn sessions_are_pinned() {
     assert_eq!((session.make(), session.default_schema()), (Make::MariaDb, name.as_str()));
     assert_eq!(session.max_packet(), 16 << 20);
     for (variable, expected) in [
-        ("sql_mode", "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"),
+        ("sql_mode", "NO_AUTO_VALUE_ON_ZERO,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"),
         ("time_zone", "+00:00"),
         ("tx_isolation", "READ-COMMITTED"),
         ("autocommit", "1"),

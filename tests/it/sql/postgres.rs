@@ -241,7 +241,7 @@ async fn the_catalog_says_what_a_table_is() {
         column("id").base == "int8" && column("id").generated && column("id").has_default && !column("id").nullable
     );
     assert_eq!((column("name").type_name.as_str(), column("name").length), ("character varying(40)", Some(40)));
-    assert_eq!((column("name").collation.as_deref(), column("code").collation.as_deref()), (Some("C"), None));
+    assert_eq!((column("name").collation.as_deref(), column("code").collation.as_deref()), (Some("\"C\""), None));
     assert_eq!((column("code").base.as_str(), column("code").length), ("bpchar", Some(3)));
     assert_eq!((column("amount").precision, column("amount").scale), (Some(12), Some(3)));
     assert_eq!((column("bare").precision, column("bare").scale), (None, None));

@@ -5,6 +5,7 @@ use crate::sql::catalog::Column;
 
 /// Bytes that a character takes at most.
 const WIDEST: u64 = 4;
+const ZEROS: Fit = Fit::Changing("the zeros on the left would be lost");
 const PADDED: Fit = Fit::Changing("it would be padded with zero bytes");
 const MEMBERS: Fit = Fit::Changing("it does not have the same members");
 
@@ -165,10 +166,8 @@ fn text(ours: &Column, from: Kind, theirs: &Column, to: Kind) -> Fit {
     let characters = match from {
         // Its bits are taken for characters.
         Kind::Integer(..) if ours.base == "bit" => return UNKNOWN,
-        // Zeros on the left may make it longer than its digits.
-        Kind::Integer(least, most) => {
-            (u64::from(digits(least, most)) + u64::from(least < 0)).max(if zerofill(ours) { 255 } else { 0 })
-        }
+        Kind::Integer(..) if zerofill(ours) => return ZEROS,
+        Kind::Integer(least, most) => u64::from(digits(least, most)) + u64::from(least < 0),
         // A sign, a point, and a zero before it where there is no other digit.
         Kind::Decimal => u64::from(precision) + 1 + u64::from(scale > 0) + u64::from(scale == precision),
         Kind::Date => 10,

@@ -15,9 +15,8 @@ enum Affinity {
     Untyped,
     Blob,
     Real,
+    /// By the rules also DATE, DATETIME, UUID, JSON and every other name.
     Numeric,
-    /// Numeric by the rules, text by its name: DATE, DATETIME, UUID, JSON.
-    Worded,
 }
 
 pub(super) fn fit(ours: &Column, theirs: &Column) -> Fit {
@@ -25,7 +24,7 @@ pub(super) fn fit(ours: &Column, theirs: &Column) -> Fit {
         (Affinity::Integer | Affinity::Real | Affinity::Numeric | Affinity::Untyped, Affinity::Text) => AS_TEXT,
         (Affinity::Text | Affinity::Untyped, Affinity::Integer | Affinity::Real | Affinity::Numeric) => AS_NUMBER,
         // Beyond 2^53.
-        (Affinity::Integer | Affinity::Numeric | Affinity::Worded, Affinity::Real) => match ours.precision {
+        (Affinity::Integer | Affinity::Numeric, Affinity::Real) => match ours.precision {
             Some(digits) if digits <= 15 => Fit::Exact,
             _ => BINARY_FRACTION,
         },
@@ -46,9 +45,7 @@ fn affinity(column: &Column) -> Affinity {
         Affinity::Blob
     } else if has(&["real", "floa", "doub"]) {
         Affinity::Real
-    } else if has(&["dec", "num", "bool", "money"]) {
-        Affinity::Numeric
     } else {
-        Affinity::Worded
+        Affinity::Numeric
     }
 }
