@@ -79,7 +79,7 @@ pub struct Column {
     pub generated: bool,
     /// It has a value if none is given.
     pub has_default: bool,
-    /// MySQL: what it makes of NULL is a value of its own, a number of AUTO_INCREMENT or the present time.
+    /// MySQL: what it makes of NULL is a value of its own, a number of `AUTO_INCREMENT` or the present time.
     pub replaces_null: bool,
 }
 
