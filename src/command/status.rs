@@ -69,6 +69,7 @@ pub(super) fn current(state: &State, definition: &Definition) -> Pin {
         file: definition.digest.clone(),
         identity: definition.identity.clone(),
         columns: seen.map(|pin| pin.columns.clone()).unwrap_or_default(),
+        first_columns: state.pin.as_ref().map(|pin| pin.first_columns.clone()).unwrap_or_default(),
     }
 }
 
