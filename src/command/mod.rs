@@ -4,6 +4,7 @@ mod error;
 mod event;
 mod forecast;
 mod open;
+mod page;
 mod plan;
 mod reply;
 mod run;

@@ -1,6 +1,7 @@
 //! `status`: progress, rate, ETA, dead letters by class, who holds what.
 
 use super::error::CommandError;
+use super::page;
 use super::reply::{Keys, VERSION, instant};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::dead::DeadLetter;
@@ -146,11 +147,8 @@ pub(super) async fn failed(
     let life = state::load(ledger, name, time).await?.state.life;
     // A file that cannot be read does not say that keys may be shown.
     let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
-    if let Some(next) = next.filter(|next| !next.starts_with(item::DEAD)) {
-        return Err(CommandError::Usage(format!("`next` is `{next}`, but has to be the `next` of the page before")));
-    }
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let page = ledger.list(name, item::DEAD, next, most, false, time).await?;
+    let page = page::of(ledger, name, next, most, keys.shown, time).await?;
     let mut items = Vec::new();
     for record in &page.records {
         let letter = DeadLetter::from_record(record)?;

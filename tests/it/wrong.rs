@@ -278,7 +278,7 @@ fn arguments() {
         (&["failed", "orders-history", "--limit", "0"], "`limit` is 0, but has to be between 1 and 1000"),
         (
             &["failed", "orders-history", "--next", "move#0000"],
-            "`next` is `move#0000`, but has to be the `next` of the page before",
+            "`next` is none that `failed` gave for this migration as it is now: pass on the `next` of the page before, whole, or leave it out to begin anew",
         ),
     ] {
         let kind = if arguments[1] == "order-history" { "Definition" } else { "Usage" };
