@@ -244,9 +244,8 @@ impl Handler {
                 .await?;
                 let reason = if same_file {
                     format!(
-                        "the columns of the source have changed since the definition was pinned: look at what changed, then \
-                         `resume` with \"accept\": \"{}\"",
-                        now.digest()
+                        "the columns of the source have changed since the definition was pinned: look at what changed, then {}",
+                        accepting(name, &now.digest())
                     )
                 } else {
                     changed(definition, &stored)
@@ -354,9 +353,45 @@ fn changed(definition: &Definition, stored: &Stored) -> String {
             .to_owned();
     }
     format!(
-        "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{}\"",
-        now.digest()
+        "the definition has changed since it was pinned: undo the change and `resume`, or {}",
+        accepting(&definition.name, &now.digest())
     )
+}
+
+/// What `plan` has to say about a definition that is not the pinned one, over a source with these columns.
+pub(super) fn foretold(definition: &Definition, columns: Option<String>, stored: &Stored) -> Option<Foretold> {
+    let pin = stored.state.pin.as_ref()?;
+    let now = current(&stored.state, definition);
+    if pin.identity != now.identity {
+        return Some(Foretold::Another);
+    }
+    if pin.file != now.file {
+        return Some(Foretold::Changed(format!(
+            "the definition has changed since it was pinned: a run will pause the migration, unless the change is undone or \
+             accepted before, by {}",
+            accepting(&definition.name, &now.digest())
+        )));
+    }
+    let columns = columns.filter(|columns| *columns != pin.columns && !stored.state.relearn)?;
+    let digest = Pin { columns, ..now }.digest();
+    Some(Foretold::Changed(format!(
+        "the columns of the source have changed since the definition was pinned: the next run will pause the migration; look at \
+         what changed, then accept it by {}",
+        accepting(&definition.name, &digest)
+    )))
+}
+
+/// What became of the pinned definition, before a run has met it.
+pub(super) enum Foretold {
+    /// It can be accepted.
+    Changed(String),
+    /// It is that of another migration altogether.
+    Another,
+}
+
+/// How a changed definition is accepted, by event and on the command line.
+fn accepting(name: &str, digest: &str) -> String {
+    format!("`resume` with \"accept\": \"{digest}\" (`milkrun resume {name} --accept {digest}`)")
 }
 
 /// Made again, the target would lack what was moved before, and nobody would know.

@@ -49,10 +49,16 @@ pub(super) async fn of(
     }
     reply.insert("pass".into(), json!(state.pass));
     reply.insert("progress".into(), json!(progress));
-    reply.insert("rate".into(), json!(rate(&checkpoints)));
+    reply.insert("rate".into(), json!(if state.complete { 0.0 } else { rate(&checkpoints) }));
     reply.insert("eta_s".into(), json!(progress.eta_s));
     reply.insert("dead".into(), json!(dead));
     reply.insert("leases".into(), json!(leases));
+    // Where the walk is, as the replies of runs tell it. A file that cannot be read does not say that keys may be shown.
+    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
+    let shards = shards.iter().map(|(shard, at, _)| {
+        json!({"shard": shard, "pass": at.pass, "cursor": at.cursor.as_ref().map(|cursor| keys.cursor(cursor))})
+    });
+    reply.insert("shards".into(), shards.collect());
     reply.insert("pinned".into(), json!(state.pin.as_ref().map(Pin::digest)));
     let definition = file.as_ref().ok();
     reply.insert("definition".into(), json!(definition.map(|definition| current(state, definition).digest())));

@@ -45,7 +45,8 @@ fn a_change_of_meaning_waits_until_it_is_accepted_by_digest() {
     assert_eq!(
         said["reason"],
         format!(
-            "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{digest}\""
+            "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{digest}\" \
+             (`milkrun resume orders-history --accept {digest}`)"
         )
     );
     // Not by a wrong digest, not by the old one, and not by `resume` alone.
@@ -138,7 +139,7 @@ fn a_new_column_of_the_source_waits_for_a_person() {
             said["reason"],
             format!(
                 "the columns of the source have changed since the definition was pinned: look at what changed, then `resume` \
-                 with \"accept\": \"{digest}\""
+                 with \"accept\": \"{digest}\" (`milkrun resume orders-history --accept {digest}`)"
             )
         );
         job.call(&["resume", &job.name, "--accept", pinned.as_str().unwrap()]).expect(2);
@@ -296,4 +297,55 @@ fn one_digest_stands_in_status_and_in_the_rows_whatever_the_columns() {
     seen.push(job.status()["pinned"].as_str().unwrap().to_owned());
     seen.sort();
     assert_eq!(written(&job), seen);
+}
+
+#[test]
+fn nothing_can_be_accepted_before_anything_was_pinned() {
+    let job = Job::shop(Kind::Sqlite, SMALL, LIMITS);
+    let digest = job.status()["definition"].as_str().unwrap().to_owned();
+    for accept in ["whatever", &digest] {
+        let refused = job.call(&["resume", &job.name, "--accept", accept]).expect(2).reply();
+        assert_eq!(
+            refused["errorMessage"],
+            "`accept` is for a definition that has changed since it was pinned, but `orders-history` has not run yet: leave it out"
+        );
+    }
+    assert_eq!(job.reply(&["resume", &job.name])["state"], "new");
+}
+
+#[test]
+fn plan_tells_of_a_change_before_a_run_pauses_for_it() {
+    let warned = |job: &Job| {
+        let plan = job.reply(&["plan", &job.name]);
+        let warnings = plan["warnings"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned());
+        warnings.filter(|one| one.contains("--accept")).collect::<Vec<_>>()
+    };
+    let mut job = begun();
+    assert_eq!(warned(&job), [""; 0]);
+    change(&mut job, "exclude = [\"card_number\"]", "exclude = []");
+    let digest = job.status()["definition"].as_str().unwrap().to_owned();
+    assert!(warned(&job)[0].ends_with(&format!("(`milkrun resume orders-history --accept {digest}`)")));
+    job.reply(&["resume", &job.name, "--accept", &digest]);
+    assert_eq!(warned(&job), [""; 0]);
+    job.reply(&["run", &job.name, "--max-items", "1"]);
+    assert_eq!(warned(&job), [""; 0]);
+
+    let mut job = begun();
+    job.database.execute("ALTER TABLE orders ADD COLUMN gift VARCHAR(9)");
+    let said = warned(&job);
+    paused(&job);
+    let digest = job.status()["definition"].as_str().unwrap().to_owned();
+    assert!(said[0].contains("columns") && said[0].contains(&format!("--accept {digest}`")), "{said:?}");
+    assert_eq!(warned(&job), said);
+    // Whatever else is wrong with it, or nothing.
+    for table in ["other_history", "order_items"] {
+        change(&mut job, "table = \"order_history\"", &format!("table = \"{table}\""));
+        let plan = job.call(&["plan", &job.name]).expect(2).reply();
+        let last = plan["problems"].as_array().unwrap().last().unwrap().clone();
+        assert!(last["message"].as_str().unwrap().contains("cannot be accepted"), "{plan}");
+        assert_eq!(
+            last["hint"],
+            "undo the change, or forget the progress: `milkrun reset orders-history --confirm orders-history`"
+        );
+    }
 }

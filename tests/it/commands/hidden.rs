@@ -100,7 +100,11 @@ fn keys_are_hashed_in_replies_and_dead_letters() {
     let failed = silent(&job, &["failed", &job.name], 0);
     // One and the same key is one and the same digest.
     assert_eq!(failed["items"][0]["key"], found["examples"][0]["key"]);
-    silent(&job, &["status", &job.name], 0);
+    let status = silent(&job, &["status", &job.name], 0);
+    assert!(status["shards"][0]["cursor"][0].as_str().unwrap().starts_with("sha256:"), "{status}");
+    // A file that cannot be read does not say that keys may be shown.
+    std::fs::write(job.folder().join(format!("migrations/{}.toml", job.name)), "name = 1").unwrap();
+    assert!(silent(&job, &["status", &job.name], 0)["problem"].is_string());
 }
 
 #[test]
