@@ -95,9 +95,7 @@ impl<M: Migration> Run<'_, M> {
         let ended = self.passes(&mut lease, stored, &mut chunk).await;
         let call = self.budget.call();
         let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
-        if fenced {
-            tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "commit refused: somebody has taken over");
-        } else {
+        if !fenced {
             let released = lease.release(|_| {}, call).await;
             if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
                 tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");
