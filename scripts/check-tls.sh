@@ -13,4 +13,10 @@ if [ "$stacks" != 1 ]; then
   printf 'tls: %s versions of rustls come in, expected 1:\n%s\n' "$stacks" "$(grep -E '^rustls v' <<<"$tree" || true)" >&2
   exit 1
 fi
+# With this feature the driver trusts the system's roots; without it, those of the web that are compiled in.
+users=$(cargo tree --edges no-dev --invert rustls-native-certs --prefix none)
+if ! grep -q '^sqlx-core ' <<<"$users"; then
+  echo "tls: sqlx-core lacks its feature rustls-native-certs, so that it would trust roots of its own: see Cargo.toml" >&2
+  exit 1
+fi
 echo "tls: one stack, $(grep -E '^rustls v' <<<"$tree")"

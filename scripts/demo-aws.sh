@@ -93,7 +93,7 @@ sql() { mariadb --no-defaults --socket="$data/socket" --user=root --default-char
 await MariaDB "$logs/mariadb.log" sql -e 'SELECT 1'
 password=$(python -c 'import secrets; print(secrets.token_hex(16))')
 sql <scripts/demo-shop.sql
-sql -e "CREATE USER milkrun@'127.0.0.1' IDENTIFIED BY '$password'; GRANT ALL ON shop.* TO milkrun@'127.0.0.1'"
+sql -e "CREATE USER milkrun@'127.0.0.1' IDENTIFIED BY '$password'; GRANT SELECT, INSERT, CREATE ON shop.* TO milkrun@'127.0.0.1'"
 closed=$(sql shop -e "SELECT COUNT(id) FROM orders WHERE status IN ('uncollected', 'cancelled', 'dispensed')")
 echo "$(sql shop -e 'SELECT COUNT(*) FROM orders') orders, of which $closed are closed"
 

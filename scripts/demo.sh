@@ -12,7 +12,8 @@ number() { sed -nE "s/.*\"$1\" *: *([0-9]+).*/\1/p" | head -n 1; }
 progress() { grep -oE '"progress" *: *\{[^}]*\}' | number moved; }
 thousands() { sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"; }
 
-cargo build ${CI:+--locked} --quiet --bin milkrun --example shop
+echo "Building milkrun and the shop (the first time compiles for some minutes)"
+cargo build ${CI:+--locked} --bin milkrun --example shop
 built=$(cargo metadata --no-deps --format-version 1 | grep -oE '"target_directory":"[^"]*"' | cut -d '"' -f 4)/debug
 
 say "1. A shop: TPC-H orders at scale 0.1, with their line items"

@@ -16,6 +16,13 @@ present() { command -v "$1" || [ -x "/usr/sbin/$1" ]; }
 
 want_build() {
   command -v cargo >/dev/null || { echo "setup: cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+  local needed found
+  needed=$(sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
+  found=$(rustc --version | cut -d ' ' -f 2)
+  if [ "$(printf '%s\n' "$needed" "${found%%-*}" | sort -V | head -n 1)" != "$needed" ]; then
+    echo "setup: Rust $needed or newer is needed, this is $found: run: rustup update stable" >&2
+    exit 1
+  fi
   need 'present cc && [ -e /usr/include/stdlib.h ]' gcc libc6-dev
 }
 want_test() {

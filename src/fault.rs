@@ -97,6 +97,8 @@ pub struct Fault {
     pub uncertain: bool,
     /// The one item concerned, where the adapter knows it.
     pub key: Option<Cursor>,
+    /// The message says already what to do: the hint of its class would say it again, in fewer particulars.
+    pub advised: bool,
     /// The error beneath, if it is free of row values.
     #[source]
     pub source: Option<Box<dyn StdError + Send + Sync>>,
@@ -107,7 +109,16 @@ debug_is_display!(Fault);
 impl Fault {
     /// A fault of `class`, told in a message that holds no value of a row.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), key: None, uncertain: false, source: None }
+        Self { class, message: message.into(), key: None, uncertain: false, advised: false, source: None }
+    }
+}
+
+impl Fault {
+    /// The fault with everything beneath it, and what an operator can do about it, said once.
+    pub fn explained(&self) -> String {
+        let hint = self.class.hint();
+        let hint = if self.advised { hint.rsplit_once(", ").map_or(hint, |(_, then)| then) } else { hint };
+        format!("{}; {hint}", chain(self))
     }
 }
 

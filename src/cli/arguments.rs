@@ -186,6 +186,9 @@ impl Arguments {
     /// The event that it stands for.
     pub(super) fn asked(&self) -> Result<Asked, CommandError> {
         self.check_function()?;
+        if let Some(ledger) = &self.ledger {
+            crate::ledger::check(ledger).map_err(|error| CommandError::Usage(format!("`--ledger`: {error}")))?;
+        }
         let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
         let event = match self.command.clone() {
             What::Schema => return Ok(Asked::Schema),

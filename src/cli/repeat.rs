@@ -69,18 +69,34 @@ impl Session<'_> {
     fn conclude(&self, command: &str, reply: &Value, totals: &Totals) {
         match command {
             "run" => {
-                if let Some(reason) = reply["reason"].as_str() {
-                    self.bar.say(reason);
-                }
+                self.explain(reply);
                 print(&totals.line(reply));
             }
             "verify" => {
+                self.explain(reply);
                 for example in reply["examples"].as_array().into_iter().flatten() {
                     self.bar.say(&format!("{}: {}", example["kind"].as_str().unwrap_or_default(), example["key"]));
                 }
                 print(&verified(reply));
             }
             _ => print(&human::text(reply)),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Why it ended as it did, and when it makes sense to come back.
+    fn explain(&self, reply: &Value) {
+        if let Some(reason) = reply["reason"].as_str() {
+            self.bar.say(reason);
+        }
+        if let Some(until) = reply["until"].as_str() {
+            let why = match reply["outcome"].as_str() {
+                Some("busy") if reply["migration"].is_null() => "everything that is left to do waits or is held",
+                Some("busy") => "another run holds it",
+                _ => "the pass is over, and `settle` is not",
+            };
+            self.bar.say(&format!("{why} until {until}"));
         }
     }
 }

@@ -84,7 +84,7 @@ impl From<LedgerError> for CommandError {
 
 impl From<Fault> for CommandError {
     fn from(fault: Fault) -> Self {
-        Self::Database(format!("{}; {}", chain(&fault), fault.class.hint()))
+        Self::Database(fault.explained())
     }
 }
 

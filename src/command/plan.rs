@@ -3,11 +3,12 @@
 use super::error::CommandError;
 use super::forecast::Forecast;
 use super::reply::VERSION;
+use super::run::{Foretold, foretold};
 use super::status::shards;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::migration::{Estimate, Migration};
-use crate::engine::state;
+use crate::engine::state::{self, Stored};
 use crate::rows::Rows;
 use crate::spec::{Definition, Problem};
 use serde_json::{Map, Value, json};
@@ -23,7 +24,13 @@ impl Handler {
         match self.migrations.one(name, budget.call()).await? {
             Err(error) => found.problems = error.problems,
             Ok(definition) => match Box::pin(self.connect(&definition, &budget, &invocation.stop)).await? {
-                Err(problems) => found.problems = problems,
+                Err(problems) => {
+                    found.problems = problems;
+                    // The ledger is not what this is about: without it the problems are named all the same.
+                    if let Ok(stored) = state::load(&*self.ledger, name, budget.call()).await {
+                        found.compare(&definition, None, &stored);
+                    }
+                }
                 Ok(rows) => {
                     let looked = self.look(&definition, &rows, &budget, &mut found).await;
                     self.keep(&definition, rows).await;
@@ -68,6 +75,7 @@ impl Handler {
         found.sample = document.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         let estimate = rows.estimate(SystemTime::now(), search).await;
         let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
+        found.compare(definition, Some(rows.columns_digest()), &stored);
         let known = shards(&*self.ledger, &definition.name, &stored.state, budget.call()).await?;
         let tuner = known.first().map(|(_, checkpoint, _)| checkpoint.tuner.clone()).unwrap_or_default();
         let forecast = Forecast::of(&tuner, estimate, &definition.limits, budget);
@@ -95,6 +103,25 @@ struct Found {
 }
 
 impl Found {
+    /// What a run would say of a definition that is not the pinned one.
+    fn compare(&mut self, definition: &Definition, columns: Option<String>, stored: &Stored) {
+        match foretold(definition, columns, stored) {
+            None => {}
+            Some(Foretold::Changed(warning)) => self.warnings.push(warning),
+            Some(Foretold::Another) => self.problems.push(Problem {
+                field: String::new(),
+                message:
+                    "the definition has changed in its kind, database, key, table or target since it was pinned, which \
+                          cannot be accepted"
+                        .to_owned(),
+                hint: format!(
+                    "undo the change, or forget the progress: `milkrun reset {name} --confirm {name}`",
+                    name = definition.name
+                ),
+            }),
+        }
+    }
+
     fn reply(self, name: &str) -> Value {
         let problems =
             self.problems.iter().map(|one| json!({"field": one.field, "message": one.message, "hint": one.hint}));

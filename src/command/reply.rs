@@ -122,6 +122,15 @@ pub(super) fn verify(
     Value::Object(reply)
 }
 
+/// What the wide line of a command other than `run` says: its reply, which invocation gave it, and what that cost.
+pub(super) fn wide(reply: &Value, id: &str, budget: &Budget) -> Value {
+    let mut line = reply.clone();
+    line["run"] = json!(id);
+    line["elapsed_ms"] = json!(millis(budget.elapsed()));
+    line["peak_memory_mb"] = json!(peak_mb());
+    line
+}
+
 fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -11,7 +11,7 @@ use crate::engine::checkpoint::Checkpoint;
 use crate::engine::lease::nonce;
 use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
 use crate::engine::run::{self, Run};
-use crate::engine::state::{self, Phase, Stored};
+use crate::engine::state::{self, Phase, Pin, Stored};
 use crate::ledger::{Record, item};
 use crate::observe::{log, metrics};
 use crate::rows::Rows;
@@ -83,27 +83,9 @@ impl Handler {
             let report = self.standing(definition, &stored, Outcome::More, budget).await?;
             return Ok(Report { stopped_by: Some(StoppedBy::Time), ..report });
         }
-        let rows = if stored.state.is_pinned_to(&definition.digest) {
-            Box::pin(self.open(definition, budget, &invocation.stop)).await?
-        } else {
-            // The database says which columns go with the changed definition, so that one digest accepts both. It may not answer:
-            // the migration is paused all the same, and time has to be left for that.
-            let some = Budget::new(budget.remaining() / 2, budget.memory_mb());
-            match Box::pin(self.open(definition, &some, &invocation.stop)).await {
-                Ok(rows) => rows,
-                Err(error) => {
-                    tracing::warn!(migration = %definition.name, "{error}");
-                    let reason = changed(definition, &stored);
-                    return self.pause(definition, stored, &reason, budget).await;
-                }
-            }
-        };
-        let stored = match self.pin(definition, &rows, stored, budget).await? {
-            Pinned::Yes(stored) => *stored,
-            Pinned::Changed(report) => {
-                self.keep(definition, rows).await;
-                return Ok(*report);
-            }
+        let (stored, rows) = match Box::pin(self.open_pinned(definition, stored, invocation, budget)).await? {
+            Opened::Yes(opened) => *opened,
+            Opened::Paused(report) => return Ok(*report),
         };
         // What was counted before the catalog was read was counted beside a target that existed.
         if passed > 0 && rows.lacks_target() {
@@ -129,6 +111,41 @@ impl Handler {
         Ok(report?)
     }
 
+    /// The database under the pinned definition, or the pause that a change of it has led to.
+    pub(super) async fn open_pinned(
+        &self,
+        definition: &Definition,
+        stored: Stored,
+        invocation: &Invocation,
+        budget: &Budget,
+    ) -> Result<Opened, CommandError> {
+        let mut rows = if stored.state.is_pinned_to(&definition.digest) {
+            Box::pin(self.open(definition, budget, &invocation.stop)).await?
+        } else {
+            // The database says which columns go with the changed definition, so that one digest accepts both. It may not answer:
+            // the migration is paused all the same, and time has to be left for that.
+            let some = Budget::new(budget.remaining() / 2, budget.memory_mb());
+            match Box::pin(self.open(definition, &some, &invocation.stop)).await {
+                Ok(rows) => rows,
+                Err(error) => {
+                    tracing::warn!(migration = %definition.name, "{error}");
+                    let reason = changed(definition, &stored);
+                    return Ok(Opened::Paused(Box::new(self.pause(definition, stored, &reason, budget).await?)));
+                }
+            }
+        };
+        match self.pin(definition, &rows, stored, budget).await? {
+            Pinned::Yes(stored) => {
+                rows.pinned_as(stored.state.pin.as_ref().map(Pin::digest));
+                Ok(Opened::Yes(Box::new((*stored, rows))))
+            }
+            Pinned::Changed(report) => {
+                self.keep(definition, rows).await;
+                Ok(Opened::Paused(report))
+            }
+        }
+    }
+
     /// What can be answered without the database: paused, complete, waiting, busy.
     async fn answered(
         &self,
@@ -142,9 +159,8 @@ impl Handler {
             let report = self.standing(definition, stored, Outcome::Paused, budget).await?;
             return yes(Report { reason: Some(pause.reason.clone()), ..report });
         }
-        if state.pin.as_ref().is_some_and(|pin| pin.identity != definition.identity) {
-            let reason = changed(definition, stored);
-            return yes(self.pause(definition, stored.clone(), &reason, budget).await?);
+        if let Some(report) = self.another(definition, stored, budget).await? {
+            return yes(report);
         }
         let pinned = state.is_pinned_to(&definition.digest);
         if pinned && state.phase() == Phase::Complete {
@@ -166,6 +182,20 @@ impl Handler {
         };
         let report = self.standing(definition, stored, outcome, budget).await?;
         yes(Report { until: Some(until), ..report })
+    }
+
+    /// Pauses a migration whose definition has become another one altogether.
+    pub(super) async fn another(
+        &self,
+        definition: &Definition,
+        stored: &Stored,
+        budget: &Budget,
+    ) -> Result<Option<Report>, CommandError> {
+        if stored.state.pin.as_ref().is_none_or(|pin| pin.identity == definition.identity) {
+            return Ok(None);
+        }
+        let reason = changed(definition, stored);
+        self.pause(definition, stored.clone(), &reason, budget).await.map(Some)
     }
 
     async fn standing(
@@ -195,11 +225,12 @@ impl Handler {
             Some(pin) if *pin == now => Ok(Pinned::Yes(Box::new(stored))),
             Some(pin) if stored.state.relearn && pin.file == now.file => {
                 let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
-                    let ours = state.relearn && state.pin.as_ref().is_some_and(|pin| pin.file == now.file);
-                    if ours {
-                        (state.pin, state.relearn) = (Some(now.clone()), false);
+                    match &mut state.pin {
+                        Some(pin) if state.relearn && pin.file == now.file => pin.learn(now.columns.clone()),
+                        _ => return false,
                     }
-                    ours
+                    state.relearn = false;
+                    true
                 })
                 .await?;
                 Ok(Pinned::Yes(Box::new(stored)))
@@ -213,9 +244,8 @@ impl Handler {
                 .await?;
                 let reason = if same_file {
                     format!(
-                        "the columns of the source have changed since the definition was pinned: look at what changed, then \
-                         `resume` with \"accept\": \"{}\"",
-                        now.digest()
+                        "the columns of the source have changed since the definition was pinned: look at what changed, then {}",
+                        accepting(name, &now.digest())
                     )
                 } else {
                     changed(definition, &stored)
@@ -226,7 +256,7 @@ impl Handler {
                 let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
                     let fresh = state.pin.is_none();
                     if fresh {
-                        state.pin = Some(now.clone());
+                        state.pin = Some(Pin { first_columns: now.columns.clone(), ..now.clone() });
                     }
                     fresh
                 })
@@ -302,6 +332,14 @@ enum Answered {
     },
 }
 
+/// What opening the database under the pinned definition came to.
+pub(super) enum Opened {
+    /// It is open, and the state is pinned to what was found there.
+    Yes(Box<(Stored, Rows)>),
+    /// The definition has changed: the migration is paused.
+    Paused(Box<Report>),
+}
+
 enum Pinned {
     Yes(Box<Stored>),
     Changed(Box<Report>),
@@ -315,9 +353,45 @@ fn changed(definition: &Definition, stored: &Stored) -> String {
             .to_owned();
     }
     format!(
-        "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{}\"",
-        now.digest()
+        "the definition has changed since it was pinned: undo the change and `resume`, or {}",
+        accepting(&definition.name, &now.digest())
     )
+}
+
+/// What `plan` has to say about a definition that is not the pinned one, over a source with these columns.
+pub(super) fn foretold(definition: &Definition, columns: Option<String>, stored: &Stored) -> Option<Foretold> {
+    let pin = stored.state.pin.as_ref()?;
+    let now = current(&stored.state, definition);
+    if pin.identity != now.identity {
+        return Some(Foretold::Another);
+    }
+    if pin.file != now.file {
+        return Some(Foretold::Changed(format!(
+            "the definition has changed since it was pinned: a run will pause the migration, unless the change is undone or \
+             accepted before, by {}",
+            accepting(&definition.name, &now.digest())
+        )));
+    }
+    let columns = columns.filter(|columns| *columns != pin.columns && !stored.state.relearn)?;
+    let digest = Pin { columns, ..now }.digest();
+    Some(Foretold::Changed(format!(
+        "the columns of the source have changed since the definition was pinned: the next run will pause the migration; look at \
+         what changed, then accept it by {}",
+        accepting(&definition.name, &digest)
+    )))
+}
+
+/// What became of the pinned definition, before a run has met it.
+pub(super) enum Foretold {
+    /// It can be accepted.
+    Changed(String),
+    /// It is that of another migration altogether.
+    Another,
+}
+
+/// How a changed definition is accepted, by event and on the command line.
+fn accepting(name: &str, digest: &str) -> String {
+    format!("`resume` with \"accept\": \"{digest}\" (`milkrun resume {name} --accept {digest}`)")
 }
 
 /// Made again, the target would lack what was moved before, and nobody would know.

@@ -1,6 +1,7 @@
 //! `status`: progress, rate, ETA, dead letters by class, who holds what.
 
 use super::error::CommandError;
+use super::page;
 use super::reply::{Keys, VERSION, instant};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::dead::DeadLetter;
@@ -48,10 +49,16 @@ pub(super) async fn of(
     }
     reply.insert("pass".into(), json!(state.pass));
     reply.insert("progress".into(), json!(progress));
-    reply.insert("rate".into(), json!(rate(&checkpoints)));
+    reply.insert("rate".into(), json!(if state.complete { 0.0 } else { rate(&checkpoints) }));
     reply.insert("eta_s".into(), json!(progress.eta_s));
     reply.insert("dead".into(), json!(dead));
     reply.insert("leases".into(), json!(leases));
+    // Where the walk is, as the replies of runs tell it. A file that cannot be read does not say that keys may be shown.
+    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
+    let shards = shards.iter().map(|(shard, at, _)| {
+        json!({"shard": shard, "pass": at.pass, "cursor": at.cursor.as_ref().map(|cursor| keys.cursor(cursor))})
+    });
+    reply.insert("shards".into(), shards.collect());
     reply.insert("pinned".into(), json!(state.pin.as_ref().map(Pin::digest)));
     let definition = file.as_ref().ok();
     reply.insert("definition".into(), json!(definition.map(|definition| current(state, definition).digest())));
@@ -69,6 +76,7 @@ pub(super) fn current(state: &State, definition: &Definition) -> Pin {
         file: definition.digest.clone(),
         identity: definition.identity.clone(),
         columns: seen.map(|pin| pin.columns.clone()).unwrap_or_default(),
+        first_columns: state.pin.as_ref().map(|pin| pin.first_columns.clone()).unwrap_or_default(),
     }
 }
 
@@ -145,11 +153,8 @@ pub(super) async fn failed(
     let life = state::load(ledger, name, time).await?.state.life;
     // A file that cannot be read does not say that keys may be shown.
     let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
-    if let Some(next) = next.filter(|next| !next.starts_with(item::DEAD)) {
-        return Err(CommandError::Usage(format!("`next` is `{next}`, but has to be the `next` of the page before")));
-    }
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let page = ledger.list(name, item::DEAD, next, most, false, time).await?;
+    let page = page::of(ledger, name, next, most, keys.shown, time).await?;
     let mut items = Vec::new();
     for record in &page.records {
         let letter = DeadLetter::from_record(record)?;

@@ -22,16 +22,18 @@ pub(super) async fn pause(
     clock: &Clock,
     limit: Duration,
 ) -> Result<(), CommandError> {
+    let given = reason.is_some();
     let reason = reason.unwrap_or_else(|| "paused by an operator".to_owned());
     let by = by.unwrap_or_else(|| "unknown".to_owned());
     let pause = Pause { reason: reason.clone(), by: by.clone(), at: clock() };
     let stored = state::load(ledger, name, limit).await?;
     state::update(ledger, name, stored, limit, |state| {
-        let fresh = state.paused.is_none();
-        if fresh {
+        // The newest reason is the one that counts; who gives none takes none away.
+        let news = state.paused.is_none() || given;
+        if news {
             state.paused = Some(pause.clone());
         }
-        fresh
+        news
     })
     .await?;
     keep(ledger, name, json!({"command": "pause", "by": by, "reason": reason}), clock, limit).await
@@ -71,7 +73,12 @@ pub(super) async fn resume(
 }
 
 fn acceptable(state: &State, definition: &Definition, accept: &str) -> Result<(), CommandError> {
-    let Some(pin) = &state.pin else { return Ok(()) };
+    let Some(pin) = &state.pin else {
+        return Err(CommandError::Usage(format!(
+            "`accept` is for a definition that has changed since it was pinned, but `{}` has not run yet: leave it out",
+            definition.name
+        )));
+    };
     let now = current(state, definition);
     if pin.identity != now.identity {
         return Err(CommandError::Usage(format!(

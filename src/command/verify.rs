@@ -3,6 +3,7 @@
 use super::error::CommandError;
 use super::event::VerifyEvent;
 use super::reply::{self, Keys};
+use super::run::Opened;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Tally;
@@ -19,12 +20,30 @@ impl Handler {
         let budget = Budget::new(invocation.time, invocation.memory_mb);
         let definition = self.definition(name, budget.call()).await?;
         let keys = Keys { shown: definition.limits.log_keys };
+        let conclude = |outcome, until, reason: Option<&str>, tally: &Tally| {
+            let reply = reply::verify(name, outcome, until, reason, tally, keys);
+            let clean = outcome != Outcome::Paused && tally.missing + tally.different + tally.extra == tally.repaired;
+            log::wide("verify", if clean { "INFO" } else { "WARN" }, &reply::wide(&reply, &invocation.id, &budget));
+            reply
+        };
+        let paused = |reason: Option<&str>| conclude(Outcome::Paused, None, reason, &Tally::default());
         let stored = state::load(&*self.ledger, name, budget.call()).await?;
         if let Some(pause) = &stored.state.paused {
-            let reply = reply::verify(name, Outcome::Paused, None, Some(&pause.reason), &Tally::default(), keys);
-            return Ok(reply);
+            return Ok(paused(Some(&pause.reason)));
         }
-        let rows = Box::pin(self.open(&definition, &budget, &invocation.stop)).await?;
+        if let Some(report) = self.another(&definition, &stored, &budget).await? {
+            return Ok(paused(report.reason.as_deref()));
+        }
+        // Before the first run there is nothing that was pinned, and nothing to compare: looking is no reason to pin.
+        let (stored, rows) = if stored.state.pin.is_none() {
+            let rows = Box::pin(self.open(&definition, &budget, &invocation.stop)).await?;
+            (stored, rows)
+        } else {
+            match Box::pin(self.open_pinned(&definition, stored, invocation, &budget)).await? {
+                Opened::Yes(opened) => *opened,
+                Opened::Paused(report) => return Ok(paused(report.reason.as_deref())),
+            }
+        };
         let repair = (event.repair || event.overwrite)
             .then(|| Repair { overwrite: event.overwrite, run: invocation.id.clone() });
         let run = Run {
@@ -43,10 +62,6 @@ impl Handler {
         drop(run);
         self.keep(&definition, rows).await;
         let verified = verified?;
-        let reply = reply::verify(name, verified.outcome, verified.until, None, &verified.tally, keys);
-        let found = verified.tally.missing + verified.tally.different + verified.tally.extra;
-        let clean = found == verified.tally.repaired;
-        log::wide("verify", if clean { "INFO" } else { "WARN" }, &reply);
-        Ok(reply)
+        Ok(conclude(verified.outcome, verified.until, None, &verified.tally))
     }
 }

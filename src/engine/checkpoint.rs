@@ -147,6 +147,8 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
+    /// Digest of the definition that it compares by: under another one it begins anew.
+    pub definition: Option<String>,
     /// Its end, frozen at its first call.
     pub bound: Option<Cursor>,
     /// Everything up to the end was compared.

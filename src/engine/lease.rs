@@ -151,6 +151,14 @@ impl Lease {
 
     /// Writes what `change` makes of the checkpoint, and extends the lease.
     pub async fn write(&mut self, change: impl FnOnce(&mut Checkpoint), limit: Duration) -> Result<Kept, LedgerError> {
+        let kept = self.extend(change, limit).await?;
+        if kept == Kept::Fenced {
+            self.warn("commit");
+        }
+        Ok(kept)
+    }
+
+    async fn extend(&mut self, change: impl FnOnce(&mut Checkpoint), limit: Duration) -> Result<Kept, LedgerError> {
         let mut checkpoint = self.checkpoint.clone();
         change(&mut checkpoint);
         (checkpoint.lease_until, checkpoint.lease_expires) = self.terms.until();
@@ -160,7 +168,16 @@ impl Lease {
 
     /// Extends the lease and changes nothing else.
     pub async fn renew(&mut self, limit: Duration) -> Result<Kept, LedgerError> {
-        self.write(|_| {}, limit).await
+        let kept = self.extend(|_| {}, limit).await?;
+        if kept == Kept::Fenced {
+            self.warn("renewal");
+        }
+        Ok(kept)
+    }
+
+    fn warn(&self, what: &str) {
+        let (migration, epoch) = (&self.seen.migration, self.seen.epoch);
+        tracing::warn!(%migration, epoch, "{what} refused: somebody has taken over");
     }
 
     /// Gives the shard back, after `change`. The announced batch is cleared: its holder left in good order.

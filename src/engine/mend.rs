@@ -18,12 +18,8 @@ impl<M: Migration> Walk<'_, M> {
         single: Option<Cursor>,
     ) -> Result<Option<Walked>, EngineError> {
         let action = fault.class.action();
-        // What milkrun itself is about to mend warns nobody.
-        if matches!(action, Action::Retry | Action::Halve | Action::HalveAndWait) {
-            tracing::info!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
-        } else {
-            tracing::warn!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
-        }
+        // What milkrun itself is about to mend warns nobody, and what pauses the migration is said once: by the pause.
+        tracing::info!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
         match action {
             Action::Retry => Ok((!self.wait(self.commit_time).await).then_some(Walked::Failed(fault))),
             Action::Halve | Action::HalveAndWait | Action::Bisect if wide > 1 && single.is_none() => {
@@ -89,6 +85,6 @@ impl<M: Migration> Walk<'_, M> {
     /// A fault in words: the item, what went wrong, what to do about it.
     fn explain(&self, fault: &Fault, key: Option<&Cursor>) -> String {
         let which = key.map_or_else(String::new, |key| format!("item {}: ", self.run.show(key)));
-        format!("{which}{}; {}", chain(fault), fault.class.hint())
+        format!("{which}{}", fault.explained())
     }
 }

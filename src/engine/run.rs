@@ -24,6 +24,9 @@ pub const SHARD: &str = "0000";
 
 pub use super::start::LEASE_MARGIN_MS;
 
+/// The target of the line that says why a migration was paused: who shows the reply's `reason` needs it no second time.
+pub const PAUSED: &str = "milkrun::paused";
+
 /// What makes an invocation fail.
 #[derive(thiserror::Error)]
 pub enum EngineError {
@@ -92,9 +95,7 @@ impl<M: Migration> Run<'_, M> {
         let ended = self.passes(&mut lease, stored, &mut chunk).await;
         let call = self.budget.call();
         let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
-        if fenced {
-            tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "commit refused: somebody has taken over");
-        } else {
+        if !fenced {
             let released = lease.release(|_| {}, call).await;
             if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
                 tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");
@@ -248,7 +249,7 @@ impl<M: Migration> Run<'_, M> {
     }
 
     async fn pause(&self, stored: Stored, why: StoppedBy, reason: String) -> Result<Ended, EngineError> {
-        tracing::error!(migration = %self.migration, "paused: {reason}");
+        tracing::error!(target: PAUSED, migration = %self.migration, "paused: {reason}");
         let stored =
             pause(&*self.ledger, &self.migration, stored, &reason, (self.terms.clock)(), self.budget.call()).await?;
         Ok(Ended { reason: Some(reason), ..Ended::new(Outcome::Paused, why, stored.state) })

@@ -32,12 +32,26 @@ pub struct Pin {
     pub identity: String,
     /// Digest of the source columns; empty until a run has seen them.
     pub columns: String,
+    /// The columns with which the file was pinned: as long as they are the same, the file says all.
+    pub first_columns: String,
 }
 
 impl Pin {
-    /// The one digest that operators see and accept.
+    /// The one digest that operators see and accept, and that `$definition` writes: the file's, and another if the source's
+    /// columns have changed since it was pinned.
     pub fn digest(&self) -> String {
+        if self.columns == self.first_columns {
+            return self.file.clone();
+        }
         digest::sha256(format!("{}{}", self.file, self.columns))
+    }
+
+    /// Takes columns that no run had seen when the file was pinned: its digest stays the one that was accepted.
+    pub fn learn(&mut self, columns: String) {
+        if self.columns == self.first_columns {
+            self.first_columns.clone_from(&columns);
+        }
+        self.columns = columns;
     }
 }
 

@@ -7,7 +7,7 @@ use super::migration::{Comparison, Migration, Range, Read, Repair};
 use super::report::Outcome;
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
-use super::state::State;
+use super::state::{Pin, State};
 use super::stretch::in_time;
 use crate::cursor::Cursor;
 use crate::fault::{Action, chain};
@@ -61,13 +61,15 @@ impl<M: Migration> Run<'_, M> {
     }
 
     async fn compare(&self, lease: &mut Lease, state: &State, repair: Option<&Repair>) -> Result<Outcome, EngineError> {
-        let anew = lease.checkpoint().life != state.life
-            || lease.checkpoint().tally.as_ref().is_none_or(|tally| tally.complete);
+        // Counts of two definitions add up to nothing.
+        let definition = state.pin.as_ref().map(Pin::digest);
+        let goes_on = |tally: &Tally| !tally.complete && tally.definition == definition;
+        let anew = lease.checkpoint().life != state.life || !lease.checkpoint().tally.as_ref().is_some_and(goes_on);
         if anew {
             let bound = self.reached(state).await?;
             let begin = |it: &mut Checkpoint| {
                 it.enter(state.life, it.pass.wrapping_add(1));
-                it.tally = Some(Tally { complete: bound.is_none(), bound, ..Tally::default() });
+                it.tally = Some(Tally { definition, complete: bound.is_none(), bound, ..Tally::default() });
             };
             if lease.write(begin, self.budget.call()).await? == Kept::Fenced {
                 return Ok(Outcome::Fenced);

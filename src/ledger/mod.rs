@@ -11,7 +11,7 @@ mod sqlite;
 mod sqlite_file;
 
 pub use dynamodb::DynamoDb;
-pub use open::open;
+pub use open::{check, open};
 pub use sqlite::Sqlite;
 
 use crate::debug::debug_is_display;

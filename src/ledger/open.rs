@@ -28,6 +28,11 @@ where
     }
 }
 
+/// Whether a setting names a ledger, without opening it.
+pub fn check(setting: &str) -> Result<(), LedgerError> {
+    parse(setting).map(drop)
+}
+
 #[derive(Debug, PartialEq)]
 enum Place {
     Table(String),

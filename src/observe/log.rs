@@ -40,7 +40,11 @@ pub fn init_terminal() {
         .with_writer(std::io::stderr)
         .with_target(false)
         .without_time()
-        .with_env_filter(filter(&level))
+        // Why a migration was paused stands in the reply.
+        .with_env_filter(match format!("{}=off", crate::engine::run::PAUSED).parse() {
+            Ok(directive) => filter(&level).add_directive(directive),
+            Err(_) => filter(&level),
+        })
         .finish();
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -91,7 +91,12 @@ impl From<RowsError> for Fault {
             RowsError::Overtaken => true,
             _ => false,
         };
+        let advised = match &error {
+            RowsError::Sql(sql) => sql.refusal().is_some_and(|refusal| !refusal.meaning.hint.is_empty()),
+            RowsError::Condition { .. } | RowsError::Duplicate { .. } | RowsError::Swallowed => true,
+            _ => false,
+        };
         let key = if let RowsError::TooLarge { key, .. } = error { Some(*key) } else { None };
-        Self { class, message, uncertain, key, source: None }
+        Self { class, message, uncertain, key, advised, source: None }
     }
 }

@@ -131,6 +131,13 @@ impl Rows {
         })
     }
 
+    /// From now on `$definition` is this digest: the one that operators see and accept.
+    pub fn pinned_as(&mut self, digest: Option<String>) {
+        if let Some(digest) = digest {
+            self.mapping.definition = digest;
+        }
+    }
+
     /// Whether the target was missing when the catalog was read.
     pub fn lacks_target(&self) -> bool {
         self.tables.target.is_none()

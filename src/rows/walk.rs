@@ -19,6 +19,14 @@ const FOUND_BYTES: usize = 48 * 1024;
 /// What the longest name of a kind adds to a part of a key in the ledger.
 const KIND_BYTES: usize = r#"{"decimal":}"#.len();
 
+/// What the database said about a condition, less what to do about statements in general.
+fn refused(error: &SqlError) -> String {
+    error.refusal().map_or_else(String::new, |refusal| {
+        let column = refusal.column.as_ref().map(|name| format!(", column `{name}`")).unwrap_or_default();
+        format!(": {} (error {}{column})", refusal.meaning.what, refusal.code)
+    })
+}
+
 /// A stretch of keys that is about to be worked on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
@@ -49,9 +57,14 @@ impl Mapping {
             Err(error) if error.is_forbidden() => Ok(None),
             Err(error) if error.refusal().is_some() && error.class() == Class::Fatal => Ok(Some(Problem {
                 field: "source.where".to_owned(),
-                message: error.to_string(),
+                message: format!("is no condition that the database understands{}", refused(&error)),
                 hint: if error.is_syntax() {
                     "write it as it would stand behind WHERE in this database's SQL, less the word".to_owned()
+                } else if self.dialect == Dialect::Sqlite {
+                    // It has one code for a mistake in the grammar and for a name that is not there.
+                    "write it as it would stand behind WHERE in SQLite's SQL, less the word; it sees the columns of the source \
+                     table alone, as `t`"
+                        .to_owned()
                 } else {
                     "the condition sees the columns of the source table alone, as `t`".to_owned()
                 },

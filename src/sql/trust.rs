@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 const RDS: &[u8] = include_bytes!("rds-bundle.pem");
 
 /// The authorities to verify the server against, as PEM: the system's, those of RDS, and those in `ca`. The driver adds
-/// the web's own. Nothing that rustls would choke on is among them, except in `ca`, where that is an error.
+/// the system's once more, and no others (see Cargo.toml). Nothing that rustls would choke on is among them, except in `ca`, where that is an error.
 pub(super) async fn authorities(options: &ConnectOptions) -> Result<Vec<u8>, SqlError> {
     static SHARED: OnceLock<Vec<u8>> = OnceLock::new();
     let mut pem = if let Some(pem) = SHARED.get() {

@@ -24,6 +24,9 @@ fn five_at_once_on_postgres() {
 #[derive(Debug, Default)]
 struct Seen {
     runs: AtomicU32,
+    /// Runs that ended fenced: by a refused commit, or by a pass that somebody else had opened or closed.
+    fenced: AtomicU32,
+    /// Refused commits, by their own line in the log.
     refused: AtomicU32,
     complete: AtomicU32,
 }
@@ -32,7 +35,7 @@ impl Seen {
     fn note(&self, reply: &Value) {
         self.runs.fetch_add(1, Ordering::Relaxed);
         match reply["outcome"].as_str().unwrap_or_default() {
-            "fenced" => self.refused.fetch_add(1, Ordering::Relaxed),
+            "fenced" => self.fenced.fetch_add(1, Ordering::Relaxed),
             "complete" => self.complete.fetch_add(1, Ordering::Relaxed),
             "more" | "busy" => 0,
             _ => panic!("{reply}"),
@@ -40,12 +43,28 @@ impl Seen {
     }
 }
 
-fn five_at_once(kind: Kind) {
-    let (span, orders) = if full() { (60, 12_000) } else { (15, 3_000) };
+/// The line of a refused commit, and of nothing else.
+const REFUSED: &str = "commit refused: somebody has taken over";
+
+fn refused(log: &str) -> u32 {
+    u32::try_from(log.matches(REFUSED).count()).unwrap()
+}
+
+/// The shop that they all work on; the same each time.
+fn job(kind: Kind, orders: i64) -> Job {
     let mut job = Job::new(kind);
     shop::load(&job.database, Size { orders, closed: orders / 2, items: 2, discounts: 1 });
     job.source = Some(shop::closed(&job.database));
     job.define(&shop::migration(LIMITS));
+    job
+}
+
+fn five_at_once(kind: Kind) {
+    let (span, orders) = if full() { (60, 12_000) } else { (15, 3_000) };
+    let undisturbed = job(kind, orders);
+    undisturbed.run_to_the_end();
+    undisturbed.assert_complete();
+    let mut job = job(kind, orders);
     let direct = job.database.url().to_owned();
     let (_slow, url) = Slow::before(&direct, Duration::from_millis(10));
     job.set("SHOP_DATABASE_URL", &url);
@@ -63,6 +82,7 @@ fn five_at_once(kind: Kind) {
                     assert!(!invoked.timed_out(), "{}", emulator.log());
                     seen.note(&invoked.reply());
                 }
+                seen.refused.fetch_add(refused(&emulator.log()), Ordering::Relaxed);
             });
         }
         for _ in 0..3 {
@@ -71,6 +91,7 @@ fn five_at_once(kind: Kind) {
                     let finished = job.run_once("2s");
                     assert!(matches!(finished.code, Some(0 | 4)), "{finished:?}");
                     seen.note(&finished.reply());
+                    seen.refused.fetch_add(refused(&finished.stderr), Ordering::Relaxed);
                 }
             });
         }
@@ -84,4 +105,8 @@ fn five_at_once(kind: Kind) {
     job.define(&shop::migration("settle = \"0s\""));
     job.run_to_the_end();
     job.assert_complete();
+    assert!(
+        job.fingerprint("status") == undisturbed.fingerprint("status"),
+        "the history differs from that of an undisturbed run"
+    );
 }

@@ -141,6 +141,22 @@ fn every_alarm_can_tell_somebody_and_the_operations_page_knows_it() {
 }
 
 #[test]
+fn a_schedule_that_nobody_meant_to_stop_is_missed_and_nothing_else_is() {
+    for (name, block) in entries("Resources").into_iter().filter(|(_, block)| block.contains("CloudWatch::Alarm")) {
+        let missing = block.lines().find_map(|line| line.trim().strip_prefix("TreatMissingData: ")).unwrap();
+        let meant = name == "NoProgressAlarm";
+        assert_eq!(
+            missing,
+            if meant { "!If [IsScheduled, breaching, notBreaching]" } else { "notBreaching" },
+            "{name}"
+        );
+    }
+    let scheduled =
+        text("template.yaml").lines().any(|line| line == "  IsScheduled: !Equals [!Ref ScheduleState, ENABLED]");
+    assert!(scheduled);
+}
+
+#[test]
 fn the_saved_queries_ask_for_the_dead_letters_line_as_the_operations_page_tells_it() {
     let page = flat(&text("docs/operations.md"));
     assert!(page.contains(

@@ -1,6 +1,6 @@
 //! The pinned definition: what changes pause the migration, which can be accepted, and which mean nothing.
 
-use super::{SMALL, replies::assert_run};
+use super::{LONG, SMALL, replies::assert_run};
 use crate::support::job::Job;
 use crate::support::servers::Kind;
 use crate::support::shop;
@@ -45,7 +45,8 @@ fn a_change_of_meaning_waits_until_it_is_accepted_by_digest() {
     assert_eq!(
         said["reason"],
         format!(
-            "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{digest}\""
+            "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{digest}\" \
+             (`milkrun resume orders-history --accept {digest}`)"
         )
     );
     // Not by a wrong digest, not by the old one, and not by `resume` alone.
@@ -138,7 +139,7 @@ fn a_new_column_of_the_source_waits_for_a_person() {
             said["reason"],
             format!(
                 "the columns of the source have changed since the definition was pinned: look at what changed, then `resume` \
-                 with \"accept\": \"{digest}\""
+                 with \"accept\": \"{digest}\" (`milkrun resume orders-history --accept {digest}`)"
             )
         );
         job.call(&["resume", &job.name, "--accept", pinned.as_str().unwrap()]).expect(2);
@@ -211,4 +212,141 @@ fn another_login_at_the_target_is_refused_before_anything_is_asked() {
     job.set("HISTORY_DATABASE_URL", &url);
     job.define(&with("\"$HISTORY_DATABASE_URL\"", "\"$SHOP_DATABASE_URL\""));
     job.run_to_the_end();
+}
+
+/// `verify` says what `run` would say, and says it to the ledger too.
+#[track_caller]
+fn verify_waits(job: &Job) {
+    let verified = job.call(&["verify", &job.name]).expect(4).reply();
+    assert_eq!((&verified["outcome"], &verified["checked"]), (&json!("paused"), &json!(0)), "{verified}");
+    let status = job.status();
+    assert_eq!((&status["state"], &status["reason"]), (&json!("paused"), &verified["reason"]), "{status}");
+    job.reply(&["resume", &job.name]);
+    assert_eq!(paused(job)["reason"], verified["reason"]);
+    // Now that somebody has to look at it, it still says so.
+    assert_eq!(job.call(&["verify", &job.name]).expect(4).reply(), verified);
+}
+
+#[test]
+fn verify_compares_by_no_other_definition_than_the_pinned_one() {
+    for (from, to) in [
+        ("'dispensed')", "'dispensed', 'open')"),
+        ("table = \"order_history\"", "table = \"other_history\""),
+        ("exclude = [\"card_number\"]", "exclude = []"),
+    ] {
+        let mut job = begun();
+        change(&mut job, from, to);
+        verify_waits(&job);
+    }
+    let job = begun();
+    job.database.execute("ALTER TABLE orders ADD COLUMN gift VARCHAR(9)");
+    verify_waits(&job);
+}
+
+#[test]
+fn a_verification_under_way_begins_anew_under_another_definition() {
+    let mut job = Job::shop(Kind::Sqlite, LONG, LIMITS);
+    job.run_to_the_end();
+    job.define(&shop::migration("settle = \"0s\"\nmax_batch = 1"));
+    let part = job.lambda(1, 1024).invoke(&json!({"command": "verify", "migration": job.name})).reply();
+    assert_eq!((&part["outcome"], &part["equal"]), (&json!("more"), &part["checked"]), "{part}");
+    assert_ne!(part["checked"], 0, "{part}");
+    change(&mut job, "exclude = [\"card_number\"]", "exclude = [\"card_number\", \"remark\"]");
+    let digest = job.status()["definition"].as_str().unwrap().to_owned();
+    job.reply(&["resume", &job.name, "--accept", &digest]);
+    // Every document would be another one now, also those that were compared before.
+    let all = job.call(&["verify", &job.name]).expect(3).reply();
+    assert_eq!(
+        ["checked", "equal", "different"].map(|name| all[name].as_u64()),
+        [Some(3000), Some(0), Some(3000)],
+        "{all}"
+    );
+}
+
+#[test]
+fn one_digest_stands_in_status_and_in_the_rows_whatever_the_columns() {
+    let mut job = Job::shop(Kind::Sqlite, SMALL, LIMITS);
+    let written = |job: &Job| {
+        job.database
+            .rows("SELECT DISTINCT definition FROM order_history ORDER BY 1")
+            .concat()
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    };
+    let before = job.status();
+    job.reply(&["run", &job.name, "--max-items", "5"]);
+    let first = job.status()["pinned"].as_str().unwrap().to_owned();
+    // Nothing has changed by the first run but that it is pinned.
+    assert_eq!((&before["pinned"], &before["definition"]), (&Value::Null, &json!(first)));
+    assert_eq!(written(&job), std::slice::from_ref(&first));
+    // The columns alone, then file and columns without a run between the change and its acceptance.
+    job.database.execute("ALTER TABLE orders ADD COLUMN gift VARCHAR(9)");
+    paused(&job);
+    let second = job.status()["definition"].as_str().unwrap().to_owned();
+    job.reply(&["resume", &job.name, "--accept", &second]);
+    job.reply(&["run", &job.name, "--max-items", "5"]);
+    let mut seen = vec![first, second];
+    seen.sort();
+    assert_eq!(written(&job), seen);
+    let related = "[[source.related.related]]\nname = \"discounts\"\ntable = \"item_discounts\"\nkey = [\"id\"]\non = { item_id = \"id\" }\n";
+    change(&mut job, related, "");
+    let third = job.status()["definition"].as_str().unwrap().to_owned();
+    job.reply(&["resume", &job.name, "--accept", &third]);
+    job.run_to_the_end();
+    seen.push(job.status()["pinned"].as_str().unwrap().to_owned());
+    seen.sort();
+    assert_eq!(written(&job), seen);
+}
+
+#[test]
+fn nothing_can_be_accepted_before_anything_was_pinned() {
+    let job = Job::shop(Kind::Sqlite, SMALL, LIMITS);
+    let digest = job.status()["definition"].as_str().unwrap().to_owned();
+    for accept in ["whatever", &digest] {
+        let refused = job.call(&["resume", &job.name, "--accept", accept]).expect(2).reply();
+        assert_eq!(
+            refused["errorMessage"],
+            "`accept` is for a definition that has changed since it was pinned, but `orders-history` has not run yet: leave it out"
+        );
+    }
+    assert_eq!(job.reply(&["resume", &job.name])["state"], "new");
+}
+
+#[test]
+fn plan_tells_of_a_change_before_a_run_pauses_for_it() {
+    let warned = |job: &Job| {
+        let plan = job.reply(&["plan", &job.name]);
+        let warnings = plan["warnings"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned());
+        warnings.filter(|one| one.contains("--accept")).collect::<Vec<_>>()
+    };
+    let mut job = begun();
+    assert_eq!(warned(&job), [""; 0]);
+    change(&mut job, "exclude = [\"card_number\"]", "exclude = []");
+    let digest = job.status()["definition"].as_str().unwrap().to_owned();
+    assert!(warned(&job)[0].ends_with(&format!("(`milkrun resume orders-history --accept {digest}`)")));
+    job.reply(&["resume", &job.name, "--accept", &digest]);
+    assert_eq!(warned(&job), [""; 0]);
+    job.reply(&["run", &job.name, "--max-items", "1"]);
+    assert_eq!(warned(&job), [""; 0]);
+
+    let mut job = begun();
+    job.database.execute("ALTER TABLE orders ADD COLUMN gift VARCHAR(9)");
+    let said = warned(&job);
+    paused(&job);
+    let digest = job.status()["definition"].as_str().unwrap().to_owned();
+    assert!(said[0].contains("columns") && said[0].contains(&format!("--accept {digest}`")), "{said:?}");
+    assert_eq!(warned(&job), said);
+    // Whatever else is wrong with it, or nothing.
+    job.database.execute("CREATE TABLE taken (id INTEGER)");
+    for table in ["other_history", "taken"] {
+        change(&mut job, "table = \"order_history\"", &format!("table = \"{table}\""));
+        let plan = job.call(&["plan", &job.name]).expect(2).reply();
+        let last = plan["problems"].as_array().unwrap().last().unwrap().clone();
+        assert!(last["message"].as_str().unwrap().contains("cannot be accepted"), "{plan}");
+        assert_eq!(
+            last["hint"],
+            "undo the change, or forget the progress: `milkrun reset orders-history --confirm orders-history`"
+        );
+    }
 }

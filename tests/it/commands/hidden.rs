@@ -6,6 +6,62 @@ use crate::support::shop::Size;
 
 const KEY: &str = "4711081547110815";
 
+/// The words of `milkrun` through a shell, as somebody types them who copies `next` from a page of text.
+fn in_a_shell(job: &Job, words: &str) -> std::process::Output {
+    std::process::Command::new("sh")
+        .args(["-c", &format!("{} {words}", env!("CARGO_BIN_EXE_milkrun"))])
+        .current_dir(job.folder())
+        .env_clear()
+        .envs(job.cli().environment)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn pages_go_on_through_a_shell_and_show_no_hidden_key() {
+    let keys: Vec<i64> = (1..=5).map(|n| 4_711_081_547_110_815 + n).collect();
+    for hidden in [true, false] {
+        let limits = format!("settle = \"0s\"\nlog_keys = {}", !hidden);
+        let job = Job::shop(Kind::Sqlite, Size { orders: 0, closed: 0, items: 0, discounts: 0 }, &limits);
+        for key in &keys {
+            job.database.execute(&format!(
+                "INSERT INTO orders VALUES ({key}, 'cancelled', 'Ann', 1.5, NULL, NULL, '2024-01-01')"
+            ));
+        }
+        job.run_to_the_end();
+        job.database.execute("UPDATE order_history SET document = '{}', digest = 'x'");
+        job.reply(&["reset", &job.name, "--confirm", &job.name]);
+        job.call(&["run", &job.name]).expect(3);
+        let all = job.reply(&["failed", &job.name]);
+        assert_eq!((all["items"].as_array().unwrap().len(), &all["next"]), (5, &serde_json::Value::Null));
+        let (mut seen, mut next, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let page = in_a_shell(&job, &format!("failed {} --limit 2 {next}", job.name));
+            let text = String::from_utf8(page.stdout).unwrap();
+            assert!(page.status.success(), "{text} {}", String::from_utf8_lossy(&page.stderr));
+            if hidden {
+                assert!(keys.iter().all(|key| !text.contains(&key.to_string())), "{text}");
+            }
+            pages += 1;
+            seen.extend(text.lines().filter_map(|line| Some(line.trim().strip_prefix("key: ")?.to_owned())));
+            match text.lines().find_map(|line| line.strip_prefix("next: ")) {
+                Some(token) => next = format!("--next {token}"),
+                None => break,
+            }
+        }
+        let mut expected: Vec<_> =
+            all["items"].as_array().unwrap().iter().map(|one| one["key"][0].as_str().unwrap().to_owned()).collect();
+        expected.sort();
+        seen.sort();
+        assert_eq!((seen, pages), (expected, 3));
+        for wrong in ["dead#[\"1\"]", "abc", &next[7..20]] {
+            let refused = job.call(&["failed", &job.name, "--next", wrong]).expect(2);
+            assert_eq!(refused.reply()["errorType"], "Usage");
+            assert!(!refused.stderr.contains("dead#"), "{refused:?}");
+        }
+    }
+}
+
 /// An order whose key nobody may see: the only closed one of the shop.
 fn secretive(limits: &str) -> Job {
     let job = Job::shop(
@@ -44,7 +100,11 @@ fn keys_are_hashed_in_replies_and_dead_letters() {
     let failed = silent(&job, &["failed", &job.name], 0);
     // One and the same key is one and the same digest.
     assert_eq!(failed["items"][0]["key"], found["examples"][0]["key"]);
-    silent(&job, &["status", &job.name], 0);
+    let status = silent(&job, &["status", &job.name], 0);
+    assert!(status["shards"][0]["cursor"][0].as_str().unwrap().starts_with("sha256:"), "{status}");
+    // A file that cannot be read does not say that keys may be shown.
+    std::fs::write(job.folder().join(format!("migrations/{}.toml", job.name)), "name = 1").unwrap();
+    assert!(silent(&job, &["status", &job.name], 0)["problem"].is_string());
 }
 
 #[test]

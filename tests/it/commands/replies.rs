@@ -13,7 +13,7 @@ const SHARD: &str = "shard:text pass:count cursor:key? moved:count stopped_by:te
 const PROGRESS: &str =
     "moved:count skipped:count conflicts:count failed:count left:count estimated_total:count eta_s:count?";
 const STATUS: &str = "v:count migration:text state:text reason:text? paused:object~ pass:count progress:object rate:number \
-    eta_s:count? dead:object leases:list pinned:digest? definition:digest last_run:object?";
+    eta_s:count? dead:object leases:list shards:list pinned:digest? definition:digest last_run:object?";
 const VERIFY: &str = "v:count migration:text outcome:text until:time~ reason:text~ checked:count equal:count missing:count \
     different:count extra:count repaired:count examples:list";
 
@@ -41,7 +41,7 @@ fn runs_from_the_first_to_the_last() {
     let fresh = job.status();
     assert_status(&fresh);
     assert_eq!((&fresh["state"], &fresh["pinned"], &fresh["last_run"]), (&json!("new"), &json!(null), &json!(null)));
-    assert_eq!((&fresh["dead"], &fresh["leases"], &fresh["pass"]), (&json!({}), &json!([]), &json!(0)));
+    assert_eq!((&fresh["dead"], &fresh["leases"], &fresh["shards"]), (&json!({}), &json!([]), &json!([])));
 
     let first = job.reply(&["run", &job.name, "--max-items", "7"]);
     assert_run(&first);
@@ -60,6 +60,7 @@ fn runs_from_the_first_to_the_last() {
     assert_status(&midway);
     assert_eq!((&midway["state"], &midway["pass"], &midway["leases"]), (&json!("moving"), &json!(1), &json!([])));
     assert_eq!(midway["pinned"], midway["definition"]);
+    assert_eq!(midway["shards"], json!([{"shard": "0000", "pass": 1, "cursor": shard["cursor"]}]));
     let lasting =
         |reply: &Value| ["moved", "skipped", "left", "estimated_total"].map(|name| reply["progress"][name].clone());
     assert_eq!(lasting(&midway), lasting(&first));
@@ -74,7 +75,8 @@ fn runs_from_the_first_to_the_last() {
     assert_eq!((&last["progress"]["moved"], &last["progress"]["eta_s"]), (&json!(30), &json!(0)));
     assert_eq!(last["shards"][0]["pass"], 2);
     assert_ne!(first["run"], last["run"]);
-    assert_eq!(job.status()["state"], "complete");
+    let done = job.status();
+    assert_eq!((&done["state"], &done["rate"]), (&json!("complete"), &json!(0.0)), "{done}");
     job.assert_complete();
 
     let all = job.reply(&["status"]);
@@ -201,6 +203,22 @@ fn without_json_the_last_line_says_it_all_and_the_rest_goes_to_stderr() {
     let waits = cli.run(&["run", &job.name]).expect(4);
     assert_eq!(waits.stdout, "orders-history: paused, 0 moved, 0 skipped, 0 conflicts, 0 failed, 1 run\n");
     assert_eq!(waits.stderr, "lunch\n");
+    let waits = cli.run(&["verify", &job.name]).expect(4);
+    assert!(waits.stdout.starts_with("orders-history: paused, 0 checked"), "{waits:?}");
+    assert_eq!(waits.stderr, "lunch\n");
     let idle = cli.run(&["run"]).expect(0);
     assert_eq!(idle.stdout, "milkrun: idle, 0 moved, 0 skipped, 0 conflicts, 0 failed, 1 run\n");
+}
+
+#[test]
+fn people_are_told_until_when_to_wait() {
+    let job = Job::shop(Kind::Sqlite, SMALL, "settle = \"1h\"");
+    for (arguments, code, why) in [
+        (&["run", "orders-history"][..], 0, "the pass is over, and `settle` is not until "),
+        (&["run"], 4, "everything that is left to do waits or is held until "),
+    ] {
+        let until = job.call(arguments).expect(code).reply()["until"].as_str().unwrap().to_owned();
+        let told = job.cli().run(arguments).expect(code);
+        assert_eq!(told.stderr, format!("{why}{until}\n"));
+    }
 }

@@ -92,10 +92,16 @@ fn a_bad_file_fails_only_its_own_runs() {
     let own = job.call(&["run", "bad"]).expect(2).reply();
     assert_eq!(own["errorType"], "Definition");
     let all = job.reply(&["status"]);
-    let named =
-        |list: &str| all[list].as_array().unwrap().iter().map(|one| one["migration"].clone()).collect::<Vec<_>>();
-    assert_eq!((named("migrations"), named("invalid")), (vec![json!("good")], vec![json!("bad")]), "{all}");
-    assert_eq!(all["invalid"][0]["reason"], own["errorMessage"]);
+    let told: Vec<_> = all["migrations"].as_array().unwrap().iter().collect();
+    let [bad, good] = told.as_slice() else { panic!("{all}") };
+    assert_eq!(
+        (&bad["migration"], &bad["state"], &bad["problem"]),
+        (&json!("bad"), &json!("new"), &own["errorMessage"])
+    );
+    assert_eq!((&good["migration"], &good["state"], good.get("problem")), (&json!("good"), &json!("complete"), None));
+    // One that is wrong by now keeps the state that it came to.
+    std::fs::write(job.folder().join("migrations/good.toml"), "name = \"good\"\nkind = \"rows\"\n").unwrap();
+    assert_eq!(job.reply(&["status"])["migrations"][1]["state"], "complete");
     job.remove("good");
     let none = job.call(&["run"]).expect(2).reply();
     assert_eq!(none["errorType"], "Definition");
