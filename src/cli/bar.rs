@@ -34,7 +34,7 @@ impl Bar {
     pub(super) fn observer(&self) -> Observer {
         let bar = self.bar.clone();
         Arc::new(move |checkpoint: &Checkpoint, state: &State| {
-            let items = checkpoint.counters.items();
+            let items = checkpoint.passed();
             show(&bar, items, state.expected.items, if state.pass > 1 { "sweeping" } else { "moving" });
         })
     }

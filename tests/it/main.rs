@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bad_files;
+mod breaker;
 mod case_1615;
 mod commands;
+mod dead_letters;
 mod deadline;
 mod docs;
 mod extremes;
