@@ -209,9 +209,9 @@ impl Command {
             Self::Failed(FailedEvent { limit, .. }) if !(1..=1000).contains(limit) => {
                 Err(usage(format!("`limit` is {limit}, but has to be between 1 and 1000")))
             }
-            Self::Retry(RetryEvent { class: Some(_), key: Some(_), .. }) => {
-                Err(usage("`class` and `key` cannot stand together: a key names one dead letter whatever its class".to_owned()))
-            }
+            Self::Retry(RetryEvent { class: Some(_), key: Some(_), .. }) => Err(usage(
+                "`class` and `key` cannot stand together: a key names one dead letter whatever its class".to_owned(),
+            )),
             Self::Retry(RetryEvent { class: Some(class), .. }) if !CLASSES.contains(&class.as_str()) => {
                 let known = CLASSES.map(|name| format!("`{name}`")).join(", ");
                 let meant = near(class, &CLASSES);

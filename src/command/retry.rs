@@ -44,8 +44,9 @@ impl Handler {
         reply["retried"] = json!(retried);
         if !all {
             reply["outcome"] = json!("more");
-            reply["hint"] =
-                json!("the time was up before all of them were put back: send the same command again, it goes on from there");
+            reply["hint"] = json!(
+                "the time was up before all of them were put back: send the same command again, it goes on from there"
+            );
         } else if reply["state"] == "paused" && retried > 0 {
             reply["hint"] = json!("the migration is paused: they are retried by the first run after `resume`");
         }

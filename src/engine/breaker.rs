@@ -6,11 +6,18 @@ use super::migration::Aside;
 /// So many items of a run have to have passed before it is judged.
 const JUDGED_AFTER: u64 = 100;
 
+/// `100%`: it never is.
+const OFF: u32 = 10_000;
+
 /// Whether a run is to stop, and why. `limit` is `stop_when_failed` in hundredths of a percent; `last` is the last item
 /// set aside, with its key as it may be shown.
 pub(super) fn judge(counted: &Counters, limit: u32, last: Option<(&Aside, String)>) -> Option<String> {
     let (items, bad) = (counted.items(), counted.conflicts + counted.failed);
-    if items < JUDGED_AFTER || bad == 0 || bad.saturating_mul(10_000) < items.saturating_mul(u64::from(limit)) {
+    if limit >= OFF
+        || items < JUDGED_AFTER
+        || bad == 0
+        || bad.saturating_mul(10_000) < items.saturating_mul(u64::from(limit))
+    {
         return None;
     }
     let last = last.map_or_else(String::new, |(aside, key)| {
@@ -54,8 +61,9 @@ mod tests {
             (counted(99_000, 0, 999), 1000, false),
             (counted(1_000, 0, 0), 0, false),
             (counted(1_000, 0, 1), 0, true),
-            (counted(1, 0, 1_000), 10_000, false),
-            (counted(0, 500, 500), 10_000, true),
+            (counted(1, 0, 999), 9_999, false),
+            (counted(0, 500, 500), 9_999, true),
+            (counted(0, 500, 500), 10_000, false),
         ] {
             assert_eq!(judge(&counters, limit, None).is_some(), stops, "{counters:?} at {limit}");
         }

@@ -202,12 +202,7 @@ impl Letters {
 
     /// Those that were retried and failed again stay, with what went wrong now, and wait no longer, unless a later request
     /// has put them back meanwhile.
-    pub async fn again(
-        &self,
-        asides: &[(Pending, Aside)],
-        attempts: u32,
-        now: u64,
-    ) -> Result<(), LedgerError> {
+    pub async fn again(&self, asides: &[(Pending, Aside)], attempts: u32, now: u64) -> Result<(), LedgerError> {
         let calls = asides.iter().cloned().map(|(pending, aside)| {
             let this = self.clone();
             async move {
@@ -349,7 +344,8 @@ mod tests {
         let ledger: Arc<dyn Ledger> = Arc::new(Broken);
         let key = Cursor(vec![KeyPart::Int("7".into())]);
         let aside = Aside { key, class: "conflict", message: "m".into() };
-        let error = Letters { ledger, migration: "m".to_owned(), life: 0 }.record(&[aside], 1, "b", 1, 1).await.unwrap_err();
+        let error =
+            Letters { ledger, migration: "m".to_owned(), life: 0 }.record(&[aside], 1, "b", 1, 1).await.unwrap_err();
         assert!(matches!(error, LedgerError::Stopped { .. }), "{error}");
         assert_eq!(error.to_string(), "writing a dead letter was stopped before its end");
         assert_eq!((fault(&error).class, fault(&error).uncertain), (Class::Transient, true));

@@ -85,7 +85,8 @@ impl<M: Migration> Walk<'_, M> {
         if pending.is_empty() {
             let (budget, letters) = (&self.run.budget, of(self.run, &self.state));
             let Some(reading) = &mut self.letters else { return Ok(Some(Ok(None))) };
-            let found = in_time(budget, async { next(&letters, reading, most).await.map_err(|error| dead::unread(&error)) });
+            let found =
+                in_time(budget, async { next(&letters, reading, most).await.map_err(|error| dead::unread(&error)) });
             match hold(self.lease, budget.call(), found).await? {
                 None => return Ok(None),
                 Some(Err(fault)) => return Ok(Some(Err(fault))),
@@ -197,8 +198,11 @@ mod tests {
         let mut it = Checkpoint { counters, retrying: letters.to_vec(), ..Checkpoint::default() };
         let aside = |number, class| Aside { key: key(number), class, message: String::new() };
         // 1 conflicts again, 4 conflicts now, 2 fails now; 3 and 5 are moved, the row of 6 is gone.
-        let outcome =
-            Outcome { moved: 2, aside: vec![aside(1, "conflict"), aside(4, "conflict"), aside(2, "poison")], ..Outcome::default() };
+        let outcome = Outcome {
+            moved: 2,
+            aside: vec![aside(1, "conflict"), aside(4, "conflict"), aside(2, "poison")],
+            ..Outcome::default()
+        };
         let batch = Counters { moved: 2, ..Counters::default() };
         count(&mut it, &letters, &outcome, &batch);
         assert_eq!((it.counters.moved, it.counters.conflicts, it.counters.failed), (12, 3, 5));

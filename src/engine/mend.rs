@@ -44,7 +44,9 @@ impl<M: Migration> Walk<'_, M> {
         let Failed { wide, single, end } = failed;
         let divisible = wide > 1 && single.is_none();
         // What milkrun itself is about to mend warns nobody.
-        if matches!(action, Action::Retry | Action::Halve | Action::HalveAndWait) || divisible && action == Action::Bisect {
+        if matches!(action, Action::Retry | Action::Halve | Action::HalveAndWait)
+            || divisible && action == Action::Bisect
+        {
             tracing::info!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
         } else {
             tracing::warn!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));

@@ -305,7 +305,11 @@ impl<'a, M: Migration> Walk<'a, M> {
             max_batch: self.run.limits.max_batch,
             bytes: self.run.batch_bytes(),
             items: self.run.max_items.map(|most| most.saturating_sub(self.chunk.counters.items())),
-            failure: if self.lease.checkpoint().kills >= self.run.limits.max_attempts { Some(1) } else { self.narrow.cap() },
+            failure: if self.lease.checkpoint().kills >= self.run.limits.max_attempts {
+                Some(1)
+            } else {
+                self.narrow.cap()
+            },
             first: self.chunk.counters.batches == 0,
         }
     }

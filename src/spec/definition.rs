@@ -167,7 +167,8 @@ pub struct Limits {
     pub max_item: u64,
     /// A batch of one whose holder was killed this many times in a row is set aside.
     pub max_attempts: u32,
-    /// Conflicts and failures among a run's items at which the breaker pauses the migration, in hundredths of a percent.
+    /// Conflicts and failures among a run's items at which the breaker pauses the migration, in hundredths of a percent;
+    /// 10,000: never.
     pub stop_when_failed: u32,
     /// Least time between the end of a pass and the sweep that may complete the migration.
     pub settle: Duration,

@@ -145,7 +145,7 @@ pub(super) struct LimitsSection {
     #[schemars(example = 3, extend("default" = 3, "minimum" = 1, "maximum" = 1000))]
     pub(super) max_attempts: Option<i64>,
     /// Once a run has passed 100 items: the share of conflicts and failures among them at which it pauses the migration. `0%`:
-    /// at the first one; `100%`: only if nothing else came.
+    /// at the first one; `100%`: never.
     #[schemars(
         example = &"10%",
         regex(pattern = r"^ *(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?) *% *$"),

@@ -25,7 +25,10 @@ fn a_fifth_of_bad_rows_pauses_the_migration_and_nothing_is_lost() {
         let [moved, _, _, failed] = progress(&paused);
         assert!(moved + failed >= 100 && moved + failed < 250 && failed * 10 >= moved + failed, "{kind:?}: {paused}");
         let reason = paused["reason"].as_str().unwrap();
-        let start = format!("{failed} of the {} items of this run could not be moved (0 conflicts, {failed} failed)", moved + failed);
+        let start = format!(
+            "{failed} of the {} items of this run could not be moved (0 conflicts, {failed} failed)",
+            moved + failed
+        );
         assert!(reason.starts_with(&start), "{kind:?}: {reason}");
         for part in ["`stop_when_failed` is 10%", "then `resume`", ", poison: the database refused a statement"] {
             assert!(reason.contains(part), "{kind:?}: {reason}");

@@ -76,8 +76,11 @@ fn a_hundred_bad_rows_do_not_make_the_rest_slow() {
 #[test]
 fn sweeps_pass_over_dead_letters_and_find_what_is_new() {
     for kind in KINDS {
-        let job =
-            Job::shop(kind, Size { orders: 2_000, closed: 1_300, items: 0, discounts: 0 }, "settle = \"0s\"\nstop_when_failed = \"100%\"");
+        let job = Job::shop(
+            kind,
+            Size { orders: 2_000, closed: 1_300, items: 0, discounts: 0 },
+            "settle = \"0s\"\nstop_when_failed = \"100%\"",
+        );
         refuse(&job);
         // More than a step of a sweep can find, in a row.
         let places: Vec<usize> = (100..800).collect();
@@ -129,7 +132,7 @@ fn letters_that_nobody_counted_are_taken_back() {
     let ledger = Database::connect(&format!("sqlite://{}/ledger.db", job.folder().display()));
     let left = |key: i64| {
         ledger.execute(&format!(
-            "INSERT INTO ledger SELECT migration, replace(item, '{0}', '{key}'), seq, epoch, owner, 'other', expires,
+            "INSERT INTO ledger SELECT migration, replace(item, '{0}', '{key}'), v, seq, epoch, owner, 'other', expires,
                  json_set(body, '$.key', json('[\"{key}\"]'), '$.cursor', json('[{{\"int\":\"{key}\"}}]'), '$.batch', 'mark')
                  FROM ledger WHERE item = 'dead#[\"{0}\"]';
              UPDATE ledger SET body = json_set(body, '$.recording', 'mark') WHERE item = 'move#0000'",

@@ -22,6 +22,7 @@ mod migrations;
 mod overlap;
 mod plan;
 mod refused;
+mod retry;
 mod rows;
 mod secrets;
 mod sql;
