@@ -55,8 +55,13 @@ pub(super) async fn of(
     let counts: BTreeMap<&String, u64> = dead.iter().map(|(class, letters)| (class, letters.count)).collect();
     let errors: BTreeMap<&String, Value> = dead.iter().map(|(class, letters)| (class, letters.errors(keys))).collect();
     reply.insert("dead".into(), json!(counts));
-    reply.insert("dead_errors".into(), json!(errors));
-    reply.insert("to_retry".into(), json!(dead.values().map(|letters| letters.to_retry).sum::<u64>()));
+    if !errors.is_empty() {
+        reply.insert("dead_errors".into(), json!(errors));
+    }
+    let to_retry = dead.values().map(|letters| letters.to_retry).sum::<u64>();
+    if to_retry > 0 {
+        reply.insert("to_retry".into(), json!(to_retry));
+    }
     reply.insert("leases".into(), json!(leases));
     reply.insert("pinned".into(), json!(state.pin.as_ref().map(Pin::digest)));
     let definition = file.as_ref().ok();

@@ -350,4 +350,62 @@ mod tests {
         assert_eq!(error.to_string(), "writing a dead letter was stopped before its end");
         assert_eq!((fault(&error).class, fault(&error).uncertain), (Class::Transient, true));
     }
+
+    fn letters(folder: &std::path::Path) -> Letters {
+        let ledger = crate::ledger::Sqlite::open(&folder.join("ledger.db")).unwrap();
+        Letters { ledger: Arc::new(ledger), migration: "m".to_owned(), life: 0 }
+    }
+
+    fn aside(number: u32, message: &str) -> Aside {
+        let key = Cursor(vec![KeyPart::Int(number.to_string())]);
+        Aside { key, class: "poison", message: message.to_owned() }
+    }
+
+    async fn all(letters: &Letters) -> Vec<DeadLetter> {
+        letters.page(None).await.unwrap().0.into_iter().map(|(_, letter)| letter).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_put_back_again_meanwhile_still_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = letters(folder.path());
+        letters.record(&[aside(1, "a"), aside(2, "a")], 3, "b", 1, 100).await.unwrap();
+        let page = letters.page(None).await.unwrap().0;
+        assert_eq!(letters.put_back(page.clone(), 1).await.unwrap(), 2);
+        let pending = |number| Pending { key: aside(number, "").key, class: "poison".to_owned(), retry: 1 };
+        // While both are being retried the second one is put back once more, read before or not.
+        assert_eq!(letters.put_back(page[1..].to_vec(), 2).await.unwrap(), 1);
+        let again = [(pending(1), aside(1, "b")), (pending(2), aside(2, "b"))];
+        letters.again(&again, 1, 200).await.unwrap();
+        let seen: Vec<_> = all(&letters)
+            .await
+            .into_iter()
+            .map(|it| (it.retry, it.attempts, it.first_at, it.last_at, it.message))
+            .collect();
+        assert_eq!(seen, [(0, 1, 100, 200, "b".to_owned()), (2, 0, 100, 200, "b".to_owned())]);
+        // What is gone is not put back, and not made again.
+        letters.delete(vec![aside(1, "").key]).await.unwrap();
+        assert_eq!(letters.put_back(page, 3).await.unwrap(), 1);
+        letters.again(&again, 1, 300).await.unwrap();
+        assert_eq!(all(&letters).await.len(), 1);
+        let keys = [aside(1, "").key, aside(2, "").key];
+        assert_eq!(letters.among(&keys).await.unwrap(), HashSet::from([keys[1].clone()]));
+        let other = Letters { life: 1, ..letters };
+        assert_eq!(other.among(&keys).await.unwrap(), HashSet::new());
+    }
+
+    #[tokio::test]
+    async fn a_letter_belongs_to_the_latest_run_that_found_it_and_to_its_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = letters(folder.path());
+        letters.record(&[aside(1, "old"), aside(2, "old")], 1, "lost", 5, 100).await.unwrap();
+        // Found again by a later run; and by an earlier one, which does not know yet that it was replaced.
+        letters.record(&[aside(1, "new")], 1, "kept", 6, 200).await.unwrap();
+        letters.record(&[aside(1, "late")], 1, "late", 5, 300).await.unwrap();
+        let seen: Vec<_> = all(&letters).await.into_iter().map(|it| (it.message, it.batch, it.first_at)).collect();
+        assert_eq!(seen[0], ("new".to_owned(), "kept".to_owned(), 100));
+        letters.take_back("lost").await.unwrap();
+        letters.take_back("late").await.unwrap();
+        assert_eq!(all(&letters).await.into_iter().map(|it| it.key).collect::<Vec<_>>(), [["1"]]);
+    }
 }

@@ -15,7 +15,7 @@ use super::sizer::Caps;
 use super::state::{self, State};
 use super::stretch::{Bounds, Ready, in_time, stretch};
 use crate::cursor::Cursor;
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -175,6 +175,10 @@ impl<'a, M: Migration> Walk<'a, M> {
                     Some(Ok(())) => {
                         let outcome = Settled { outcome, single };
                         return Ok(Effects::Done(Written { outcome, next, switch }));
+                    }
+                    // The time is up, and that is not the item's doing.
+                    Some(Err(fault)) if fault.class == Class::Capacity && single => {
+                        return Ok(Effects::Over(Walked::Stopped(StoppedBy::Time)));
                     }
                     Some(Err(fault)) => fault,
                 },
