@@ -147,11 +147,17 @@ struct Failed {
 struct Retry {
     /// Its name.
     migration: String,
-    /// Those of this class alone: conflict, poison, too_large or killed.
-    #[arg(long, value_name = "CLASS")]
+    /// Those of this class alone. The helps are texts of their own: in a doc comment they would be markup.
+    #[arg(long, value_name = "CLASS", help = "Those of this class alone: conflict, poison, too_large or killed")]
     class: Option<String>,
-    /// This one alone, as `failed` shows it: '["17"]'.
-    #[arg(long, value_name = "JSON", allow_hyphen_values = true, value_parser = key)]
+    /// This one alone.
+    #[arg(
+        long,
+        value_name = "JSON",
+        allow_hyphen_values = true,
+        value_parser = key,
+        help = "This one alone, as `failed` shows it: '[\"17\"]'"
+    )]
     key: Option<Key>,
     /// Who [default: $USER].
     #[arg(long)]

@@ -129,7 +129,7 @@ impl<M: Migration> Run<'_, M> {
             if lease.checkpoint().kills >= self.limits.max_attempts && lease.checkpoint().alone.is_none() {
                 return self.killed_alone(lease, stored).await;
             }
-            stored = match self.letters(lease, stored, chunk).await? {
+            stored = match Box::pin(self.letters(lease, stored, chunk)).await? {
                 Ok(stored) => stored,
                 Err(ended) => return Ok(*ended),
             };

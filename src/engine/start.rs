@@ -55,6 +55,6 @@ impl<'a, M: Migration> Run<'a, M> {
         if state.complete && !state.has_retry() {
             return Ok(standing(Outcome::Complete));
         }
-        self.go(stored).await
+        Box::pin(self.go(stored)).await
     }
 }

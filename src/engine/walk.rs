@@ -111,7 +111,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             if self.announce(&ready).await? == Kept::Fenced {
                 return Ok(Walked::Stopped(StoppedBy::Fence));
             }
-            let Written { outcome, next, switch } = match self.effects(&ready, size).await? {
+            let written = match self.effects(&ready, size).await? {
                 Effects::Done(written) => written,
                 Effects::Again => {
                     self.chunk.batch_time += started.elapsed();
@@ -122,6 +122,7 @@ impl<'a, M: Migration> Walk<'a, M> {
                     return Ok(walked);
                 }
             };
+            let Written { outcome, next, switch } = *written;
             (self.backoff, self.locked) = (Duration::from_millis(40), false);
             let (passed, scanned) = (ready.end.clone(), ready.scanned);
             let Settled { outcome, single } = outcome;
@@ -174,7 +175,7 @@ impl<'a, M: Migration> Walk<'a, M> {
                     None => return fenced(),
                     Some(Ok(())) => {
                         let outcome = Settled { outcome, single };
-                        return Ok(Effects::Done(Written { outcome, next, switch }));
+                        return Ok(Effects::Done(Box::new(Written { outcome, next, switch })));
                     }
                     // The time is up, and that is not the item's doing.
                     Some(Err(fault)) if fault.class == Class::Capacity && single => {
@@ -530,7 +531,7 @@ enum Fetched<B> {
 
 /// What became of a batch's effects, dead letters included.
 enum Effects<B> {
-    Done(Written<B>),
+    Done(Box<Written<B>>),
     Again,
     Over(Walked),
 }

@@ -23,8 +23,8 @@ fn with_letters(kind: Kind) -> (Job, Vec<i64>, Vec<i64>) {
     job.run_to_the_end();
     job.reply(&["reset", &job.name, "--confirm", &job.name]);
     spoil(&job, &bad);
-    let list = |keys: &[i64]| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    job.database.execute(&format!("DELETE FROM order_history WHERE order_id NOT IN ({})", list(&differing)));
+    let comma = |keys: &[i64]| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    job.database.execute(&format!("DELETE FROM order_history WHERE order_id NOT IN ({})", comma(&differing)));
     job.database.execute("UPDATE order_history SET document = '{}'");
     let last = job.call(&["run", &job.name, "--until-done"]).expect(3).reply();
     assert_eq!((&last["outcome"], progress(&last)), (&json!("complete"), [195, 0, 2, 3]), "{kind:?}: {last}");
