@@ -46,18 +46,18 @@ pub const POLICY: [(Class, Action, &str); 7] = [
     (
         Class::Capacity,
         Action::Halve,
-        "nothing to do unless it stays at one item: then raise the function's time or the database's limits",
+        "nothing to do unless it stays at one item: then raise the function's time or the database's limits, and `retry`",
     ),
     (
         Class::Locked,
         Action::HalveAndWait,
         "nothing to do unless it stays: then look for the transaction that holds the lock; the next run goes on by itself",
     ),
-    (Class::Poison, Action::Bisect, "correct the row or the target, then `resume`"),
+    (Class::Poison, Action::Bisect, "correct the row or the target, then `retry`"),
     (
         Class::TooLarge,
         Action::Bisect,
-        "raise `max_item`, or narrow what the document holds with `exclude` or `where`, then `resume`",
+        "raise `max_item`, or narrow what the document holds with `exclude`, then `retry`",
     ),
     (Class::Fatal, Action::Pause, "mend what the message names, then `resume`"),
     (Class::Fenced, Action::Stop, "nothing to do: another run has taken over"),

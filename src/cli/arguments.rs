@@ -67,13 +67,12 @@ enum What {
     Resume(Resume),
     /// List dead letters and conflicts.
     Failed(Failed),
+    /// Put dead letters back: all of them, those of one class, or one. The next run takes them first.
+    Retry(Retry),
     /// Compare source and target up to the cursor.
     Verify(Verify),
     /// Forget a migration's progress.
     Reset(Reset),
-    /// Put dead letters back: not built in this version yet.
-    #[command(hide = true)]
-    Retry(Later),
     /// Put old references back: not built in this version yet.
     #[command(hide = true)]
     Rollback(Later),
@@ -145,6 +144,43 @@ struct Failed {
 }
 
 #[derive(Clone, Debug, Args)]
+struct Retry {
+    /// Its name.
+    migration: String,
+    /// Those of this class alone. The helps are texts of their own: in a doc comment they would be markup.
+    #[arg(long, value_name = "CLASS", help = "Those of this class alone: conflict, poison, too_large or killed")]
+    class: Option<String>,
+    /// This one alone.
+    #[arg(
+        long,
+        value_name = "JSON",
+        allow_hyphen_values = true,
+        value_parser = key,
+        help = "This one alone, as `failed` shows it: '[\"17\"]'"
+    )]
+    key: Option<Key>,
+    /// Who [default: $USER].
+    #[arg(long)]
+    by: Option<String>,
+}
+
+/// A key as JSON.
+#[derive(Clone, Debug)]
+struct Key(Value);
+
+/// Numbers are taken too: a shell eats the quotes of `["17"]` easily.
+fn key(text: &str) -> Result<Key, String> {
+    let part = |part: &Value| match part {
+        Value::String(_) => Some(part.clone()),
+        Value::Number(number) => Some(Value::String(number.to_string())),
+        _ => None,
+    };
+    let parsed: Option<Value> = serde_json::from_str(text).ok();
+    let parts = parsed.as_ref().and_then(Value::as_array).and_then(|parts| parts.iter().map(part).collect());
+    parts.map(|parts: Vec<Value>| Key(parts.into())).ok_or_else(|| r#"write a list such as '["17"]'"#.to_owned())
+}
+
+#[derive(Clone, Debug, Args)]
 struct Verify {
     /// Its name.
     migration: String,
@@ -206,13 +242,16 @@ impl Arguments {
             What::Failed(Failed { migration, limit, next }) => {
                 json!({"command": "failed", "migration": migration, "limit": limit, "next": next})
             }
+            What::Retry(Retry { migration, class, key, by }) => {
+                let key = key.map(|key| key.0);
+                json!({"command": "retry", "migration": migration, "class": class, "key": key, "by": by.or_else(user)})
+            }
             What::Verify(Verify { migration, repair, overwrite }) => {
                 json!({"command": "verify", "migration": migration, "repair": repair, "overwrite": overwrite})
             }
             What::Reset(Reset { migration, confirm, by }) => {
                 json!({"command": "reset", "migration": migration, "confirm": confirm, "by": by.or_else(user)})
             }
-            What::Retry(Later { rest }) => json!({"command": "retry", "arguments": rest}),
             What::Rollback(Later { rest }) => json!({"command": "rollback", "arguments": rest}),
         };
         let fields: Map<String, Value> = match event {
@@ -254,7 +293,7 @@ impl Arguments {
 
     /// Whether to repeat until there is nothing left to do.
     pub(super) fn until_done(&self) -> bool {
-        matches!(&self.command, What::Run(Run { until_done: true, .. }) | What::Verify(_))
+        matches!(&self.command, What::Run(Run { until_done: true, .. }) | What::Verify(_) | What::Retry(_))
     }
 
     /// An option that stands for a setting: it beats the environment.

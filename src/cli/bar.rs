@@ -38,7 +38,7 @@ impl Bar {
     pub(super) fn observer(&self) -> Observer {
         let bar = self.clone();
         Arc::new(move |checkpoint: &Checkpoint, state: &State| {
-            let items = checkpoint.counters.items();
+            let items = checkpoint.passed();
             bar.show(items, state.expected.items, if state.pass > 1 { "sweeping" } else { "moving" });
         })
     }

@@ -18,7 +18,9 @@ pub(super) fn status(command: &str, reply: &Value) -> u8 {
     let aside = count(&reply["progress"]["failed"]) + count(&reply["progress"]["conflicts"]);
     let mismatches = ["missing", "different", "extra"].iter().map(|name| count(&reply[*name])).sum::<u64>();
     let mismatches = mismatches.saturating_sub(count(&reply["repaired"]));
-    if (command == "run" && aside > 0) || (command == "verify" && mismatches > 0) { 3 } else { 0 }
+    // Those that were put back need nobody but the next run.
+    let aside = if command == "retry" { aside.saturating_sub(count(&reply["to_retry"])) } else { aside };
+    if (matches!(command, "run" | "retry") && aside > 0) || (command == "verify" && mismatches > 0) { 3 } else { 0 }
 }
 
 #[cfg(test)]
@@ -39,6 +41,9 @@ mod tests {
             ("run", json!({"outcome": "more", "progress": {}}), 0),
             ("verify", json!({"outcome": "complete", "extra": 1}), 3),
             ("verify", json!({"outcome": "complete", "extra": 0}), 0),
+            ("retry", json!({"progress": {"conflicts": 1, "failed": 2}, "to_retry": 3}), 0),
+            ("retry", json!({"progress": {"conflicts": 1, "failed": 2}, "to_retry": 1}), 3),
+            ("retry", json!({"progress": {"conflicts": 0, "failed": 0}, "to_retry": 0}), 0),
             ("pause", json!({"state": "paused"}), 0),
             ("status", json!({"outcome": "busy"}), 4),
         ] {

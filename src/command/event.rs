@@ -1,6 +1,7 @@
 //! What an operator, a schedule or a test asks for: an event becomes a [`Command`], or a clear error.
 
 use super::error::CommandError;
+use crate::engine::dead::CLASSES;
 use crate::hint::nearest;
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use serde::Deserialize;
@@ -8,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// The commands of this version, as they are spelled.
-pub const COMMANDS: [&str; 8] = ["run", "plan", "status", "pause", "resume", "failed", "verify", "reset"];
+pub const COMMANDS: [&str; 9] = ["run", "plan", "status", "pause", "resume", "failed", "retry", "verify", "reset"];
 /// Commands that later versions build.
-const LATER: [&str; 2] = ["retry", "rollback"];
+const LATER: [&str; 1] = ["rollback"];
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub enum Command {
     Resume(ResumeEvent),
     /// List dead letters.
     Failed(FailedEvent),
+    /// Put dead letters back.
+    Retry(RetryEvent),
     /// Compare source and target.
     Verify(VerifyEvent),
     /// Forget the progress.
@@ -102,6 +105,20 @@ fn page() -> u32 {
     100
 }
 
+/// `retry`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryEvent {
+    /// Its name.
+    pub migration: String,
+    /// Those of this class alone.
+    pub class: Option<String>,
+    /// This one alone, as `failed` shows it.
+    pub key: Option<Vec<String>>,
+    /// Who.
+    pub by: Option<String>,
+}
+
 /// `verify`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +175,7 @@ impl Command {
             "pause" => Self::Pause(read("pause", &fields)?),
             "resume" => Self::Resume(read("resume", &fields)?),
             "failed" => Self::Failed(read("failed", &fields)?),
+            "retry" => Self::Retry(read("retry", &fields)?),
             "verify" => Self::Verify(read("verify", &fields)?),
             "reset" => Self::Reset(read("reset", &fields)?),
             later if LATER.contains(&later) => {
@@ -188,6 +206,15 @@ impl Command {
             Self::Failed(FailedEvent { limit, .. }) if !(1..=1000).contains(limit) => {
                 Err(usage(format!("`limit` is {limit}, but has to be between 1 and 1000")))
             }
+            Self::Retry(RetryEvent { class: Some(_), key: Some(_), .. }) => Err(usage(
+                "`class` and `key` cannot stand together: a key names one dead letter whatever its class".to_owned(),
+            )),
+            Self::Retry(RetryEvent { class: Some(class), .. }) if !CLASSES.contains(&class.as_str()) => {
+                let known = CLASSES.map(|name| format!("`{name}`")).join(", ");
+                let meant = near(class, &CLASSES);
+                Err(usage(format!("there is no class `{class}` of dead letters: use one of {known}{meant}")))
+            }
+            Self::Retry(RetryEvent { key: Some(key), .. }) if key.is_empty() => Err(usage(KEY.to_owned())),
             Self::Reset(ResetEvent { migration, confirm, .. }) if confirm.as_ref() != Some(migration) => {
                 Err(usage(format!(
                     "`reset` forgets all progress of `{migration}`: repeat its name as `\"confirm\": \"{migration}\"`, \
@@ -207,11 +234,14 @@ impl Command {
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Failed(_) => "failed",
+            Self::Retry(_) => "retry",
             Self::Verify(_) => "verify",
             Self::Reset(_) => "reset",
         }
     }
 }
+
+const KEY: &str = "`key` is empty, but has to be a key as `failed` shows it, such as [\"17\"]";
 
 const EXAMPLE: &str = r#"{"command": "run", "migration": "orders-history"}"#;
 
@@ -296,7 +326,27 @@ mod tests {
                 json!(null),
                 "the event is null, but has to be an object such as {\"command\": \"run\", \"migration\": \"orders-history\"}",
             ),
-            (json!({"command": "retry", "migration": "m"}), "the command `retry` is not built in this version yet"),
+            (
+                json!({"command": "rollback", "migration": "m"}),
+                "the command `rollback` is not built in this version yet",
+            ),
+            (
+                json!({"command": "retry", "migration": "m", "class": "poisson"}),
+                "there is no class `poisson` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`; did you \
+                 mean `poison`?",
+            ),
+            (
+                json!({"command": "retry", "migration": "m", "key": []}),
+                "`key` is empty, but has to be a key as `failed` shows it, such as [\"17\"]",
+            ),
+            (
+                json!({"command": "retry", "migration": "m", "key": "17"}),
+                "retry: `key`: invalid type: string \"17\", expected a list",
+            ),
+            (
+                json!({"command": "retry", "migration": "m", "key": ["1"], "class": "killed"}),
+                "`class` and `key` cannot stand together: a key names one dead letter whatever its class",
+            ),
             (
                 json!({"command": "verify", "migration": "m", "repair": 1}),
                 "verify: `repair`: invalid type: integer `1`, expected a boolean",

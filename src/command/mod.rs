@@ -7,6 +7,7 @@ mod open;
 mod page;
 mod plan;
 mod reply;
+mod retry;
 mod run;
 mod select;
 mod settings;
@@ -130,6 +131,10 @@ impl Handler {
                 let file = self.migrations.one(&event.migration, limit).await?;
                 switch::pause(ledger, &event.migration, event.reason, event.by, &self.clock, limit).await?;
                 self.status(&event.migration, &file, limit).await
+            }
+            Command::Retry(event) => {
+                let file = self.migrations.one(&event.migration, limit).await?;
+                self.retry(&event, &file, invocation, limit).await
             }
             Command::Resume(event) => {
                 let definition = self.definition(&event.migration, limit).await?;

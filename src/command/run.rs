@@ -167,7 +167,8 @@ impl Handler {
             return yes(self.standing(definition, stored, Outcome::Complete, budget).await?);
         }
         let now = (self.clock)();
-        let due = state.sweep_due(definition.limits.settle).filter(|&due| due > now);
+        // Dead letters that were put back wait for nothing.
+        let due = state.sweep_due(definition.limits.settle).filter(|&due| due > now && !state.has_retry());
         let record = self.ledger.get(&definition.name, &item::shard(0), call).await?;
         let checkpoint = record.as_ref().map(Checkpoint::from_record).transpose()?.unwrap_or_default();
         let owned = record.is_some_and(|record| record.owner.is_some());
@@ -177,7 +178,7 @@ impl Handler {
             (None, Some(due)) if pinned => (Outcome::More, due),
             _ => {
                 let ours = checkpoint.life == state.life;
-                return Ok(Answered::No { passed: if ours { checkpoint.counters.items() } else { 0 } });
+                return Ok(Answered::No { passed: if ours { checkpoint.passed() } else { 0 } });
             }
         };
         let report = self.standing(definition, stored, outcome, budget).await?;

@@ -4,7 +4,7 @@ use super::Handler;
 use super::error::CommandError;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::report::Outcome;
-use crate::engine::state;
+use crate::engine::state::{self, Phase};
 use crate::ledger::item;
 use crate::spec::Definition;
 use std::time::Duration;
@@ -48,13 +48,15 @@ impl Handler {
         let mut waiting: Option<u64> = None;
         for definition in good {
             let state = state::load(&*self.ledger, &definition.name, limit).await?.state;
-            if state.paused.is_some() || state.complete {
+            if matches!(state.phase(), Phase::Paused | Phase::Complete) {
                 continue;
             }
             let record = self.ledger.get(&definition.name, &item::shard(0), limit).await?;
             let checkpoint = record.as_ref().map(Checkpoint::from_record).transpose()?.unwrap_or_default();
             let held = record.is_some_and(|record| record.owner.is_some()) && checkpoint.lease_until > now;
-            let until = if held { Some(checkpoint.lease_until) } else { state.sweep_due(definition.limits.settle) };
+            // Dead letters that were put back wait for nothing.
+            let due = state.sweep_due(definition.limits.settle).filter(|_| !state.has_retry());
+            let until = if held { Some(checkpoint.lease_until) } else { due };
             if let Some(until) = until.filter(|&until| until > now) {
                 waiting = Some(waiting.map_or(until, |other| other.min(until)));
             } else {

@@ -37,6 +37,8 @@ pub(super) async fn of(
             json!({"shard": shard, "owner": owner, "until": instant(checkpoint.lease_until)})
         })
         .collect();
+    // A file that cannot be read does not say that keys may be shown.
+    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
     let dead = dead(ledger, name, state.life, limit).await?;
     let last = ledger.list(name, item::RUN, None, 1, true, limit).await?.records.into_iter().next();
     let mut reply = Map::new();
@@ -51,7 +53,16 @@ pub(super) async fn of(
     reply.insert("progress".into(), json!(progress));
     reply.insert("rate".into(), json!(if state.complete { 0.0 } else { rate(&checkpoints) }));
     reply.insert("eta_s".into(), json!(progress.eta_s));
-    reply.insert("dead".into(), json!(dead));
+    let counts: BTreeMap<&String, u64> = dead.iter().map(|(class, letters)| (class, letters.count)).collect();
+    let errors: BTreeMap<&String, Value> = dead.iter().map(|(class, letters)| (class, letters.errors(keys))).collect();
+    reply.insert("dead".into(), json!(counts));
+    if !errors.is_empty() {
+        reply.insert("dead_errors".into(), json!(errors));
+    }
+    let to_retry = dead.values().map(|letters| letters.to_retry).sum::<u64>();
+    if to_retry > 0 {
+        reply.insert("to_retry".into(), json!(to_retry));
+    }
     reply.insert("leases".into(), json!(leases));
     // Where the walk is, as the replies of runs tell it. A file that cannot be read does not say that keys may be shown.
     let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
@@ -112,13 +123,42 @@ fn rate(shards: &[Checkpoint]) -> f64 {
     (sum * 10.0).round() / 10.0
 }
 
+/// The dead letters of one class.
+#[derive(Default)]
+struct OfClass {
+    count: u64,
+    /// Those that were put back and wait for a run.
+    to_retry: u64,
+    first: Option<DeadLetter>,
+    last: Option<DeadLetter>,
+}
+
+impl OfClass {
+    fn add(&mut self, letter: DeadLetter) {
+        self.count += 1;
+        self.to_retry += u64::from(letter.retry > 0);
+        if self.last.as_ref().is_none_or(|last| letter.last_at >= last.last_at) {
+            self.last = Some(letter.clone());
+        }
+        if self.first.as_ref().is_none_or(|first| letter.first_at < first.first_at) {
+            self.first = Some(letter);
+        }
+    }
+
+    fn errors(&self, keys: Keys) -> Value {
+        let error = |letter: &DeadLetter, at| json!({"key": keys.texts(&letter.key), "message": letter.message, "at": instant(at)});
+        let first = self.first.as_ref().map(|letter| error(letter, letter.first_at));
+        json!({"first": first, "last": self.last.as_ref().map(|letter| error(letter, letter.last_at))})
+    }
+}
+
 async fn dead(
     ledger: &dyn Ledger,
     name: &str,
     life: u64,
     limit: Duration,
-) -> Result<BTreeMap<String, u64>, CommandError> {
-    let mut classes = BTreeMap::new();
+) -> Result<BTreeMap<String, OfClass>, CommandError> {
+    let mut classes: BTreeMap<String, OfClass> = BTreeMap::new();
     let mut after = None;
     let mut seen = 0;
     loop {
@@ -126,7 +166,7 @@ async fn dead(
         for record in &page.records {
             let letter = DeadLetter::from_record(record)?;
             if letter.life == life {
-                *classes.entry(letter.class).or_insert(0) += 1;
+                classes.entry(letter.class.clone()).or_default().add(letter);
             }
             seen += 1;
         }

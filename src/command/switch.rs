@@ -165,7 +165,7 @@ async fn forget(ledger: &dyn Ledger, name: &str, prefix: &str, limit: Duration) 
     }
 }
 
-async fn keep(
+pub(super) async fn keep(
     ledger: &dyn Ledger,
     name: &str,
     what: serde_json::Value,

@@ -57,6 +57,34 @@ pub struct Announced {
     pub keys: Vec<Cursor>,
 }
 
+/// A dead letter that is being retried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The item's key.
+    pub key: Cursor,
+    /// The class under which it is counted.
+    pub class: String,
+    /// The request that it answers: a later one may put it back again meanwhile.
+    pub retry: u64,
+}
+
+/// Items that were set aside once and have left since: counted beside, so that each shard's [`Counters`] only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resolved {
+    /// Of those counted as conflicts.
+    pub conflicts: u64,
+    /// Of those counted as failed.
+    pub failed: u64,
+}
+
+impl Resolved {
+    /// Counts one that was counted under `class`.
+    pub fn count(&mut self, class: &str) {
+        *(if class == "conflict" { &mut self.conflicts } else { &mut self.failed }) += 1;
+    }
+}
+
 /// Who ran last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunMark {
@@ -136,6 +164,17 @@ pub struct Checkpoint {
     pub lease_expires: u64,
     /// Who holds or held it.
     pub run: Option<RunMark>,
+    /// Items that left `counters.conflicts` and `counters.failed` by a retry.
+    pub resolved: Resolved,
+    /// The mark of dead letters that are being recorded and that no commit has counted yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
+    /// Dead letters that are being retried, from before the first effect until they are counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retrying: Vec<Pending>,
+    /// Dead letters that were retried and counted, and whose records are still to be deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<Cursor>,
     /// Speed by the wall clock.
     pub pace: Pace,
     /// What `verify` has found: in its own records alone.
@@ -185,6 +224,17 @@ impl Checkpoint {
             Ok(serde_json::Value::Object(body)) => body,
             _ => serde_json::Map::new(),
         }
+    }
+
+    /// Items passed since the life began, each counted once whatever a retry made of it later.
+    pub fn passed(&self) -> u64 {
+        self.counters.items().saturating_sub(self.resolved.conflicts + self.resolved.failed)
+    }
+
+    /// Whether items are set aside, as far as this shard has counted.
+    pub fn has_letters(&self) -> bool {
+        let Counters { conflicts, failed, .. } = self.counters;
+        conflicts + failed > self.resolved.conflicts + self.resolved.failed
     }
 
     /// Remembers items that were announced and not accounted for. Some of those that are remembered already may be among

@@ -1,13 +1,19 @@
 //! Dead letters: items set aside, durable before the cursor passes them.
 
+use super::checkpoint::Pending;
 use super::lease::nonce;
 use super::migration::Aside;
+use crate::cursor::Cursor;
 use crate::fault::{Class, Fault, chain};
 use crate::ledger::{Ledger, LedgerError, Record, Swap, item};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+
+/// The classes of dead letters.
+pub const CLASSES: [&str; 4] = ["conflict", "poison", "too_large", "killed"];
 
 /// A dead letter's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,16 +22,24 @@ pub struct DeadLetter {
     pub life: u64,
     /// The item's key.
     pub key: Vec<String>,
+    /// The same with the kind of each part.
+    pub cursor: Cursor,
     /// `conflict`, `poison`, `too_large`, `killed`.
     pub class: String,
     /// Why, without a value of any row.
     pub message: String,
-    /// How often it was tried.
+    /// How often it was tried since it was set aside or put back.
     pub attempts: u32,
     /// When it was first set aside, in Unix milliseconds.
     pub first_at: u64,
     /// When it was last tried.
     pub last_at: u64,
+    /// The request by which it was put back and waits to be retried; 0: it does not.
+    #[serde(default)]
+    pub retry: u64,
+    /// The mark of the batch that set it aside: one whose commit never came is not counted, and is taken back by it.
+    #[serde(default)]
+    pub batch: String,
 }
 
 impl DeadLetter {
@@ -37,70 +51,229 @@ impl DeadLetter {
             message: format!("cannot be read as a dead letter: {error}"),
         })
     }
-}
 
-/// How many are written side by side.
-const SIDE_BY_SIDE: usize = 16;
-/// What one write may take.
-const LIMIT: Duration = Duration::from_secs(5);
-
-/// Makes these dead letters durable. One that is there already stays as it is: it was found by a run that was killed
-/// before it could commit.
-pub async fn record(
-    ledger: &Arc<dyn Ledger>,
-    migration: &str,
-    life: u64,
-    asides: &[Aside],
-    now: u64,
-) -> Result<(), LedgerError> {
-    for stretch in asides.chunks(SIDE_BY_SIDE) {
-        // Owned by this call: dropping the set aborts what is under way.
-        let mut writes = JoinSet::new();
-        for aside in stretch {
-            let (ledger, record) = (Arc::clone(ledger), letter(migration, life, aside, now));
-            writes.spawn(async move { keep(&*ledger, record, life).await });
-        }
-        while let Some(written) = writes.join_next().await {
-            written.map_err(|source| LedgerError::Stopped { task: "writing a dead letter", source })??;
+    fn to_body(&self) -> serde_json::Map<String, serde_json::Value> {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(body)) => body,
+            _ => serde_json::Map::new(),
         }
     }
-    Ok(())
 }
 
-async fn keep(ledger: &dyn Ledger, record: Record, life: u64) -> Result<(), LedgerError> {
-    match ledger.swap(&record, None, LIMIT).await? {
-        Swap::Lost(Some(there)) if DeadLetter::from_record(&there)?.life != life => ledger.put(&record, LIMIT).await,
-        _ => Ok(()),
+/// How many calls of the ledger are under way side by side.
+pub(crate) const SIDE_BY_SIDE: usize = 16;
+/// What one call may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(5);
+/// Records on a page.
+const PAGE: usize = 500;
+
+/// The dead letters of one life of a migration.
+#[derive(Clone)]
+pub struct Letters {
+    /// Where they are.
+    pub ledger: Arc<dyn Ledger>,
+    /// Whose.
+    pub migration: String,
+    /// Which life's.
+    pub life: u64,
+}
+
+impl Letters {
+    /// Makes dead letters durable, under the mark of their batch and the epoch of its run. One that is there already was
+    /// found by a run that could not commit: it keeps its first time.
+    pub async fn record(
+        &self,
+        asides: &[Aside],
+        attempts: u32,
+        batch: &str,
+        epoch: u64,
+        now: u64,
+    ) -> Result<(), LedgerError> {
+        let letters = asides.iter().map(|aside| DeadLetter {
+            life: self.life,
+            key: aside.key.texts(),
+            cursor: aside.key.clone(),
+            class: aside.class.to_owned(),
+            message: aside.message.clone(),
+            attempts,
+            first_at: now,
+            last_at: now,
+            retry: 0,
+            batch: batch.to_owned(),
+        });
+        let calls = letters.map(|letter| {
+            let this = self.clone();
+            async move { this.keep(letter, epoch).await }
+        });
+        side_by_side(calls, "writing a dead letter").await.map(drop)
+    }
+
+    async fn keep(&self, mut letter: DeadLetter, epoch: u64) -> Result<(), LedgerError> {
+        let mut seen: Option<Record> = None;
+        loop {
+            if let Some(there) = &seen {
+                let known = DeadLetter::from_record(there)?;
+                if known.life == self.life {
+                    if known.batch == letter.batch || there.epoch > epoch {
+                        return Ok(());
+                    }
+                    letter.first_at = known.first_at;
+                }
+            }
+            let record = self.written(&letter, epoch, seen.as_ref());
+            match self.ledger.swap(&record, seen.as_ref(), LIMIT).await? {
+                Swap::Done => return Ok(()),
+                Swap::Lost(there) => seen = there,
+            }
+        }
+    }
+
+    fn written(&self, letter: &DeadLetter, epoch: u64, seen: Option<&Record>) -> Record {
+        Record {
+            migration: self.migration.clone(),
+            item: item_of(&letter.cursor),
+            seq: seen.map_or(0, |seen| seen.seq) + 1,
+            epoch,
+            owner: None,
+            stamp: nonce(),
+            expires: None,
+            body: letter.to_body(),
+        }
+    }
+
+    /// Takes those back whose batch has this mark: it was never committed, so nobody has counted them.
+    pub async fn take_back(&self, batch: &str) -> Result<(), LedgerError> {
+        let mut after = None;
+        loop {
+            let (letters, next) = self.page(after.as_deref()).await?;
+            let stale = letters.into_iter().filter(|(_, letter)| letter.batch == batch);
+            self.delete(stale.map(|(_, letter)| letter.cursor).collect()).await?;
+            if next.is_none() {
+                return Ok(());
+            }
+            after = next;
+        }
+    }
+
+    /// Those of these items that have a dead letter.
+    pub async fn among(&self, keys: &[Cursor]) -> Result<HashSet<Cursor>, LedgerError> {
+        let calls = keys.iter().map(|key| {
+            let (this, key) = (self.clone(), key.clone());
+            async move {
+                let there = this.ledger.get(&this.migration, &item_of(&key), LIMIT).await?;
+                let ours = there.as_ref().map(DeadLetter::from_record).transpose()?;
+                Ok(ours.is_some_and(|letter| letter.life == this.life).then_some(key))
+            }
+        });
+        Ok(side_by_side(calls, "looking for a dead letter").await?.into_iter().flatten().collect())
+    }
+
+    /// A page of them, with the records that they were read from.
+    pub async fn page(&self, after: Option<&str>) -> Result<(Vec<(Record, DeadLetter)>, Option<String>), LedgerError> {
+        let page = self.ledger.list(&self.migration, item::DEAD, after, PAGE, false, LIMIT).await?;
+        let mut letters = Vec::with_capacity(page.records.len());
+        for record in page.records {
+            let letter = DeadLetter::from_record(&record)?;
+            if letter.life == self.life {
+                letters.push((record, letter));
+            }
+        }
+        Ok((letters, page.next))
+    }
+
+    /// One of them.
+    pub async fn get(&self, item: &str) -> Result<Option<(Record, DeadLetter)>, LedgerError> {
+        let Some(record) = self.ledger.get(&self.migration, item, LIMIT).await? else { return Ok(None) };
+        let letter = DeadLetter::from_record(&record)?;
+        Ok((letter.life == self.life).then_some((record, letter)))
+    }
+
+    /// Puts them back, to be retried by the request `retry`; how many there still were to be put back.
+    pub async fn put_back(&self, letters: Vec<(Record, DeadLetter)>, retry: u64) -> Result<u64, LedgerError> {
+        let calls = letters.into_iter().map(|(record, _)| {
+            let this = self.clone();
+            async move {
+                let there = this.change(record, |letter| (letter.retry, letter.attempts) = (retry, 0)).await?;
+                Ok(u64::from(there))
+            }
+        });
+        Ok(side_by_side(calls, "putting a dead letter back").await?.into_iter().sum())
+    }
+
+    /// Those that were retried and failed again stay, with what went wrong now, and wait no longer, unless a later request
+    /// has put them back meanwhile.
+    pub async fn again(&self, asides: &[(Pending, Aside)], attempts: u32, now: u64) -> Result<(), LedgerError> {
+        let calls = asides.iter().cloned().map(|(pending, aside)| {
+            let this = self.clone();
+            async move {
+                let Some((record, _)) = this.get(&item_of(&pending.key)).await? else { return Ok(()) };
+                let change = |letter: &mut DeadLetter| {
+                    aside.class.clone_into(&mut letter.class);
+                    letter.message.clone_from(&aside.message);
+                    letter.last_at = now;
+                    if letter.retry <= pending.retry {
+                        (letter.retry, letter.attempts) = (0, attempts);
+                    }
+                };
+                this.change(record, change).await.map(drop)
+            }
+        });
+        side_by_side(calls, "writing a dead letter").await.map(drop)
+    }
+
+    /// Changes a letter as it is now; false if it is gone.
+    async fn change(&self, record: Record, change: impl Fn(&mut DeadLetter)) -> Result<bool, LedgerError> {
+        let mut seen = record;
+        loop {
+            let mut letter = DeadLetter::from_record(&seen)?;
+            if letter.life != self.life {
+                return Ok(false);
+            }
+            change(&mut letter);
+            let record = Record { seq: seen.seq + 1, stamp: nonce(), body: letter.to_body(), ..seen.clone() };
+            match self.ledger.swap(&record, Some(&seen), LIMIT).await? {
+                Swap::Done => return Ok(true),
+                Swap::Lost(None) => return Ok(false),
+                Swap::Lost(Some(there)) => seen = there,
+            }
+        }
+    }
+
+    /// Deletes them: they were retried and counted.
+    pub async fn delete(&self, keys: Vec<Cursor>) -> Result<(), LedgerError> {
+        let calls = keys.into_iter().map(|key| {
+            let this = self.clone();
+            async move { this.ledger.delete(&this.migration, &item_of(&key), LIMIT).await }
+        });
+        side_by_side(calls, "deleting a dead letter").await.map(drop)
     }
 }
 
-fn letter(migration: &str, life: u64, aside: &Aside, now: u64) -> Record {
-    let letter = DeadLetter {
-        life,
-        key: aside.key.texts(),
-        class: aside.class.to_owned(),
-        message: aside.message.clone(),
-        attempts: 1,
-        first_at: now,
-        last_at: now,
-    };
-    let body = match serde_json::to_value(&letter) {
-        Ok(serde_json::Value::Object(body)) => body,
-        _ => serde_json::Map::new(),
-    };
-    Record {
-        migration: migration.to_owned(),
-        item: item::dead(&aside.key.json()),
-        seq: 1,
-        epoch: 0,
-        owner: None,
-        stamp: nonce(),
-        expires: None,
-        body,
-    }
+/// The item of a key's letter.
+fn item_of(key: &Cursor) -> String {
+    item::dead(&key.json())
 }
 
-/// A ledger that did not take dead letters, as a batch's fault: its effects are there, but may not be passed.
+/// Carries calls out, so many at a time. Owned by this call: dropping the set aborts what is under way.
+async fn side_by_side<T: Send + 'static>(
+    calls: impl Iterator<Item = impl Future<Output = Result<T, LedgerError>> + Send + 'static>,
+    task: &'static str,
+) -> Result<Vec<T>, LedgerError> {
+    let mut calls = calls;
+    let (mut under_way, mut done) = (JoinSet::new(), Vec::new());
+    for call in calls.by_ref().take(SIDE_BY_SIDE) {
+        under_way.spawn(call);
+    }
+    while let Some(finished) = under_way.join_next().await {
+        done.push(finished.map_err(|source| LedgerError::Stopped { task, source })??);
+        if let Some(call) = calls.next() {
+            under_way.spawn(call);
+        }
+    }
+    Ok(done)
+}
+
+/// A ledger that did not take or give dead letters, as a batch's fault: its effects may be there, but may not be passed.
 pub(super) fn fault(error: &LedgerError) -> Fault {
     let class = match error {
         LedgerError::Unreachable { .. } | LedgerError::Stopped { .. } => Class::Transient,
@@ -108,6 +281,21 @@ pub(super) fn fault(error: &LedgerError) -> Fault {
     };
     let message = format!("the dead letters of a batch could not be written: {}", chain(error));
     Fault { uncertain: true, ..Fault::new(class, message) }
+}
+
+/// A ledger that did not give dead letters: nothing was done yet.
+pub(super) fn unread(error: &LedgerError) -> Fault {
+    let message = format!("the dead letters could not be read: {}", chain(error));
+    Fault::new(fault(error).class, message)
+}
+
+/// The class of the letter that a fault of a single item makes.
+pub(super) fn class_of(fault: &Fault) -> &'static str {
+    match fault.class {
+        Class::TooLarge => "too_large",
+        Class::Capacity => "killed",
+        _ => "poison",
+    }
 }
 
 #[cfg(test)]
@@ -156,9 +344,68 @@ mod tests {
         let ledger: Arc<dyn Ledger> = Arc::new(Broken);
         let key = Cursor(vec![KeyPart::Int("7".into())]);
         let aside = Aside { key, class: "conflict", message: "m".into() };
-        let error = record(&ledger, "m", 0, &[aside], 1).await.unwrap_err();
+        let error =
+            Letters { ledger, migration: "m".to_owned(), life: 0 }.record(&[aside], 1, "b", 1, 1).await.unwrap_err();
         assert!(matches!(error, LedgerError::Stopped { .. }), "{error}");
         assert_eq!(error.to_string(), "writing a dead letter was stopped before its end");
         assert_eq!((fault(&error).class, fault(&error).uncertain), (Class::Transient, true));
+    }
+
+    fn letters(folder: &std::path::Path) -> Letters {
+        let ledger = crate::ledger::Sqlite::open(&folder.join("ledger.db")).unwrap();
+        Letters { ledger: Arc::new(ledger), migration: "m".to_owned(), life: 0 }
+    }
+
+    fn aside(number: u32, message: &str) -> Aside {
+        let key = Cursor(vec![KeyPart::Int(number.to_string())]);
+        Aside { key, class: "poison", message: message.to_owned() }
+    }
+
+    async fn all(letters: &Letters) -> Vec<DeadLetter> {
+        letters.page(None).await.unwrap().0.into_iter().map(|(_, letter)| letter).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_put_back_again_meanwhile_still_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = letters(folder.path());
+        letters.record(&[aside(1, "a"), aside(2, "a")], 3, "b", 1, 100).await.unwrap();
+        let page = letters.page(None).await.unwrap().0;
+        assert_eq!(letters.put_back(page.clone(), 1).await.unwrap(), 2);
+        let pending = |number| Pending { key: aside(number, "").key, class: "poison".to_owned(), retry: 1 };
+        // While both are being retried the second one is put back once more, read before or not.
+        assert_eq!(letters.put_back(page[1..].to_vec(), 2).await.unwrap(), 1);
+        let again = [(pending(1), aside(1, "b")), (pending(2), aside(2, "b"))];
+        letters.again(&again, 1, 200).await.unwrap();
+        let seen: Vec<_> = all(&letters)
+            .await
+            .into_iter()
+            .map(|it| (it.retry, it.attempts, it.first_at, it.last_at, it.message))
+            .collect();
+        assert_eq!(seen, [(0, 1, 100, 200, "b".to_owned()), (2, 0, 100, 200, "b".to_owned())]);
+        // What is gone is not put back, and not made again.
+        letters.delete(vec![aside(1, "").key]).await.unwrap();
+        assert_eq!(letters.put_back(page, 3).await.unwrap(), 1);
+        letters.again(&again, 1, 300).await.unwrap();
+        assert_eq!(all(&letters).await.len(), 1);
+        let keys = [aside(1, "").key, aside(2, "").key];
+        assert_eq!(letters.among(&keys).await.unwrap(), HashSet::from([keys[1].clone()]));
+        let other = Letters { life: 1, ..letters };
+        assert_eq!(other.among(&keys).await.unwrap(), HashSet::new());
+    }
+
+    #[tokio::test]
+    async fn a_letter_belongs_to_the_latest_run_that_found_it_and_to_its_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = letters(folder.path());
+        letters.record(&[aside(1, "old"), aside(2, "old")], 1, "lost", 5, 100).await.unwrap();
+        // Found again by a later run; and by an earlier one, which does not know yet that it was replaced.
+        letters.record(&[aside(1, "new")], 1, "kept", 6, 200).await.unwrap();
+        letters.record(&[aside(1, "late")], 1, "late", 5, 300).await.unwrap();
+        let seen: Vec<_> = all(&letters).await.into_iter().map(|it| (it.message, it.batch, it.first_at)).collect();
+        assert_eq!(seen[0], ("new".to_owned(), "kept".to_owned(), 100));
+        letters.take_back("lost").await.unwrap();
+        letters.take_back("late").await.unwrap();
+        assert_eq!(all(&letters).await.into_iter().map(|it| it.key).collect::<Vec<_>>(), [["1"]]);
     }
 }

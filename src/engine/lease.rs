@@ -255,7 +255,10 @@ fn inherit(checkpoint: &mut Checkpoint, held: bool, now: u64) -> Takeover {
     checkpoint.tuner.quarter(announced.size);
     if announced.size <= 1 {
         checkpoint.kills += 1;
-        let key = announced.to.or(announced.keys.into_iter().next()).or(checkpoint.interrupted_keys.first().cloned());
+        // Dead letters are retried before anything else.
+        let retried = checkpoint.retrying.first().map(|pending| pending.key.clone());
+        let moved = announced.to.or(announced.keys.into_iter().next());
+        let key = retried.or(moved).or(checkpoint.interrupted_keys.first().cloned());
         checkpoint.alone = key.or(checkpoint.alone.take());
     } else {
         (checkpoint.kills, checkpoint.alone) = (0, None);

@@ -1,49 +1,74 @@
 //! A batch or a read has failed: what the error policy says is done about it.
 
+use super::dead;
+use super::hold::hold;
 use super::lease::Kept;
-use super::migration::Migration;
+use super::migration::{Aside, Migration, Outcome};
 use super::report::StoppedBy;
 use super::run::EngineError;
+use super::stretch::in_time;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
 use crate::fault::{Action, Fault, chain};
 use std::time::Duration;
 
+/// What follows from a fault.
+pub(super) enum Mended {
+    /// Try again, perhaps with less.
+    Again,
+    /// The walk is over.
+    Over(Walked),
+    /// The batch was this one item, and this is what becomes of it.
+    Single {
+        /// The item set aside, or nothing if it was none.
+        outcome: Outcome,
+        /// How often it was tried.
+        attempts: u32,
+    },
+}
+
+/// What has failed.
+pub(super) struct Failed {
+    /// Keys that it looked at.
+    pub(super) wide: u64,
+    /// The one item that it held.
+    pub(super) single: Option<Cursor>,
+    /// Its last key.
+    pub(super) end: Option<Cursor>,
+}
+
 impl<M: Migration> Walk<'_, M> {
-    /// Does what the error policy says. `None`: go on.
-    pub(super) async fn mend(
-        &mut self,
-        fault: Fault,
-        wide: u64,
-        single: Option<Cursor>,
-    ) -> Result<Option<Walked>, EngineError> {
+    /// Does what the error policy says.
+    pub(super) async fn mend(&mut self, fault: Fault, failed: Failed) -> Result<Mended, EngineError> {
         let action = fault.class.action();
+        let Failed { wide, single, end } = failed;
+        let divisible = wide > 1 && single.is_none();
         // What milkrun itself is about to mend warns nobody, and what pauses the migration is said once: by the pause.
         tracing::info!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
         match action {
-            Action::Retry => Ok((!self.wait(self.commit_time).await).then_some(Walked::Failed(fault))),
-            Action::Halve | Action::HalveAndWait | Action::Bisect if wide > 1 && single.is_none() => {
-                self.cap = Some((wide / 2).max(1));
-                let size = wide / 2;
-                Ok(self.lease.write(|it| it.tuner.shrink(size), self.run.budget.call()).await.map(
-                    |kept| match kept {
-                        Kept::Yes => None,
-                        Kept::Fenced => Some(Walked::Stopped(StoppedBy::Fence)),
-                    },
-                )?)
+            Action::Retry if self.wait(self.commit_time).await => Ok(Mended::Again),
+            Action::Retry => Ok(Mended::Over(Walked::Failed(fault))),
+            Action::Bisect if divisible => {
+                self.narrow.bad(wide);
+                Ok(Mended::Again)
+            }
+            Action::Halve | Action::HalveAndWait if divisible => {
+                self.narrow.too_much(wide, end);
+                let kept = self.lease.write(|it| it.tuner.shrink(wide / 2), self.run.budget.call()).await?;
+                Ok(or_fenced(kept))
             }
             Action::HalveAndWait => {
                 self.locked = true;
                 // What is less than a quarter of the run would be too little to find out more.
                 let free = self.wait(self.run.budget.total() / 4).await;
-                Ok((!free).then_some(Walked::Stopped(StoppedBy::Time)))
+                Ok(if free { Mended::Again } else { Mended::Over(Walked::Stopped(StoppedBy::Time)) })
             }
             // The statement's time was up before that of a lock, of which some servers count whole seconds.
-            Action::Halve if self.locked => Ok(Some(Walked::Stopped(StoppedBy::Time))),
+            Action::Halve if self.locked => Ok(Mended::Over(Walked::Stopped(StoppedBy::Time))),
             Action::Halve => self.out_of_time_alone(fault, single).await,
-            Action::Bisect => Ok(Some(self.refuse(&fault, single))),
-            Action::Pause => Ok(Some(Walked::Paused(StoppedBy::Error, self.explain(&fault, None)))),
-            Action::Stop => Ok(Some(Walked::Stopped(StoppedBy::Fence))),
+            Action::Bisect => self.refuse(fault, single, 1).await,
+            Action::Pause => Ok(Mended::Over(Walked::Paused(StoppedBy::Error, explain(&fault)))),
+            Action::Stop => Ok(Mended::Over(Walked::Stopped(StoppedBy::Fence))),
         }
     }
 
@@ -59,32 +84,58 @@ impl<M: Migration> Walk<'_, M> {
     }
 
     /// A single item did not get done. At the end of a run that says nothing; with a whole run's time it counts.
-    async fn out_of_time_alone(&mut self, fault: Fault, single: Option<Cursor>) -> Result<Option<Walked>, EngineError> {
-        if self.run.budget.elapsed() < self.run.budget.total() / 2 && self.lease.checkpoint().timeouts == 0 {
-            // Half of the run is left: once more, with nothing else before it.
-            return self.count_timeout().await;
-        }
-        if let Some(walked) = self.count_timeout().await? {
-            return Ok(Some(walked));
-        }
-        if self.lease.checkpoint().timeouts >= self.run.limits.max_attempts {
-            return Ok(Some(self.refuse(&fault, single)));
-        }
-        Ok(Some(Walked::Stopped(StoppedBy::Time)))
-    }
-
-    async fn count_timeout(&mut self) -> Result<Option<Walked>, EngineError> {
+    async fn out_of_time_alone(&mut self, fault: Fault, single: Option<Cursor>) -> Result<Mended, EngineError> {
+        // While half of the run is left it is tried once more, with nothing else before it.
+        let again = self.run.budget.elapsed() < self.run.budget.total() / 2 && self.lease.checkpoint().timeouts == 0;
         let kept = self.lease.write(|it| it.timeouts += 1, self.run.budget.call()).await?;
-        Ok((kept == Kept::Fenced).then_some(Walked::Stopped(StoppedBy::Fence)))
+        let timeouts = self.lease.checkpoint().timeouts;
+        match or_fenced(kept) {
+            Mended::Again if again => Ok(Mended::Again),
+            Mended::Again if timeouts >= self.run.limits.max_attempts => self.refuse(fault, single, timeouts).await,
+            Mended::Again => Ok(Mended::Over(Walked::Stopped(StoppedBy::Time))),
+            over => Ok(over),
+        }
     }
 
-    fn refuse(&self, fault: &Fault, single: Option<Cursor>) -> Walked {
-        Walked::Paused(StoppedBy::Error, self.explain(fault, single.or(fault.key.clone()).as_ref()))
+    /// Sets the single item aside. Without one there is nothing to go on without: a person has to look.
+    async fn refuse(&mut self, fault: Fault, single: Option<Cursor>, attempts: u32) -> Result<Mended, EngineError> {
+        let Some(key) = single else { return Ok(Mended::Over(Walked::Paused(StoppedBy::Error, explain(&fault)))) };
+        let aside = Aside { key, class: dead::class_of(&fault), message: explain(&fault) };
+        self.set_aside(aside, attempts).await
     }
 
-    /// A fault in words: the item, what went wrong, what to do about it.
-    fn explain(&self, fault: &Fault, key: Option<&Cursor>) -> String {
-        let which = key.map_or_else(String::new, |key| format!("item {}: ", self.run.show(key)));
-        format!("{which}{}", fault.explained())
+    /// What becomes of a single item that cannot be moved: a dead letter, or nothing at all if `where` does not match it.
+    pub(super) async fn set_aside(&mut self, aside: Aside, attempts: u32) -> Result<Mended, EngineError> {
+        if self.letters.is_none() {
+            let (run, range) = (self.run, self.range());
+            let asked = in_time(&run.budget, run.kind.is_item(&range, &aside.key, run.budget.remaining()));
+            match hold(self.lease, run.budget.call(), asked).await? {
+                None => return Ok(Mended::Over(Walked::Stopped(StoppedBy::Fence))),
+                Some(Ok(true)) => {}
+                Some(Ok(false)) => {
+                    let key = run.show(&aside.key);
+                    tracing::warn!(migration = %run.migration, key, "passed over, since it is no item: {}", aside.message);
+                    return Ok(Mended::Single { outcome: Outcome::default(), attempts });
+                }
+                Some(Err(fault)) if fault.class.action() == Action::Pause => {
+                    return Ok(Mended::Over(Walked::Paused(StoppedBy::Error, explain(&fault))));
+                }
+                // Nobody can say now; the next run asks again.
+                Some(Err(fault)) => return Ok(Mended::Over(Walked::Failed(fault))),
+            }
+        }
+        Ok(Mended::Single { outcome: Outcome { aside: vec![aside], ..Outcome::default() }, attempts })
     }
+}
+
+fn or_fenced(kept: Kept) -> Mended {
+    match kept {
+        Kept::Yes => Mended::Again,
+        Kept::Fenced => Mended::Over(Walked::Stopped(StoppedBy::Fence)),
+    }
+}
+
+/// A fault in words: what went wrong, what to do about it.
+fn explain(fault: &Fault) -> String {
+    fault.explained()
 }

@@ -146,11 +146,23 @@ pub trait Migration: Send + Sync {
         limit: Duration,
     ) -> impl Future<Output = Result<Option<Read<Self::Batch>>, Fault>> + Send;
 
-    /// The batch of exactly these items, for what a killed sweep had announced.
+    /// The batch of exactly these items, for what a killed sweep had announced and for dead letters that are retried: of
+    /// the latter some may be gone or match no more, which are no items then.
     fn fetch(&self, range: &Range, keys: &[Cursor]) -> Self::Batch;
 
     /// Applies a batch: all of it or, when this fails, nothing of it.
     fn write(&self, batch: &Self::Batch, effort: &Effort) -> impl Future<Output = Result<Outcome, Fault>> + Send;
+
+    /// Whether this key is an item at all: a row that is there and matches. Asked before an item is set aside, since what is
+    /// none counts nowhere. A kind whose every key is an item need not answer.
+    fn is_item(
+        &self,
+        _range: &Range,
+        _key: &Cursor,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<bool, Fault>> + Send {
+        std::future::ready(Ok(true))
+    }
 
     /// Compares source and target after `after`, up to `size` keys; `None` when nothing is left in the range.
     /// Targets beyond the range's bound belong to it only if its end is open. With `repair`, what is wrong up to the bound is

@@ -4,13 +4,16 @@
 //! [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started; [`migration`] is what a kind gives.
 //! A kind of your own runs by [`run::Run::new`] and [`run::Run::chunk`]: see `examples/custom.rs`.
 
+mod breaker;
 pub mod budget;
 pub mod checkpoint;
 pub mod dead;
 mod hold;
 pub mod lease;
+mod letters;
 mod mend;
 pub mod migration;
+mod narrow;
 pub mod report;
 pub mod run;
 pub mod sizer;

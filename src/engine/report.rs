@@ -100,9 +100,13 @@ impl Progress {
     /// Progress as state and checkpoints tell it.
     pub fn of(state: &State, shards: &[Checkpoint]) -> Self {
         let mut sum = Counters::default();
+        let (mut passed, mut conflicts, mut failed) = (0, 0, 0);
         let (mut scanned, mut keys_per_s) = (0, 0.0);
         for shard in shards.iter().filter(|shard| shard.life == state.life) {
             sum.add(&shard.counters);
+            passed += shard.passed();
+            conflicts += shard.resolved.conflicts;
+            failed += shard.resolved.failed;
             if shard.pass == state.pass {
                 scanned += shard.in_pass.scanned;
             }
@@ -111,11 +115,11 @@ impl Progress {
         Self {
             moved: sum.moved,
             skipped: sum.skipped,
-            conflicts: sum.conflicts,
-            failed: sum.failed,
+            conflicts: sum.conflicts.saturating_sub(conflicts),
+            failed: sum.failed.saturating_sub(failed),
             left: state.left,
             estimated_total: state.expected.items.max(if state.complete || state.expected.items > 0 {
-                sum.items()
+                passed
             } else {
                 0
             }),

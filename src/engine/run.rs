@@ -4,12 +4,13 @@ use super::budget::Budget;
 use super::checkpoint::{Checkpoint, Counters};
 use super::hold::hold;
 use super::lease::{Acquired, Kept, Lease, Terms};
+use super::letters::{self, Reading};
 use super::migration::Migration;
 use super::report::{Outcome, Progress, Report, ShardReport, StoppedBy};
 use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
 use super::stretch::in_time;
-use super::walk::{Walk, Walked};
+use super::walk::{Chunk, Walk, Walked};
 use crate::cursor::Cursor;
 use crate::debug::debug_is_display;
 use crate::digest;
@@ -125,8 +126,14 @@ impl<M: Migration> Run<'_, M> {
     }
 
     async fn passes(&self, lease: &mut Lease, mut stored: Stored, chunk: &mut Chunk) -> Result<Ended, EngineError> {
-        if lease.checkpoint().life == stored.state.life && lease.checkpoint().kills >= self.limits.max_attempts {
-            return self.killed_alone(lease, stored).await;
+        if lease.checkpoint().life == stored.state.life {
+            if lease.checkpoint().kills >= self.limits.max_attempts && lease.checkpoint().alone.is_none() {
+                return self.killed_alone(lease, stored).await;
+            }
+            stored = match Box::pin(self.letters(lease, stored, chunk)).await? {
+                Ok(stored) => stored,
+                Err(ended) => return Ok(*ended),
+            };
         }
         loop {
             if !stored.state.open {
@@ -136,63 +143,40 @@ impl<M: Migration> Run<'_, M> {
                     return Ok(Ended { until: Some(due), ..Ended::new(Outcome::More, StoppedBy::End, stored.state) });
                 }
                 let Some(opened) = self.open_pass(lease, &stored).await? else {
-                    return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+                    return Ok(Ended::fenced(stored));
                 };
                 stored = opened;
-                if let Some(pause) = &stored.state.paused {
-                    let reason = Some(pause.reason.clone());
-                    return Ok(Ended { reason, ..Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state) });
+                if let Some(ended) = Ended::if_paused(&stored) {
+                    return Ok(ended);
                 }
             }
             let (life, pass) = (stored.state.life, stored.state.pass);
             if (lease.checkpoint().life, lease.checkpoint().pass) != (life, pass)
                 && lease.write(|it| it.enter(life, pass), self.budget.call()).await? == Kept::Fenced
             {
-                return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+                return Ok(Ended::fenced(stored));
             }
             if !lease.checkpoint().done {
-                let walked = match stored.state.bound.clone() {
-                    None => Walked::ToTheEnd,
-                    Some(bound) => {
-                        let mut walk = Walk::new(self, lease, stored.state.clone(), bound, chunk.counters);
-                        let walked = walk.walk().await;
-                        chunk.counters = walk.counters;
-                        chunk.batch_time += walk.batch_time;
-                        chunk.size = walk.size.or(chunk.size);
-                        walked?
-                    }
-                };
-                match walked {
-                    Walked::ToTheEnd => {}
-                    Walked::Stopped(StoppedBy::Fence) => {
-                        return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
-                    }
-                    Walked::Stopped(why) => return Ok(Ended::new(Outcome::More, why, stored.state)),
-                    Walked::Paused(StoppedBy::Pause, reason) => {
-                        let ended = Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state);
-                        return Ok(Ended { reason: Some(reason), ..ended });
-                    }
-                    Walked::Paused(why, reason) => return self.pause(stored, why, reason).await,
-                    Walked::Failed(fault) if chunk.counters.batches == 0 => return Err(fault.into()),
-                    Walked::Failed(fault) => {
-                        let ended = Ended::new(Outcome::More, StoppedBy::Error, stored.state);
-                        return Ok(Ended { reason: Some(crate::fault::chain(&fault)), ..ended });
-                    }
+                if let Some(bound) = stored.state.bound.clone() {
+                    let walked = Walk::new(self, lease, stored.state.clone(), bound, None, chunk).walk().await?;
+                    stored = match self.walked(walked, stored, chunk).await? {
+                        Ok(stored) => stored,
+                        Err(ended) => return Ok(*ended),
+                    };
                 }
                 if lease.write(|it| (it.done, it.announced) = (true, None), self.budget.call()).await? == Kept::Fenced {
-                    return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+                    return Ok(Ended::fenced(stored));
                 }
             }
             stored = self.close_pass(stored, lease.checkpoint().in_pass).await?;
             if (stored.state.life, stored.state.pass) != (life, pass) {
-                return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+                return Ok(Ended::fenced(stored));
             }
-            if let Some(pause) = &stored.state.paused {
-                let reason = Some(pause.reason.clone());
-                return Ok(Ended { reason, ..Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state) });
+            if let Some(ended) = Ended::if_paused(&stored) {
+                return Ok(ended);
             }
             if stored.state.complete {
-                return Ok(Ended::new(Outcome::Complete, StoppedBy::End, stored.state));
+                return Ok(Ended::complete_or_more(stored));
             }
             if self.stop.is_set() {
                 return Ok(Ended::new(Outcome::More, StoppedBy::Signal, stored.state));
@@ -201,6 +185,84 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(Ended::new(Outcome::More, StoppedBy::Time, stored.state));
             }
         }
+    }
+
+    /// Takes the dead letters that were put back before anything else. `Err`: the run ends here.
+    async fn letters(
+        &self,
+        lease: &mut Lease,
+        stored: Stored,
+        chunk: &mut Chunk,
+    ) -> Result<Result<Stored, Box<Ended>>, EngineError> {
+        let over = |ended| Ok(Err(Box::new(ended)));
+        if letters::tidy(self, lease, &stored.state).await? == Kept::Fenced {
+            return over(Ended::fenced(stored));
+        }
+        if lease.checkpoint().recording.is_some() || !lease.checkpoint().settled.is_empty() {
+            return over(Ended::new(Outcome::More, StoppedBy::Time, stored.state));
+        }
+        let (life, asked) = (stored.state.life, stored.state.retry);
+        let bound = stored.state.bound.clone().or(stored.state.covered.clone());
+        let left_behind = !lease.checkpoint().retrying.is_empty();
+        if !stored.state.has_retry() && !left_behind {
+            return Ok(Ok(stored));
+        }
+        let mut stored = stored;
+        if let Some(bound) = bound {
+            let reading = Some(Reading::new());
+            let mut walk = Walk::new(self, lease, stored.state.clone(), bound, reading, chunk);
+            let walked = walk.walk().await?;
+            if !matches!(walked, Walked::Stopped(StoppedBy::Fence)) && walk.leave_letters().await? == Kept::Fenced {
+                return over(Ended::fenced(stored));
+            }
+            stored = match self.walked(walked, stored, chunk).await? {
+                Ok(stored) => stored,
+                ended => return Ok(ended),
+            };
+        }
+        // A request that came meanwhile is greater, and not carried out yet.
+        let stored = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
+            let ours = state.life == life && state.retried < asked;
+            if ours {
+                state.retried = asked;
+            }
+            ours
+        })
+        .await?;
+        if stored.state.life != life {
+            return over(Ended::fenced(stored));
+        }
+        if let Some(ended) = Ended::if_paused(&stored) {
+            return over(ended);
+        }
+        if stored.state.complete {
+            return over(Ended::complete_or_more(stored));
+        }
+        Ok(Ok(stored))
+    }
+
+    /// What follows from the end of a walk. `Err`: the run ends here.
+    async fn walked(
+        &self,
+        walked: Walked,
+        stored: Stored,
+        chunk: &Chunk,
+    ) -> Result<Result<Stored, Box<Ended>>, EngineError> {
+        Ok(Err(Box::new(match walked {
+            Walked::ToTheEnd => return Ok(Ok(stored)),
+            Walked::Stopped(StoppedBy::Fence) => Ended::fenced(stored),
+            Walked::Stopped(why) => Ended::new(Outcome::More, why, stored.state),
+            Walked::Paused(StoppedBy::Pause, reason) => {
+                let ended = Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state);
+                Ended { reason: Some(reason), ..ended }
+            }
+            Walked::Paused(why, reason) => self.pause(stored, why, reason).await?,
+            Walked::Failed(fault) if chunk.counters.batches == 0 => return Err(fault.into()),
+            Walked::Failed(fault) => {
+                let ended = Ended::new(Outcome::More, StoppedBy::Error, stored.state);
+                Ended { reason: Some(crate::fault::chain(&fault)), ..ended }
+            }
+        })))
     }
 
     /// Freezes the bound of the next pass, and opens it by one conditional write, unless somebody has paused the migration
@@ -255,20 +317,15 @@ impl<M: Migration> Run<'_, M> {
         Ok(Ended { reason: Some(reason), ..Ended::new(Outcome::Paused, why, stored.state) })
     }
 
-    /// A batch of one was killed too often: its key is what a person has to look at.
+    /// Runs were killed again and again before they said what they were about to move: a person has to look.
     async fn killed_alone(&self, lease: &mut Lease, stored: Stored) -> Result<Ended, EngineError> {
-        let checkpoint = lease.checkpoint();
-        let key = checkpoint.alone.as_ref();
-        let which =
-            key.map_or_else(|| "the item after the cursor".to_owned(), |key| format!("item {}", self.show(key)));
         let reason = format!(
-            "{which}: the function was killed {} times in a row while it moved this item alone; raise its memory or time, \
-             or leave the item out by `where`, then `resume`",
-            checkpoint.kills
+            "the function was killed {} times in a row before it moved anything; raise its memory or time, then `resume`",
+            lease.checkpoint().kills
         );
         // `resume` gives it as many attempts again.
         if lease.write(|it| (it.kills, it.alone) = (0, None), self.budget.call()).await? == Kept::Fenced {
-            return Ok(Ended::new(Outcome::Fenced, StoppedBy::Fence, stored.state));
+            return Ok(Ended::fenced(stored));
         }
         self.pause(stored, StoppedBy::Error, reason).await
     }
@@ -337,14 +394,6 @@ pub async fn pause(
     .await
 }
 
-/// What adds up over the passes of one run.
-#[derive(Default)]
-struct Chunk {
-    counters: Counters,
-    batch_time: Duration,
-    size: Option<super::report::BatchSize>,
-}
-
 impl Chunk {
     #[expect(
         clippy::cast_precision_loss,
@@ -369,5 +418,20 @@ struct Ended {
 impl Ended {
     fn new(outcome: Outcome, stopped_by: StoppedBy, state: State) -> Self {
         Self { outcome, stopped_by, until: None, reason: None, state }
+    }
+
+    fn fenced(stored: Stored) -> Self {
+        Self::new(Outcome::Fenced, StoppedBy::Fence, stored.state)
+    }
+
+    /// Everything is done, unless dead letters were put back meanwhile.
+    fn complete_or_more(stored: Stored) -> Self {
+        let outcome = if stored.state.has_retry() { Outcome::More } else { Outcome::Complete };
+        Self::new(outcome, StoppedBy::End, stored.state)
+    }
+
+    fn if_paused(stored: &Stored) -> Option<Self> {
+        let reason = Some(stored.state.paused.as_ref()?.reason.clone());
+        Some(Self { reason, ..Self::new(Outcome::Paused, StoppedBy::Pause, stored.state.clone()) })
     }
 }

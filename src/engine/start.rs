@@ -52,7 +52,7 @@ impl<'a, M: Migration> Run<'a, M> {
         if let Some(pause) = &state.paused {
             return Ok(Report { reason: Some(pause.reason.clone()), ..standing(Outcome::Paused) });
         }
-        if state.complete {
+        if state.complete && !state.has_retry() {
             return Ok(standing(Outcome::Complete));
         }
         Box::pin(self.go(stored)).await

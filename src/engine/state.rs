@@ -99,6 +99,10 @@ pub struct State {
     pub accepted_in: u32,
     /// Finished.
     pub complete: bool,
+    /// How often `retry` was asked for.
+    pub retry: u64,
+    /// The last of these requests that a run has carried out.
+    pub retried: u64,
     /// Nothing moves until `resume`.
     pub paused: Option<Pause>,
     /// The definition that the progress belongs to.
@@ -130,7 +134,7 @@ impl State {
     pub fn phase(&self) -> Phase {
         match self {
             Self { paused: Some(_), .. } => Phase::Paused,
-            Self { complete: true, .. } => Phase::Complete,
+            Self { complete: true, .. } if !self.has_retry() => Phase::Complete,
             Self { pass: 0, .. } => Phase::New,
             Self { pass: 1, open: true, .. } => Phase::Moving,
             _ => Phase::Sweeping,
@@ -140,6 +144,12 @@ impl State {
     /// Whether the progress belongs to this definition, or to none yet.
     pub fn is_pinned_to(&self, file: &str) -> bool {
         self.pin.as_ref().is_none_or(|pin| pin.file == file)
+    }
+
+    /// Whether dead letters were put back that no run has taken up yet: then there is something to do, also if everything
+    /// else is complete or has to wait.
+    pub fn has_retry(&self) -> bool {
+        self.retry > self.retried
     }
 
     /// When the next sweep may begin, in Unix milliseconds; `None` if a pass is open or none has ended yet.

@@ -1,9 +1,11 @@
 //! Reading one stretch of the source: where it is cut, and what has to be known of it when it is written.
 
 use super::budget::Budget;
+use super::checkpoint::Pending;
 use super::migration::{Migration, Range, Read};
 use super::run::Run;
 use super::state::State;
+use super::{dead, letters};
 use crate::cursor::Cursor;
 use crate::fault::{Class, Fault};
 
@@ -17,6 +19,18 @@ pub(super) struct Ready<B> {
     pub(super) recovered: bool,
     /// It ends what killed runs had announced.
     pub(super) passes_interrupted: bool,
+    /// The dead letters that it retries, instead of walking on.
+    pub(super) letters: Vec<Pending>,
+}
+
+impl<B> Ready<B> {
+    /// The one item that it holds, or the one key that may be an item.
+    pub(super) fn single(&self, sweeping: bool) -> Option<&Cursor> {
+        if self.end.is_none() || sweeping {
+            return self.found.first().filter(|_| self.found.len() == 1);
+        }
+        self.end.as_ref().filter(|_| self.scanned == 1)
+    }
 }
 
 /// Ends nearer than the pass's bound, at which a batch is cut.
@@ -25,6 +39,8 @@ pub(super) struct Bounds {
     pub(super) interrupted: Option<Cursor>,
     /// A batch that failed: inside of it batches stay small.
     pub(super) suspect: Option<Cursor>,
+    /// There are dead letters: a sweep passes over their items.
+    pub(super) letters: bool,
 }
 
 /// Reads one stretch.
@@ -44,14 +60,37 @@ pub(super) async fn stretch<M: Migration>(
     } else {
         in_time(&run.budget, run.kind.read(&range, after, size, limit)).await?
     };
-    Ok(read.map(|Read { batch, end, scanned, found, .. }| Ready {
+    let Some(mut read) = read else { return Ok(None) };
+    if bounds.letters && !read.found.is_empty() {
+        pass_over_letters(run, state, &range, &mut read).await?;
+    }
+    let Read { batch, end, scanned, found, .. } = read;
+    Ok(Some(Ready {
         batch,
         passes_interrupted: bounds.interrupted.as_ref() == Some(&end),
         end: Some(end),
         scanned,
         found,
         recovered: bounds.interrupted.is_some(),
+        letters: Vec::new(),
     }))
+}
+
+/// Takes the items that have a dead letter out of what a sweep has found: those wait for `retry`.
+async fn pass_over_letters<M: Migration>(
+    run: &Run<'_, M>,
+    state: &State,
+    range: &Range,
+    read: &mut Read<M::Batch>,
+) -> Result<(), Fault> {
+    let letters = letters::of(run, state);
+    let asked = async { letters.among(&read.found).await.map_err(|error| dead::unread(&error)) };
+    let there = in_time(&run.budget, asked).await?;
+    if !there.is_empty() {
+        read.found.retain(|key| !there.contains(key));
+        read.batch = run.kind.fetch(range, &read.found);
+    }
+    Ok(())
 }
 
 /// Waits for the kind as long as the run can afford to. The database is told its limit; this is for one that does not keep

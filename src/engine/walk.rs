@@ -1,17 +1,21 @@
 //! The loop: read a batch, announce it, write it while the next one is read, commit, until something says stop.
 
+use super::breaker;
 use super::checkpoint::{Announced, Checkpoint, Counters};
 use super::dead;
 use super::hold::hold;
-use super::lease::{Kept, Lease};
-use super::migration::{Effort, Migration, Outcome, Range};
+use super::lease::{Kept, Lease, nonce};
+use super::letters::{self, Reading};
+use super::mend::{Failed, Mended};
+use super::migration::{Aside, Effort, Migration, Outcome, Range};
+use super::narrow::Narrow;
 use super::report::{BatchSize, StoppedBy};
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
 use super::state::{self, State};
 use super::stretch::{Bounds, Ready, in_time, stretch};
 use crate::cursor::Cursor;
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,25 +32,37 @@ pub(super) enum Walked {
     Failed(Fault),
 }
 
-/// One walk over one shard.
-pub(super) struct Walk<'a, M: Migration> {
-    pub(super) run: &'a Run<'a, M>,
-    pub(super) lease: &'a mut Lease,
-    state: State,
-    bound: Cursor,
-    /// Batches are no larger than this until the walk has passed `suspect`.
-    pub(super) cap: Option<u64>,
-    suspect: Option<Cursor>,
-    /// Somebody else held a lock on the next item, when it was alone in a batch.
-    pub(super) locked: bool,
-    pub(super) commit_time: Duration,
-    pub(super) backoff: Duration,
+/// What adds up over the walks of one run.
+#[derive(Default)]
+pub(super) struct Chunk {
     /// Since the run began.
     pub(super) counters: Counters,
+    /// The same without the dead letters that it retried: what the breaker judges.
+    pub(super) judged: Counters,
+    /// The last item set aside.
+    pub(super) last: Option<Aside>,
     /// Time within batches.
     pub(super) batch_time: Duration,
     /// The size of the last batch.
     pub(super) size: Option<BatchSize>,
+}
+
+/// One walk over one shard, or over the dead letters that were put back.
+pub(super) struct Walk<'a, M: Migration> {
+    pub(super) run: &'a Run<'a, M>,
+    pub(super) lease: &'a mut Lease,
+    pub(super) state: State,
+    bound: Cursor,
+    /// Where it is in the dead letters, if it walks over these.
+    pub(super) letters: Option<Reading>,
+    pub(super) narrow: Narrow,
+    /// Keys of dead letters that were recorded and not committed yet.
+    recorded: Vec<Cursor>,
+    /// Somebody else held a lock on the next item, when it was alone in a batch.
+    pub(super) locked: bool,
+    pub(super) commit_time: Duration,
+    pub(super) backoff: Duration,
+    pub(super) chunk: &'a mut Chunk,
 }
 
 impl<'a, M: Migration> Walk<'a, M> {
@@ -55,21 +71,21 @@ impl<'a, M: Migration> Walk<'a, M> {
         lease: &'a mut Lease,
         state: State,
         bound: Cursor,
-        before: Counters,
+        letters: Option<Reading>,
+        chunk: &'a mut Chunk,
     ) -> Self {
         Self {
             run,
             lease,
             state,
             bound,
-            cap: None,
-            suspect: None,
+            letters,
+            narrow: Narrow::default(),
+            recorded: Vec::new(),
             locked: false,
             commit_time: Duration::from_millis(5),
             backoff: Duration::from_millis(40),
-            counters: before,
-            batch_time: Duration::ZERO,
-            size: None,
+            chunk,
         }
     }
 
@@ -82,7 +98,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             let Some((size, bound_by)) = self.lease.checkpoint().tuner.next(&self.caps()) else {
                 return Ok(Walked::Stopped(StoppedBy::Time));
             };
-            self.size = Some(BatchSize { size, bound_by });
+            self.chunk.size = Some(BatchSize { size, bound_by });
             let started = Instant::now();
             let ready = match ahead.take().filter(|ready| self.fits(ready)) {
                 Some(ready) => ready,
@@ -95,48 +111,158 @@ impl<'a, M: Migration> Walk<'a, M> {
             if self.announce(&ready).await? == Kept::Fenced {
                 return Ok(Walked::Stopped(StoppedBy::Fence));
             }
-            let Some((written, next, switch)) = self.write(&ready, size).await? else {
-                return Ok(Walked::Stopped(StoppedBy::Fence));
-            };
-            let outcome = match written {
-                Ok(outcome) => outcome,
-                Err(fault) => {
-                    self.batch_time += started.elapsed();
-                    if fault.uncertain && self.remember(&ready).await? == Kept::Fenced {
-                        return Ok(Walked::Stopped(StoppedBy::Fence));
-                    }
-                    let single = if ready.end.is_none() || self.sweeping() {
-                        ready.found.len() == 1
-                    } else {
-                        ready.scanned == 1
-                    };
-                    let key = single.then(|| ready.found.first().or(ready.end.as_ref()).cloned()).flatten();
-                    let wide = u64::try_from(ready.found.len()).unwrap_or(0).max(ready.scanned);
-                    self.suspect = self.suspect.take().or(ready.end);
-                    match self.mend(fault, wide, key).await? {
-                        Some(walked) => return Ok(walked),
-                        None => continue,
-                    }
+            let written = match self.effects(&ready, size).await? {
+                Effects::Done(written) => written,
+                Effects::Again => {
+                    self.chunk.batch_time += started.elapsed();
+                    continue;
+                }
+                Effects::Over(walked) => {
+                    self.chunk.batch_time += started.elapsed();
+                    return Ok(walked);
                 }
             };
+            let Written { outcome, next, switch } = *written;
             (self.backoff, self.locked) = (Duration::from_millis(40), false);
-            let passed = ready.end.clone();
-            ahead = next.filter(|_| self.suspect.is_none() || self.suspect == passed);
+            let (passed, scanned) = (ready.end.clone(), ready.scanned);
+            let Settled { outcome, single } = outcome;
+            ahead = next.filter(|_| self.narrow.cap().is_none());
             if self.commit(ready, outcome, started.elapsed(), ahead.as_ref()).await? == Kept::Fenced {
                 return Ok(Walked::Stopped(StoppedBy::Fence));
             }
-            self.batch_time += started.elapsed();
-            if self.suspect == passed {
-                (self.cap, self.suspect) = (None, None);
-            } else if self.suspect.is_none() {
-                self.cap = self.cap.map(|cap| cap * 2).filter(|&cap| cap < self.run.limits.max_batch);
+            self.chunk.batch_time += started.elapsed();
+            let most = self.run.limits.max_batch;
+            if single {
+                self.narrow.found(passed.as_ref(), most);
+            } else {
+                self.narrow.passed(scanned, passed.as_ref(), most);
             }
             match switch {
                 Some(now) if now.life != self.state.life => return Ok(Walked::Stopped(StoppedBy::Fence)),
                 Some(State { paused: Some(pause), .. }) => return Ok(Walked::Paused(StoppedBy::Pause, pause.reason)),
                 _ => {}
             }
+            if let Some(reason) = self.breaker() {
+                return Ok(Walked::Paused(StoppedBy::Breaker, reason));
+            }
         }
+    }
+
+    /// Carries a batch's effects out, dead letters included, or mends what went wrong with them.
+    async fn effects(&mut self, ready: &Ready<M::Batch>, size: u64) -> Result<Effects<M::Batch>, EngineError> {
+        let fenced = || Ok(Effects::Over(Walked::Stopped(StoppedBy::Fence)));
+        let (mut single, mut attempts) = (false, 1);
+        let (mut result, mut next, mut switch) = (Ok(Outcome::default()), None, None);
+        let mut mended = None;
+        if let Some(aside) = self.condemned(ready) {
+            let kills = self.lease.checkpoint().kills;
+            mended = Some(self.set_aside(aside, kills).await?);
+        } else {
+            let Some(written) = self.write(ready, size).await? else { return fenced() };
+            (result, next, switch) = written;
+        }
+        loop {
+            match mended.take() {
+                None => {}
+                Some(Mended::Again) => return Ok(Effects::Again),
+                Some(Mended::Over(walked)) => return Ok(Effects::Over(walked)),
+                Some(Mended::Single { outcome, attempts: tried }) => {
+                    (result, single, attempts) = (Ok(outcome), true, tried);
+                }
+            }
+            let fault = match result {
+                Ok(outcome) => match self.record(ready, &outcome, attempts).await? {
+                    None => return fenced(),
+                    Some(Ok(())) => {
+                        let outcome = Settled { outcome, single };
+                        return Ok(Effects::Done(Box::new(Written { outcome, next, switch })));
+                    }
+                    // The time is up, and that is not the item's doing.
+                    Some(Err(fault)) if fault.class == Class::Capacity && single => {
+                        return Ok(Effects::Over(Walked::Stopped(StoppedBy::Time)));
+                    }
+                    Some(Err(fault)) => fault,
+                },
+                Err(fault) => fault,
+            };
+            if fault.uncertain && self.remember(ready).await? == Kept::Fenced {
+                return fenced();
+            }
+            let failed = Failed {
+                wide: u64::try_from(ready.found.len()).unwrap_or(0).max(ready.scanned),
+                single: ready.single(self.sweeping()).cloned(),
+                end: ready.end.clone(),
+            };
+            mended = Some(self.mend(fault, failed).await?);
+            // Only what is mended by a single item's fate goes on; it says what the result is.
+            result = Ok(Outcome::default());
+        }
+    }
+
+    /// The item of this batch, if runs were killed too often while they moved it alone: it is not tried any more.
+    fn condemned(&self, ready: &Ready<M::Batch>) -> Option<Aside> {
+        let Checkpoint { kills, alone, .. } = self.lease.checkpoint();
+        let key = ready.single(self.sweeping()).filter(|&key| alone.as_ref() == Some(key))?;
+        (*kills >= self.run.limits.max_attempts).then(|| Aside {
+            key: key.clone(),
+            class: "killed",
+            message: format!(
+                "the function was killed {kills} times in a row while it moved this item alone; raise its memory or time, then \
+                 `retry`"
+            ),
+        })
+    }
+
+    /// Makes the dead letters of a batch durable before the cursor passes them. `None`: the lease was lost.
+    ///
+    /// The checkpoint holds their mark from before the first of them until the commit that counts them: should that never
+    /// come, the next run knows which ones nobody has counted.
+    async fn record(
+        &mut self,
+        ready: &Ready<M::Batch>,
+        outcome: &Outcome,
+        attempts: u32,
+    ) -> Result<Option<Result<(), Fault>>, EngineError> {
+        let (run, letters, now) = (self.run, letters::of(self.run, &self.state), (self.run.terms.clock)());
+        let aside = &outcome.aside;
+        let stale: Vec<Cursor> =
+            self.recorded.iter().filter(|key| aside.iter().all(|aside| aside.key != **key)).cloned().collect();
+        if aside.is_empty() && stale.is_empty() {
+            return Ok(Some(Ok(())));
+        }
+        let again = Self::failed_again(ready, outcome);
+        let batch = match self.lease.checkpoint().recording.clone() {
+            Some(batch) => batch,
+            None if self.letters.is_some() => String::new(),
+            None => {
+                let batch = nonce();
+                let mark = Some(batch.clone());
+                if self.lease.write(|it| it.recording = mark, run.budget.call()).await? == Kept::Fenced {
+                    return Ok(None);
+                }
+                batch
+            }
+        };
+        let epoch = self.lease.epoch();
+        if self.letters.is_none() {
+            self.recorded = aside.iter().map(|aside| aside.key.clone()).chain(stale.iter().cloned()).collect();
+        }
+        let work = async {
+            if ready.letters.is_empty() {
+                letters.delete(stale).await?;
+                letters.record(aside, attempts, &batch, epoch, now).await
+            } else {
+                letters.again(&again, attempts, now).await
+            }
+        };
+        let recorded = in_time(&run.budget, async { work.await.map_err(|error| dead::fault(&error)) });
+        Ok(hold(self.lease, run.budget.call(), recorded).await?)
+    }
+
+    /// Whether too many items of this run could not be moved, in words.
+    fn breaker(&self) -> Option<String> {
+        let last = self.chunk.last.as_ref().map(|aside| (aside, self.run.show(&aside.key)));
+        breaker::judge(&self.chunk.judged, self.run.limits.stop_when_failed, last)
     }
 
     /// The next batch, where none was read ahead.
@@ -144,18 +270,18 @@ impl<'a, M: Migration> Walk<'a, M> {
         let Some(read) = self.read(size).await? else { return Ok(Fetched::Over(Walked::Stopped(StoppedBy::Fence))) };
         Ok(match read {
             Ok(Some(ready)) => Fetched::Ready(ready),
-            Ok(None) if self.lease.checkpoint().interrupted.is_some() => {
+            Ok(None) if self.letters.is_none() && self.lease.checkpoint().interrupted.is_some() => {
                 match self.lease.write(|it| it.interrupted = None, self.run.budget.call()).await? {
                     Kept::Yes => Fetched::Again,
                     Kept::Fenced => Fetched::Over(Walked::Stopped(StoppedBy::Fence)),
                 }
             }
-            Ok(None) if self.suspect.is_some() => {
-                (self.cap, self.suspect) = (None, None);
-                Fetched::Again
-            }
+            Ok(None) if self.narrow.forget() => Fetched::Again,
             Ok(None) => Fetched::Over(Walked::ToTheEnd),
-            Err(fault) => self.mend(fault, size, None).await?.map_or(Fetched::Again, Fetched::Over),
+            Err(fault) => match self.mend(fault, Failed { wide: size, single: None, end: None }).await? {
+                Mended::Over(walked) => Fetched::Over(walked),
+                Mended::Again | Mended::Single { .. } => Fetched::Again,
+            },
         })
     }
 
@@ -167,14 +293,14 @@ impl<'a, M: Migration> Walk<'a, M> {
         if self.run.stop.is_set() {
             return Some(StoppedBy::Signal);
         }
-        if self.run.max_items.is_some_and(|most| self.counters.items() >= most) {
+        if self.run.max_items.is_some_and(|most| self.chunk.counters.items() >= most) {
             return Some(StoppedBy::Items);
         }
         if self.run.budget.remaining() <= self.commit_time {
             return Some(StoppedBy::Time);
         }
         // A run always tries one batch: with a limit below the process's own size there would be no end otherwise.
-        (self.counters.batches > 0 && self.run.budget.memory_is_short()).then_some(StoppedBy::Memory)
+        (self.chunk.counters.batches > 0 && self.run.budget.memory_is_short()).then_some(StoppedBy::Memory)
     }
 
     fn caps(&self) -> Caps {
@@ -183,31 +309,38 @@ impl<'a, M: Migration> Walk<'a, M> {
             remaining: self.run.budget.remaining().saturating_sub(self.commit_time),
             max_batch: self.run.limits.max_batch,
             bytes: self.run.batch_bytes(),
-            items: self.run.max_items.map(|most| most.saturating_sub(self.counters.items())),
-            failure: self.cap,
-            first: self.counters.batches == 0,
+            items: self.run.max_items.map(|most| most.saturating_sub(self.chunk.counters.items())),
+            failure: if self.lease.checkpoint().kills >= self.run.limits.max_attempts {
+                Some(1)
+            } else {
+                self.narrow.cap()
+            },
+            first: self.chunk.counters.batches == 0,
         }
     }
 
     fn fits(&self, ready: &Ready<M::Batch>) -> bool {
         let room = self.run.budget.remaining().saturating_sub(self.commit_time);
         let tuner = &self.lease.checkpoint().tuner;
-        let most = self.run.max_items.map_or(u64::MAX, |most| most.saturating_sub(self.counters.items()));
+        let most = self.run.max_items.map_or(u64::MAX, |most| most.saturating_sub(self.chunk.counters.items()));
         ready.scanned <= most && tuner.p95(ready.scanned).is_none_or(|expected| expected <= room)
     }
 
-    fn range(&self, bound: &Cursor) -> Range {
-        Range { bound: bound.clone(), pass_started: self.state.pass_started_at(), open_end: false }
+    pub(super) fn range(&self) -> Range {
+        Range { bound: self.bound.clone(), pass_started: self.state.pass_started_at(), open_end: false }
     }
 
     /// The next batch: what a killed sweep had announced comes first.
     /// `None`: the lease was lost meanwhile.
     async fn read(&mut self, size: u64) -> Result<Option<MaybeRead<M::Batch>>, EngineError> {
+        if self.letters.is_some() {
+            return self.read_letters(size).await;
+        }
         let checkpoint = self.lease.checkpoint();
         if !checkpoint.interrupted_keys.is_empty() {
             let most = usize::try_from(size).unwrap_or(usize::MAX);
             let keys: Vec<Cursor> = checkpoint.interrupted_keys.iter().take(most).cloned().collect();
-            let batch = self.run.kind.fetch(&self.range(&self.bound), &keys);
+            let batch = self.run.kind.fetch(&self.range(), &keys);
             return Ok(Some(Ok(Some(Ready {
                 batch,
                 end: None,
@@ -215,9 +348,14 @@ impl<'a, M: Migration> Walk<'a, M> {
                 found: keys,
                 recovered: true,
                 passes_interrupted: false,
+                letters: Vec::new(),
             }))));
         }
-        let bounds = Bounds { interrupted: checkpoint.interrupted.clone(), suspect: self.suspect.clone() };
+        let bounds = Bounds {
+            interrupted: checkpoint.interrupted.clone(),
+            suspect: self.narrow.suspect().cloned(),
+            letters: checkpoint.has_letters(),
+        };
         let after = checkpoint.cursor.clone();
         let reading = stretch(self.run, &self.state, &self.bound, &bounds, after.as_ref(), size);
         Ok(hold(self.lease, self.run.budget.call(), reading).await?)
@@ -229,7 +367,17 @@ impl<'a, M: Migration> Walk<'a, M> {
         if announced.is_none() || self.lease.checkpoint().announced == announced {
             return Ok(Kept::Yes);
         }
-        Ok(self.lease.write(|it| it.announced = announced, self.run.budget.call()).await?)
+        let change = |it: &mut Checkpoint| {
+            it.announced = announced;
+            if it.retrying.is_empty() {
+                it.retrying.clone_from(&ready.letters);
+            }
+            if !ready.letters.is_empty() {
+                // Their records are gone, or this walk would have ended.
+                it.settled = Vec::new();
+            }
+        };
+        Ok(self.lease.write(change, self.run.budget.call()).await?)
     }
 
     /// In a sweep a batch is what it found; one that found nothing writes nothing, and needs no announcement.
@@ -247,26 +395,24 @@ impl<'a, M: Migration> Walk<'a, M> {
 
     /// Writes a batch. Meanwhile the next one is read, the switches are looked at, and the lease is kept alive.
     /// `None`: the lease was lost.
-    async fn write(&mut self, ready: &Ready<M::Batch>, size: u64) -> Result<Option<Written<M::Batch>>, EngineError> {
+    async fn write(&mut self, ready: &Ready<M::Batch>, size: u64) -> Result<Option<Tried<M::Batch>>, EngineError> {
         let effort =
             Effort { limit: self.run.budget.remaining(), recovered: ready.recovered, run: self.run.id.clone() };
         let (run, state, bound) = (self.run, self.state.clone(), self.bound.clone());
         let bounds = Bounds {
             interrupted: self.lease.checkpoint().interrupted.clone().filter(|_| !ready.passes_interrupted),
-            suspect: self.suspect.clone().filter(|suspect| Some(suspect) != ready.end.as_ref()),
+            suspect: None,
+            letters: self.lease.checkpoint().has_letters(),
         };
+        let narrow = self.narrow.cap().is_some();
         let effects = async {
             if ready.found.is_empty() && (state.pass > 1 || ready.end.is_none()) {
                 return Ok(Outcome::default());
             }
-            let outcome = in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await?;
-            // Dead letters are durable before the cursor passes them; what they cost is part of what the batch costs.
-            let letters = dead::record(&run.ledger, &run.migration, state.life, &outcome.aside, (run.terms.clock)());
-            in_time(&run.budget, async { letters.await.map_err(|error| dead::fault(&error)) }).await?;
-            Ok(outcome)
+            in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await
         };
         let ahead = async {
-            let after = ready.end.as_ref()?;
+            let after = ready.end.as_ref().filter(|_| !narrow)?;
             stretch(run, &state, &bound, &bounds, Some(after), size).await.ok().flatten()
         };
         let switch = async {
@@ -279,6 +425,10 @@ impl<'a, M: Migration> Walk<'a, M> {
 
     /// Keeps in mind that a batch may have been applied although its write failed.
     async fn remember(&mut self, ready: &Ready<M::Batch>) -> Result<Kept, EngineError> {
+        if let Some(reading) = &mut self.letters {
+            reading.recovered = true;
+            return Ok(Kept::Yes);
+        }
         let (end, found) = (ready.end.clone(), ready.found.clone());
         let change = move |it: &mut Checkpoint| {
             if !found.is_empty() {
@@ -313,12 +463,18 @@ impl<'a, M: Migration> Walk<'a, M> {
         };
         let announced = ahead.and_then(|next| self.announcement(next));
         let target = run.budget.batch_time(run.limits.batch_time);
-        let (commit_time, capped) = (self.commit_time, self.cap.is_some());
+        let (commit_time, capped) = (self.commit_time, self.narrow.cap().is_some());
         let began = Instant::now();
         let kept = self
             .lease
             .write(
                 |it| {
+                    it.announced = announced;
+                    (it.kills, it.alone, it.timeouts, it.recording) = (0, None, 0, None);
+                    if !ready.letters.is_empty() {
+                        letters::count(it, &ready.letters, &outcome, &batch);
+                        return;
+                    }
                     if ready.end.is_some() {
                         it.cursor = ready.end;
                         it.tuner.observe(ready.scanned, took + commit_time, outcome.bytes);
@@ -333,8 +489,6 @@ impl<'a, M: Migration> Walk<'a, M> {
                     }
                     it.counters.add(&batch);
                     it.in_pass.add(&batch);
-                    it.announced = announced;
-                    (it.kills, it.alone, it.timeouts) = (0, None, 0);
                 },
                 run.budget.call(),
             )
@@ -342,7 +496,19 @@ impl<'a, M: Migration> Walk<'a, M> {
         // A slow commit is remembered, a quick one only slowly believed.
         self.commit_time = began.elapsed().max(self.commit_time.mul_f64(0.9));
         if kept == Kept::Yes {
-            self.counters.add(&batch);
+            self.recorded = Vec::new();
+            self.chunk.counters.add(&batch);
+            if self.letters.is_none() {
+                self.chunk.judged.add(&batch);
+                self.chunk.last = outcome.aside.last().cloned().or(self.chunk.last.take());
+            } else {
+                let settled = self.lease.checkpoint().settled.clone();
+                let letters = letters::of(run, &self.state);
+                match hold(self.lease, run.budget.call(), letters.delete(settled)).await? {
+                    Some(deleted) => deleted?,
+                    None => return Ok(Kept::Fenced),
+                }
+            }
             for aside in &outcome.aside {
                 let key = run.show(&aside.key);
                 tracing::info!(migration = %run.migration, class = aside.class, key, "set aside");
@@ -363,5 +529,25 @@ enum Fetched<B> {
     Over(Walked),
 }
 
-/// What came of a batch's effects, the batch read meanwhile, and the switches as they were meanwhile.
-type Written<B> = (Result<Outcome, Fault>, Option<Ready<B>>, Option<State>);
+/// What became of a batch's effects, dead letters included.
+enum Effects<B> {
+    Done(Box<Written<B>>),
+    Again,
+    Over(Walked),
+}
+
+/// A batch that may be committed, the batch read meanwhile, and the switches as they were meanwhile.
+struct Written<B> {
+    outcome: Settled,
+    next: Option<Ready<B>>,
+    switch: Option<State>,
+}
+
+/// An outcome, and whether it is the fate of a single item that could not be moved.
+struct Settled {
+    outcome: Outcome,
+    single: bool,
+}
+
+/// The same before anything is mended.
+type Tried<B> = (Result<Outcome, Fault>, Option<Ready<B>>, Option<State>);

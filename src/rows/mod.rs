@@ -281,6 +281,13 @@ impl Migration for Rows {
         }
     }
 
+    async fn is_item(&self, range: &Range, key: &Cursor, limit: Duration) -> Result<bool, Fault> {
+        let (keys, deadline) = ([key.clone()], Deadline::after(limit));
+        let mut link = self.reader.lock().await;
+        let counted = self.mapping.count_items(&mut link, &Stretch::Keys(&keys), range.pass_started, deadline).await;
+        Ok(counted.map_err(|error| self.mapping.of_query(error))? > 0)
+    }
+
     async fn verify(
         &self,
         range: &Range,

@@ -128,16 +128,25 @@ impl Mapping {
         if !matches!(&error, RowsError::Sql(sql) if self.is_suspect(sql)) {
             return error;
         }
-        let mut statement = self.statement();
-        statement.sql("SELECT ").sql(&self.text("COUNT(*)"));
-        let Ok(session) = link.session(deadline).await else { return error };
-        if self.items(&mut statement, stretch, pass_started).is_err() {
-            return error;
-        }
-        match number(session, &statement, deadline).await.map_err(|error| self.of_query(error)) {
+        let counted = self.count_items(link, stretch, pass_started, deadline).await;
+        match counted.map_err(|error| self.of_query(error)) {
             Err(condition @ RowsError::Condition { .. }) => condition,
             _ => error,
         }
+    }
+
+    /// How many items a stretch holds.
+    pub(super) async fn count_items(
+        &self,
+        link: &mut Link,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        deadline: Deadline,
+    ) -> Result<u64, RowsError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)"));
+        self.items(&mut statement, stretch, pass_started)?;
+        number(link.session(deadline).await?, &statement, deadline).await
     }
 
     pub(super) async fn find_bound(

@@ -167,6 +167,9 @@ pub struct Limits {
     pub max_item: u64,
     /// A batch of one whose holder was killed this many times in a row is set aside.
     pub max_attempts: u32,
+    /// Conflicts and failures among a run's items at which the breaker pauses the migration, in hundredths of a percent;
+    /// 10,000: never.
+    pub stop_when_failed: u32,
     /// Least time between the end of a pass and the sweep that may complete the migration.
     pub settle: Duration,
     /// Sweeps before `once` completes with something left.
@@ -184,6 +187,7 @@ impl Default for Limits {
             max_batch: 10_000,
             max_item: 8 << 20,
             max_attempts: 3,
+            stop_when_failed: 1000,
             settle: Duration::from_secs(10),
             max_sweeps: 3,
             lease: Duration::from_secs(30),

@@ -144,9 +144,13 @@ pub(super) struct LimitsSection {
     /// How often in a row a batch of one may be killed before its item is set aside.
     #[schemars(example = 3, extend("default" = 3, "minimum" = 1, "maximum" = 1000))]
     pub(super) max_attempts: Option<i64>,
-    /// Of a run's items. Only `10%` in this version, where the first item that the target refuses pauses the migration.
-    #[schemars(example = &"10%", extend("const" = "10%"))]
-    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    /// Once a run has passed 100 items: the share of conflicts and failures among them at which it pauses the migration. `0%`:
+    /// at the first one; `100%`: never.
+    #[schemars(
+        example = &"10%",
+        regex(pattern = r"^ *(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?) *% *$"),
+        extend("default" = "10%")
+    )]
     pub(super) stop_when_failed: Option<String>,
     /// Least time between the end of a pass and the sweep that may complete the migration.
     #[schemars(example = &"10s", extend("default" = "10s"))]

@@ -25,9 +25,8 @@ const FIELDS: [(&[&str], &str, &str); 6] = [
 ];
 
 /// Fields of `[limits]` that are understood at their default alone, as TOML writes it, and what it means here.
-const FIXED: [(&str, &str, &str); 6] = [
+const FIXED: [(&str, &str, &str); 5] = [
     ("sweep_every", "\"1d\"", ": it belongs to `mode = \"continuous\"`"),
-    ("stop_when_failed", "\"10%\"", ": the first item that the target refuses pauses the migration"),
     ("shards", "1", ""),
     ("lanes", "1", ""),
     ("items_per_second", "0", ", which is unlimited"),

@@ -29,6 +29,18 @@ pub fn bytes(text: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
+/// `10%`, `2.5%`, `0.01%`, in hundredths of a percent. `None`: not so written, or finer than that.
+pub(super) fn percentage(text: &str) -> Option<u32> {
+    let number = text.trim().strip_suffix('%')?.trim_end();
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 2 {
+        return None;
+    }
+    let hundredths: u32 = format!("{fraction:0<2}").parse().ok()?;
+    whole.parse::<u32>().ok()?.checked_mul(100)?.checked_add(hundredths)
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let unit = text.trim_start_matches(|character: char| character.is_ascii_digit());
@@ -50,6 +62,16 @@ mod tests {
         for wrong in ["", "s", "1", "1.5s", "-1s", "1 week", "1s ago", "99999999999999999999s", "18446744073709551615d"]
         {
             assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn percentages() {
+        for (text, hundredths) in [("10%", 1000), ("0%", 0), ("100 %", 10_000), ("2.5%", 250), ("0.01%", 1)] {
+            assert_eq!(percentage(text), Some(hundredths), "{text}");
+        }
+        for wrong in ["", "10", "%", "ten%", "-1%", "1.%", ".5%", "0.001%", "1,5%", "+1%", "99999999%"] {
+            assert_eq!(percentage(wrong), None, "{wrong}");
         }
     }
 

@@ -126,7 +126,7 @@ const CASES: &[Case] = &[
             ("key = [\"id\"]\nwhere", "key = [\"id\"]\nchanged = \"updated_at\"\noverlap = \"10m\"\nwhere"),
             (
                 r#"batch_time = "1s""#,
-                "shards = 4\nlanes = 2\nitems_per_second = 100\nbytes_per_second = \"1 MB\"\nstop_when_failed = \"20%\"\nsweep_every = \"1h\"\n[throttle]\nlag = \"1s\"",
+                "shards = 4\nlanes = 2\nitems_per_second = 100\nbytes_per_second = \"1 MB\"\nsweep_every = \"1h\"\n[throttle]\nlag = \"1s\"",
             ),
             (r#"on = { order_id = "id" }"#, "on = { order_id = \"id\" }\ntarget = { table = \"x\" }"),
         ],
@@ -135,7 +135,6 @@ const CASES: &[Case] = &[
             "source.changed: is not built in this version yet; leave it out: sweeps look at the whole key",
             "source.overlap: is not built in this version yet; leave it out, with `changed`",
             r#"limits.sweep_every: a value other than "1d" is not built in this version yet; leave it out, or write `sweep_every = "1d"`: it belongs to `mode = "continuous"`"#,
-            r#"limits.stop_when_failed: a value other than "10%" is not built in this version yet; leave it out, or write `stop_when_failed = "10%"`: the first item that the target refuses pauses the migration"#,
             "limits.shards: a value other than 1 is not built in this version yet; leave it out, or write `shards = 1`",
             "limits.lanes: a value other than 1 is not built in this version yet; leave it out, or write `lanes = 1`",
             "limits.items_per_second: a value other than 0 is not built in this version yet; leave it out, or write `items_per_second = 0`, which is unlimited",

@@ -146,7 +146,7 @@ fn thousands_of_conflicts_in_one_batch_are_all_recorded_by_runs_that_end_in_thei
         name = "conflicting"
         kind = "rows"
         source = { database = "$SHOP_DATABASE_URL", table = "orders", key = ["id"], where = "status = 'closed'" }
-        limits = { settle = "0s" }
+        limits = { settle = "0s", stop_when_failed = "100%" }
         [target]
         database = "$SHOP_DATABASE_URL"
         table = "order_history"

@@ -145,6 +145,8 @@ fn every_event_of_the_folder_gets_its_reply_and_every_run_its_two_lines() {
     assert_eq!((&reply["outcome"], &reply["repaired"]), (&json!("complete"), &json!(0)), "{reply}");
     let reply = ask("failed");
     assert_eq!((&reply["items"], &reply["next"]), (&json!([]), &Value::Null), "{reply}");
+    let reply = ask("retry");
+    assert_eq!((&reply["retried"], &reply["state"]), (&json!(0), &json!("complete")), "{reply}");
     let reply = ask("status");
     assert_eq!(reply["state"], "complete", "{reply}");
     let planned = emulator.invoke(&event("plan"));

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bad_files;
+mod breaker;
 mod case_1615;
 mod commands;
+mod dead_letters;
 mod deadline;
 mod docs;
 mod extremes;
@@ -20,6 +22,7 @@ mod migrations;
 mod overlap;
 mod plan;
 mod refused;
+mod retry;
 mod rows;
 mod secrets;
 mod sql;

@@ -1,73 +1,9 @@
-//! An item that the target refuses: the migration pauses, names exactly that one, and all before it has moved.
+//! A target that is gone: it is not made again over what was moved into it. (Items that a target refuses: `dead_letters`.)
 
 use crate::support::job::Job;
 use crate::support::servers::Kind;
 use crate::support::shop::{self, Size};
 use serde_json::json;
-
-#[test]
-fn an_item_that_the_target_refuses_is_named_and_what_came_before_it_has_moved() {
-    for kind in [Kind::MariaDb, Kind::Postgres, Kind::Sqlite] {
-        let job = Job::shop(kind, Size { orders: 600, closed: 250, items: 1, discounts: 1 }, "settle = \"0s\"");
-        // The target of an earlier life, with a rule of its own: made by milkrun, then tightened.
-        job.reply(&["run", &job.name, "--max-items", "1"]);
-        job.reply(&["reset", &job.name, "--confirm", &job.name]);
-        job.database.execute("DELETE FROM order_history");
-        if kind == Kind::Sqlite {
-            job.database.execute(
-                "CREATE TRIGGER rule BEFORE INSERT ON order_history WHEN NEW.status = 'uncollected'
-                 AND NEW.document LIKE '%hunter2%' BEGIN SELECT RAISE(ABORT, 'hunter2 is refused'); END",
-            );
-        } else {
-            job.database.execute("ALTER TABLE order_history ADD CONSTRAINT rule CHECK (document NOT LIKE '%hunter2%')");
-        }
-        let closed = "status IN ('uncollected', 'cancelled', 'dispensed')";
-        let nth = |place: u32| {
-            job.database.number(&format!("SELECT id FROM orders WHERE {closed} ORDER BY id LIMIT 1 OFFSET {place}"))
-        };
-        let bad = [nth(117), nth(180)];
-        for key in bad {
-            job.database
-                .execute(&format!("UPDATE orders SET status = 'uncollected', customer = 'hunter2' WHERE id = {key}"));
-        }
-        for (place, key) in bad.into_iter().enumerate() {
-            let before = [117, 180][place];
-            let finished = job.call(&["run", &job.name, "--until-done"]).expect(4);
-            let paused = finished.reply();
-            assert_eq!(
-                (&paused["outcome"], &paused["stopped_by"]),
-                (&json!("paused"), &json!("error")),
-                "{kind:?}: {paused}"
-            );
-            let reason = paused["reason"].as_str().unwrap();
-            assert!(reason.starts_with(&format!("item [\"{key}\"]: ")), "{kind:?}: {reason}");
-            assert!(reason.ends_with("; then `resume`"), "{kind:?}: {reason}");
-            assert!(kind == Kind::Sqlite || reason.contains("constraint `rule`"), "{kind:?}: {reason}");
-            for text in [&finished.stdout, &finished.stderr] {
-                assert!(!text.contains("hunter2"), "{kind:?}: {text}");
-            }
-            assert_eq!(job.database.number("SELECT COUNT(*) FROM order_history"), before, "{kind:?}");
-            assert_eq!(
-                job.database.number("SELECT MAX(order_id) FROM order_history"),
-                nth(u32::try_from(before).unwrap() - 1)
-            );
-            assert_eq!(paused["progress"]["moved"], before, "{kind:?}");
-            // To people it is said once.
-            job.reply(&["resume", &job.name]);
-            let told = job.cli().run(&["run", &job.name]).expect(4);
-            assert_eq!(told.stderr, format!("{reason}\n"), "{kind:?}");
-            assert_eq!(reason.matches("correct ").count(), 1, "{kind:?}: {reason}");
-            // Resumed without a cure it is found again, at once.
-            job.reply(&["resume", &job.name]);
-            let again = job.call(&["run", &job.name]).expect(4).reply();
-            assert_eq!((&again["reason"], &again["progress"]["moved"]), (&json!(reason), &json!(before)), "{kind:?}");
-            job.database.execute(&format!("UPDATE orders SET customer = 'cured' WHERE id = {key}"));
-            job.reply(&["resume", &job.name]);
-        }
-        job.run_to_the_end();
-        job.assert_complete();
-    }
-}
 
 #[test]
 fn a_target_that_is_gone_is_not_made_again_over_what_was_moved_into_it() {

@@ -277,7 +277,18 @@ fn arguments() {
             &["--ledger", "foo", "status"],
             "`--ledger`: the ledger's setting has no `://`: write dynamodb://TABLE or sqlite://PATH (sqlite:///PATH is absolute)",
         ),
-        (&["retry", "orders-history"], "the command `retry` is not built in this version yet"),
+        (
+            &["retry", "orders-history", "--class", "conflicts"],
+            "there is no class `conflicts` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`; did you mean `conflict`?",
+        ),
+        (
+            &["retry", "orders-history", "--key", "[\"17\"]"],
+            "there is no dead letter with the key [\"17\"]: write it as `failed` shows it, in full where `log_keys` is false",
+        ),
+        (
+            &["retry", "orders-history", "--key", "[17]", "--class", "poison"],
+            "`class` and `key` cannot stand together: a key names one dead letter whatever its class",
+        ),
         (&["rollback", "orders-history"], "the command `rollback` is not built in this version yet"),
         (&["failed", "orders-history", "--limit", "0"], "`limit` is 0, but has to be between 1 and 1000"),
         (
@@ -331,19 +342,19 @@ fn events() {
         ),
         (
             json!({}),
-            r#"the event has no `command`: write {"command": "run", "migration": "orders-history"}, with one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`"#,
+            r#"the event has no `command`: write {"command": "run", "migration": "orders-history"}, with one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `reset`"#,
         ),
         (
             json!({"command": 7}),
-            "`command` is a number, but has to be one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`",
+            "`command` is a number, but has to be one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `reset`",
         ),
         (
             json!({"command": "stats"}),
-            "there is no command `stats`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`; did you mean `status`?",
+            "there is no command `stats`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `reset`; did you mean `status`?",
         ),
         (
             json!({"command": "everything"}),
-            "there is no command `everything`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `verify`, `reset`",
+            "there is no command `everything`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `reset`",
         ),
         (
             json!({"command": "run", "migraton": "orders-history"}),
@@ -376,8 +387,8 @@ fn events() {
             r#"`reset` forgets all progress of `orders-history`: repeat its name as `"confirm": "orders-history"`, on the command line `--confirm orders-history`"#,
         ),
         (
-            json!({"command": "retry", "migration": "orders-history"}),
-            "the command `retry` is not built in this version yet",
+            json!({"command": "retry", "migration": "orders-history", "key": "17"}),
+            r#"retry: `key`: invalid type: string "17", expected a list"#,
         ),
         (
             json!({"command": "rollback", "migration": "orders-history"}),

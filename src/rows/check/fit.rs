@@ -13,7 +13,7 @@ use crate::sql::catalog::Column;
 pub(super) enum Fit {
     /// Each of them is kept, and compares equal afterwards.
     Exact,
-    /// Each of them is kept or refused, which pauses the migration with the row's key.
+    /// Each of them is kept or refused, which makes the row a dead letter.
     Refusing,
     /// A time changes between with and without a time zone: read and written in UTC.
     InUtc,
@@ -59,9 +59,7 @@ pub(super) fn check(findings: &mut Findings, field: &str, dialect: Dialect, ours
     match fit(dialect, ours, theirs) {
         Fit::Exact => {}
         Fit::Refusing => {
-            findings
-                .warnings
-                .push(format!("{field}: {types}: a row whose value it does not take pauses the migration"));
+            findings.warnings.push(format!("{field}: {types}: a row whose value it does not take is set aside"));
         }
         Fit::InUtc => findings.warnings.push(format!("{field}: {types}: the times stand there in UTC")),
         Fit::Changing(how) => {

@@ -19,6 +19,8 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
     let max_batch = fields.number("max_batch", written.max_batch, default.max_batch, 1..=1_000_000);
     let max_item = fields.size("max_item", written.max_item, default.max_item, 1 << 10..=1 << 30, "1 KB to 1 GB");
     let max_attempts = fields.number("max_attempts", written.max_attempts, default.max_attempts, 1..=1_000);
+    let stop_when_failed =
+        fields.percentage("stop_when_failed", written.stop_when_failed, default.stop_when_failed, 0..=10_000);
     let settle = fields.duration("settle", written.settle, default.settle, Duration::ZERO..=DAY * 365, "0s to 365d");
     let max_sweeps = fields.number("max_sweeps", written.max_sweeps, default.max_sweeps, 1..=1_000);
     let second = Duration::from_secs(1);
@@ -28,6 +30,7 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
         max_batch: max_batch?,
         max_item: max_item?,
         max_attempts: max_attempts?,
+        stop_when_failed: stop_when_failed?,
         settle: settle?,
         max_sweeps: max_sweeps?,
         lease: lease?,
@@ -69,6 +72,18 @@ impl Fields<'_> {
         let Some(text) = written else { return Some(default) };
         let form = "a whole number with `B`, `KB`, `MB` or `GB`";
         self.measured(name, &text, units::bytes(&text), &range, ("a size", form, in_words))
+    }
+
+    fn percentage(
+        &mut self,
+        name: &str,
+        written: Option<String>,
+        default: u32,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let Some(text) = written else { return Some(default) };
+        let form = "a number with at most two digits behind the point and `%`";
+        self.measured(name, &text, units::percentage(&text), &range, ("a percentage", form, "0% to 100%"))
     }
 
     fn measured<T: PartialOrd>(

@@ -2,7 +2,7 @@
 
 use crate::support::job::Job;
 use crate::support::servers::Kind;
-use crate::support::shop::Size;
+use crate::support::shop::{self, Size};
 
 const KEY: &str = "4711081547110815";
 
@@ -63,11 +63,11 @@ fn pages_go_on_through_a_shell_and_show_no_hidden_key() {
 }
 
 /// An order whose key nobody may see: the only closed one of the shop.
-fn secretive(limits: &str) -> Job {
+fn secretive() -> Job {
     let job = Job::shop(
         Kind::Sqlite,
         Size { orders: 0, closed: 0, items: 0, discounts: 0 },
-        &format!("settle = \"0s\"\nlog_keys = false\n{limits}"),
+        "settle = \"0s\"\nlog_keys = false",
     );
     job.database
         .execute(&format!("INSERT INTO orders VALUES ({KEY}, 'cancelled', 'Ann', 1.5, NULL, NULL, '2024-01-01')"));
@@ -87,7 +87,7 @@ fn silent(job: &Job, arguments: &[&str], code: i32) -> serde_json::Value {
 
 #[test]
 fn keys_are_hashed_in_replies_and_dead_letters() {
-    let job = secretive("");
+    let job = secretive();
     // The target holds something else under the key.
     let run = silent(&job, &["run", &job.name], 0);
     assert_eq!(run["outcome"], "complete");
@@ -108,17 +108,25 @@ fn keys_are_hashed_in_replies_and_dead_letters() {
 }
 
 #[test]
-fn keys_are_hashed_in_the_reasons_of_a_pause() {
-    let job = secretive("max_item = \"1 KB\"");
-    job.database.execute(&format!("UPDATE orders SET remark = '{}'", "long ".repeat(400)));
-    let run = silent(&job, &["run", &job.name], 4);
-    assert!(run["reason"].as_str().unwrap().contains("sha256:"), "{run}");
-    silent(&job, &["status", &job.name], 0);
-    let shown = Job::shop(Kind::Sqlite, Size { orders: 0, closed: 0, items: 0, discounts: 0 }, "max_item = \"1 KB\"");
-    shown.database.execute(&format!(
-        "INSERT INTO orders VALUES ({KEY}, 'cancelled', 'Ann', 1.5, NULL, '{}', '2024-01-01')",
-        "long ".repeat(400)
-    ));
-    let run = shown.call(&["run", &shown.name]).expect(4).reply();
-    assert!(run["reason"].as_str().unwrap().contains(KEY), "{run}");
+fn keys_are_hashed_where_the_breaker_and_status_name_an_item() {
+    for shown in [false, true] {
+        let mut job = Job::shop(Kind::Sqlite, Size { orders: 99, closed: 99, items: 0, discounts: 0 }, "");
+        let limits = format!("settle = \"0s\"\nmax_item = \"1 KB\"\nstop_when_failed = \"0%\"\nlog_keys = {shown}");
+        job.define(&shop::migration(&limits));
+        job.database.execute(&format!(
+            "INSERT INTO orders VALUES ({KEY}, 'cancelled', 'Ann', 1.5, NULL, '{}', '2024-01-01')",
+            "long ".repeat(400)
+        ));
+        let finished = job.call(&["run", &job.name]).expect(4);
+        let run = finished.reply();
+        assert_eq!(run["stopped_by"], "breaker", "{run}");
+        assert_eq!(run["reason"].as_str().unwrap().contains("sha256:"), !shown, "{run}");
+        assert_eq!(finished.stderr.contains(KEY) || finished.stdout.contains(KEY), shown, "{finished:?}");
+        let status = job.call(&["status", &job.name]).expect(0);
+        assert_eq!(status.stdout.contains(KEY), shown, "{status:?}");
+        assert_eq!(status.reply()["dead"], serde_json::json!({"too_large": 1}));
+        // Whoever knows the key can name it.
+        let key = format!("[\"{KEY}\"]");
+        assert_eq!(job.reply(&["retry", &job.name, "--key", &key])["retried"], 1);
+    }
 }

@@ -13,7 +13,7 @@ const SHARD: &str = "shard:text pass:count cursor:key? moved:count stopped_by:te
 const PROGRESS: &str =
     "moved:count skipped:count conflicts:count failed:count left:count estimated_total:count eta_s:count?";
 const STATUS: &str = "v:count migration:text state:text reason:text? paused:object~ pass:count progress:object rate:number \
-    eta_s:count? dead:object leases:list shards:list pinned:digest? definition:digest last_run:object?";
+    eta_s:count? dead:object dead_errors:object~ to_retry:count~ leases:list shards:list pinned:digest? definition:digest last_run:object?";
 const VERIFY: &str = "v:count migration:text outcome:text until:time~ reason:text~ checked:count equal:count missing:count \
     different:count extra:count repaired:count examples:list";
 
@@ -188,6 +188,16 @@ fn switches_answer_as_status_does_and_failed_lists_pages() {
     let first = job.database.rows(&format!("SELECT id FROM orders WHERE {closed} ORDER BY id LIMIT 3"));
     assert_eq!(keys.into_iter().map(Some).collect::<Vec<_>>(), first.concat());
     assert_eq!(job.call(&["run", &job.name]).expect(3).reply()["progress"], done["progress"]);
+    // `retry` answers as `status` does, and adds how many were put back.
+    let mut asked = job.reply(&["retry", &job.name, "--by", "ann"]);
+    assert_eq!((&asked["retried"], &asked["to_retry"]), (&json!(3), &json!(3)), "{asked}");
+    asked.as_object_mut().unwrap().remove("retried");
+    assert_status(&asked);
+    for which in ["first", "last"] {
+        assert_shape(&asked["dead_errors"]["conflict"][which], "key:key message:text at:time");
+    }
+    let shown = job.cli().run(&["status", &job.name]).expect(0).stdout;
+    assert!(shown.contains("dead_errors:\n  conflict:\n    first:\n      at: "), "{shown}");
 }
 
 #[test]

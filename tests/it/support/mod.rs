@@ -10,6 +10,7 @@ pub mod history;
 pub mod job;
 pub mod mariadb;
 pub mod postgres;
+pub mod refusing;
 pub mod rie;
 pub mod server;
 pub mod servers;
