@@ -25,14 +25,20 @@ pub enum RowsError {
     /// Somebody wrote to the same stretch at the same time.
     #[error("somebody else wrote to the same items meanwhile: the batch was rolled back")]
     Overtaken,
+    /// The source, or what the target made of it, changed while an item and its related rows were copied one after another.
+    #[error(
+        "an item or its related rows changed while they were copied, or a trigger of a target changes them: the batch was \
+         rolled back"
+    )]
+    Moving,
     /// A trigger of the target dropped a row, or changed its key.
     #[error(
         "the target takes the row without an error and does not keep it, or keeps it under another key: \
          look at the target's triggers, and let them pass what milkrun inserts"
     )]
     Swallowed,
-    /// A document above `max_item`.
-    #[error("a document of {bytes} bytes is larger than max_item ({max_item} bytes)")]
+    /// A document or a row above `max_item`.
+    #[error("a document or row of {bytes} bytes is larger than max_item ({max_item} bytes)")]
     TooLarge {
         /// Whose.
         key: Box<crate::cursor::Cursor>,
@@ -69,7 +75,7 @@ impl RowsError {
         match self {
             Self::Problems(_) | Self::Key(_) | Self::Shape(_) | Self::Condition { .. } => Class::Fatal,
             Self::Sql(sql) => sql.class(),
-            Self::Overtaken => Class::Transient,
+            Self::Overtaken | Self::Moving => Class::Transient,
             Self::TooLarge { .. } => Class::TooLarge,
             Self::Swallowed | Self::Duplicate { .. } => Class::Poison,
         }

@@ -1,14 +1,12 @@
 //! What a definition means, as digests: a change of meaning has to be accepted by somebody, a change of wording has not.
 
-use super::definition::{After, ColumnValue, DatabaseRef, Kind, Related, SecretRef, Source, Target};
+use super::definition::{After, ColumnValue, DatabaseRef, Kind, Related, RelatedTarget, SecretRef, Source, Target};
 use crate::digest;
 use serde_json::{Map, Value, json};
 
 /// SHA-256 over all that `[source]`, `[target]` and `kind` mean. How one logs in (password, `ca`) is no part of it, nor is
 /// the order of columns, of `on` and of `exclude`.
 pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String {
-    let columns: Map<String, Value> =
-        target.columns.iter().map(|(name, value)| (name.clone(), column(value))).collect();
     sha256(&json!({
         "kind": word(kind),
         "source": {
@@ -27,14 +25,14 @@ pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String
             "key": set(&target.key),
             "after": match target.after { After::Keep => "keep" },
             "create": target.create,
-            "columns": columns,
+            "columns": columns(&target.columns),
         },
     }))
 }
 
 /// SHA-256 over the part that nobody can accept a change of: kind, databases, schemas, tables and keys.
 pub(super) fn of_identity(kind: Kind, source: &Source, target: &Target) -> String {
-    sha256(&json!({
+    let mut identity = json!({
         "kind": word(kind),
         "source": {
             "database": database(&source.database),
@@ -48,7 +46,26 @@ pub(super) fn of_identity(kind: Kind, source: &Source, target: &Target) -> Strin
             "table": target.table,
             "key": set(&target.key),
         },
-    }))
+    });
+    let mut copies = Vec::new();
+    copied(&source.related, &mut copies);
+    if let (Some(identity), false) = (identity.as_object_mut(), copies.is_empty()) {
+        identity.insert("related".to_owned(), Value::Array(copies));
+    }
+    sha256(&identity)
+}
+
+/// Which related tables are copied, and to where.
+fn copied(related: &[Related], copies: &mut Vec<Value>) {
+    for one in related {
+        if let Some(target) = &one.target {
+            copies.push(json!({
+                "source": { "schema": one.schema, "table": one.table, "key": one.key },
+                "target": { "schema": target.schema, "table": target.table, "key": set(&target.key) },
+            }));
+        }
+        copied(&one.related, copies);
+    }
 }
 
 fn word(kind: Kind) -> &'static str {
@@ -67,15 +84,34 @@ fn database(reference: &DatabaseRef) -> Value {
 
 fn related(table: &Related) -> Value {
     let on: Map<String, Value> = table.on.iter().map(|(child, parent)| (child.clone(), json!(parent))).collect();
-    json!({
+    let mut related = json!({
         "name": table.name,
         "schema": table.schema,
         "table": table.table,
         "key": table.key,
         "on": on,
         "exclude": set(&table.exclude),
-        "related": table.related.iter().map(related).collect::<Vec<_>>(),
+        "related": table.related.iter().map(self::related).collect::<Vec<_>>(),
+    });
+    // Not there where there is none: a file that names none keeps the digest that it had before there were any.
+    if let (Some(fields), Some(target)) = (related.as_object_mut(), &table.target) {
+        fields.insert("target".to_owned(), related_target(target));
+    }
+    related
+}
+
+fn related_target(target: &RelatedTarget) -> Value {
+    json!({
+        "schema": target.schema,
+        "table": target.table,
+        "key": set(&target.key),
+        "create": target.create,
+        "columns": columns(&target.columns),
     })
+}
+
+fn columns(columns: &[(String, ColumnValue)]) -> Value {
+    columns.iter().map(|(name, value)| (name.clone(), column(value))).collect::<Map<_, _>>().into()
 }
 
 fn column(value: &ColumnValue) -> Value {

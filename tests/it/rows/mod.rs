@@ -1,5 +1,7 @@
 //! The kind `rows`, driven without the engine, on the three databases.
 
+mod cases;
+mod columns;
 mod documents;
 mod fit;
 mod keys;
