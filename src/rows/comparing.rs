@@ -123,7 +123,7 @@ impl Landing {
                 "CAST(CONVERT({theirs} USING utf8mb4) AS BINARY) <=> CAST(CONVERT({ours} USING utf8mb4) AS BINARY)"
             ),
             (Dialect::MySql, FillKind::Binary) => format!("CAST({theirs} AS BINARY) <=> CAST({ours} AS BINARY)"),
-            // A zero below zero equals zero.
+            // A zero below zero, which MySQL keeps and MariaDB does not, equals zero.
             (Dialect::MySql, FillKind::Float) => {
                 format!("{theirs} <=> {ours} AND (LEFT({theirs}, 1) = '-') <=> (LEFT({ours}, 1) = '-')")
             }

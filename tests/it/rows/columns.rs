@@ -150,7 +150,8 @@ fn the_least_difference_is_a_conflict() {
     let sqlite = [("", "1", "1.0"), ("", "'1'", "1"), ("BLOB", "x'61'", "'a'"), ("TEXT COLLATE NOCASE", "'a'", "'A'")];
     let mariadb = [
         ("VARCHAR(20) COLLATE utf8mb4_general_ci", "'a'", "'á'"),
-        ("DOUBLE", "-0e0", "0e0"),
+        // MariaDB itself makes zero of a zero below zero.
+        ("DOUBLE", "-1e-300", "0"),
         ("FLOAT", "0.1", "0.1000001"),
         ("FLOAT", "16777216", "16777217.5"),
         ("DECIMAL(10,2)", "1.00", "1.01"),

@@ -7,4 +7,5 @@ mod fit;
 mod keys;
 mod moving;
 mod problems;
+mod related;
 mod stage;
