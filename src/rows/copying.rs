@@ -4,31 +4,34 @@ use super::copy::Copy;
 use super::key::KeyError;
 use super::landing::Stamp;
 use super::mapping::{Mapping, Stretch};
-use super::phrase::{count, counted};
+use super::phrase::count;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
 
 impl Mapping {
-    /// Over the related rows of the items of a stretch: how many, how many of them are in the target, how many of these are
-    /// equal there, the sum of the others' bytes, and how many of the others are larger than `max_item`.
+    /// Over the related rows of the items of a stretch, or of those without a target: how many, how many of them are in
+    /// their target, how many of these are equal there, and the sum of the others' bytes.
     pub fn survey(
         &self,
         copy: &Copy,
         stretch: &Stretch<'_>,
         pass_started: SystemTime,
-        max_item: u64,
+        missing_only: bool,
     ) -> Result<Statement, KeyError> {
         let landing = &copy.landing;
         let (absent, bytes) = (landing.absent(), landing.source_bytes());
+        let sum = |condition: &str, x: &str| {
+            self.text(&format!("COALESCE(SUM(CASE WHEN {condition} THEN {x} ELSE 0 END), 0)"))
+        };
         let mut statement = self.statement();
-        statement.sql("SELECT ").sql(&self.text("COUNT(*)")).sql(", ");
-        counted(&mut statement, &format!("NOT ({absent})"), |_| {});
-        statement.sql(", ");
-        counted(&mut statement, &format!("NOT ({absent}) AND {}", landing.equal()), |_| {});
-        let missing = self.text(&format!("COALESCE(SUM(CASE WHEN {absent} THEN {bytes} ELSE 0 END), 0)"));
-        statement.sql(", ").sql(&missing).sql(", ");
-        counted(&mut statement, &format!("{absent} AND {bytes} > "), |statement| count(statement, max_item));
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)")).sql(", ").sql(&sum(&format!("NOT ({absent})"), "1"));
+        statement.sql(", ").sql(&sum(&format!("NOT ({absent}) AND {}", landing.equal()), "1"));
+        statement.sql(", ").sql(&sum(&absent, &bytes));
         self.rows_and_targets(&mut statement, copy, stretch, pass_started)?;
+        if missing_only {
+            statement.sql(" WHERE ");
+            self.untargeted(&mut statement, stretch)?;
+        }
         Ok(statement)
     }
 

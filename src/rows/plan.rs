@@ -225,7 +225,7 @@ impl Mapping {
             statements.push(("account", self.account(&stretch, now, max_item)?));
         }
         for copy in &self.copies {
-            statements.push(("survey", self.survey(copy, &stretch, now, max_item)?));
+            statements.push(("survey", self.survey(copy, &stretch, now, false)?));
             statements.push(("copy", self.insert_copy(copy, &stretch, now, &stamp, false)?));
         }
         Ok(statements)

@@ -37,7 +37,6 @@ impl Landing {
                     fixed += bytes;
                     continue;
                 }
-                (Dialect::Sqlite, _) => format!("length(CAST({x} AS BLOB))"),
                 (Dialect::Postgres, Width::Text) => format!("octet_length({x}::text)"),
                 _ => format!("OCTET_LENGTH({x})"),
             };

@@ -41,6 +41,13 @@ pub(super) struct Before {
     large: u64,
 }
 
+/// Targets of a stretch, and rows of its items in the targets of related tables.
+#[derive(Clone, Copy, Default)]
+struct Existing {
+    targets: u64,
+    rows: u64,
+}
+
 /// What a batch has added to the target.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Written {
@@ -58,7 +65,7 @@ impl Mapping {
     ) -> Result<Outcome, RowsError> {
         let session = link.session(deadline).await?;
         session.begin(deadline.left()).await?;
-        let mut there = 0;
+        let mut there = Existing::default();
         match self.apply(session, writing, &mut there, deadline).await {
             Ok(outcome) => {
                 session.commit(deadline.left()).await?;
@@ -76,15 +83,16 @@ impl Mapping {
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
-        existing: &mut u64,
+        existing: &mut Existing,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
         self.freeze(session, deadline).await?;
         let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
         let [there, equal, bytes, large] =
             numbers(session, &self.compare(stretch, pass_started, max_item)?, deadline).await?;
-        let surveys = self.survey_all(session, writing, deadline).await?;
-        *existing = there + surveys.iter().map(|survey| survey.there).sum::<u64>();
+        *existing = Existing { targets: there, rows: 0 };
+        let surveys = self.survey_all(session, writing, there > 0, deadline).await?;
+        existing.rows = surveys.iter().map(|survey| survey.there).sum();
         let taken = surveys.iter().any(Survey::has_different);
         let aside = if there > equal || taken { self.set_aside(session, writing, deadline).await? } else { Vec::new() };
         let different = there.checked_sub(equal).ok_or(RowsError::Overtaken)?;
@@ -100,7 +108,7 @@ impl Mapping {
         } else {
             self.move_others(session, writing, deadline).await?
         };
-        self.settle(session, writing, equal + written.inserted, deadline).await?;
+        self.settle(session, writing, (equal, written.inserted), deadline).await?;
         let outcome = if writing.effort.recovered {
             // Of related rows that were there no bytes are counted: they were not written now.
             Outcome { moved: written.inserted + equal, skipped: 0, aside, bytes: bytes + written.bytes }
@@ -217,7 +225,7 @@ impl Mapping {
         session: &mut Session,
         writing: &Writing<'_>,
         error: RowsError,
-        there: u64,
+        there: Existing,
         deadline: Deadline,
     ) -> RowsError {
         let RowsError::Sql(sql) = &error else { return error };
@@ -225,21 +233,22 @@ impl Mapping {
             return error;
         }
         let constraint = sql.constraint().map(ToOwned::to_owned);
-        match self.targets_now(session, writing, deadline).await {
-            Ok(now) if now <= there => RowsError::Duplicate { constraint },
+        match self.existing(session, writing, there.targets > 0, deadline).await {
+            Ok(now) if now.targets <= there.targets && now.rows <= there.rows => RowsError::Duplicate { constraint },
             _ => RowsError::Overtaken,
         }
     }
 
-    async fn targets_now(
+    async fn existing(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
+        missing_only: bool,
         deadline: Deadline,
-    ) -> Result<u64, RowsError> {
+    ) -> Result<Existing, RowsError> {
         let account = self.account(&writing.stretch, writing.pass_started, writing.max_item)?;
         let [_, targets, ..] = numbers::<4>(session, &account, deadline).await?;
-        let surveys = self.survey_all(session, writing, deadline).await?;
-        Ok(targets + surveys.iter().map(|survey| survey.there).sum::<u64>())
+        let surveys = self.survey_all(session, writing, missing_only, deadline).await?;
+        Ok(Existing { targets, rows: surveys.iter().map(|survey| survey.there).sum() })
     }
 }

@@ -17,7 +17,6 @@ pub(super) struct Survey {
     pub(super) there: u64,
     equal: u64,
     bytes: u64,
-    large: u64,
 }
 
 impl Survey {
@@ -43,17 +42,19 @@ impl Mapping {
         Ok(())
     }
 
+    /// Of the items that have no target, where there are some that have one (`missing_only`).
     pub(super) async fn survey_all(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
+        missing_only: bool,
         deadline: Deadline,
     ) -> Result<Vec<Survey>, RowsError> {
         let mut surveys = Vec::with_capacity(self.copies.len());
         for copy in &self.copies {
-            let statement = self.survey(copy, &writing.stretch, writing.pass_started, writing.max_item)?;
-            let [rows, there, equal, bytes, large] = numbers(session, &statement, deadline).await?;
-            surveys.push(Survey { rows, there, equal, bytes, large });
+            let statement = self.survey(copy, &writing.stretch, writing.pass_started, missing_only)?;
+            let [rows, there, equal, bytes] = numbers(session, &statement, deadline).await?;
+            surveys.push(Survey { rows, there, equal, bytes });
         }
         Ok(surveys)
     }
@@ -70,14 +71,16 @@ impl Mapping {
         // Items before their rows, as foreign keys want it.
         let mut written = self.move_checked(session, writing, before, deadline).await?;
         for (copy, survey) in self.copies.iter().zip(surveys) {
-            if survey.large > 0 {
-                return Err(self.too_large(session, copy, writing, deadline).await?);
+            // Where all of them together are not too large, none is.
+            if survey.bytes > writing.max_item {
+                self.refuse_large(session, copy, writing, deadline).await?;
             }
             let expected = survey.rows.saturating_sub(survey.there);
-            if expected == 0 && self.dialect != Dialect::MySql {
+            // On MySQL some may have come since: then `settle` refuses what is there.
+            if expected == 0 {
                 continue;
             }
-            let missing_only = survey.there > 0;
+            let missing_only = survey.there > 0 || before.there > 0;
             let insert =
                 self.insert_copy(copy, &writing.stretch, writing.pass_started, &writing.stamp(), missing_only)?;
             let inserted = execute(session, &insert, deadline).await?;
@@ -101,7 +104,7 @@ impl Mapping {
         let mut sum = Written::default();
         for keys in keys.chunks(NAMED) {
             let part = writing.of(Stretch::Keys(keys));
-            let surveys = self.survey_all(session, &part, deadline).await?;
+            let surveys = self.survey_all(session, &part, false, deadline).await?;
             let written = self.move_whole(session, &part, Before::default(), &surveys, deadline).await?;
             sum.inserted += written.inserted;
             sum.bytes += written.bytes;
@@ -109,19 +112,19 @@ impl Mapping {
         Ok(sum)
     }
 
-    /// Which item has a related row that is too large.
-    async fn too_large(
+    /// Names the item that has a related row which is too large, if one has.
+    async fn refuse_large(
         &self,
         session: &mut Session,
         copy: &Copy,
         writing: &Writing<'_>,
         deadline: Deadline,
-    ) -> Result<RowsError, RowsError> {
+    ) -> Result<(), RowsError> {
         let statement = self.oversized_copy(copy, &writing.stretch, writing.pass_started, writing.max_item)?;
         let found = rows(session, &statement, deadline).await?;
-        let row = found.first().ok_or(RowsError::Overtaken)?;
+        let Some(row) = found.first() else { return Ok(()) };
         let bytes = row.last().and_then(|text| text.as_deref()?.parse().ok());
-        Ok(RowsError::TooLarge {
+        Err(RowsError::TooLarge {
             key: Box::new(self.key().read(row, 0)?),
             bytes: bytes.ok_or(RowsError::Shape("a number of bytes"))?,
             max_item: writing.max_item,
@@ -129,20 +132,20 @@ impl Mapping {
     }
 
     /// On MySQL every statement sees the source as it is by then. One last one sees items and related rows at once: they
-    /// have to be what was written, `equal` items in all.
+    /// have to be what was written: `inserted` items beside those that were `equal`.
     pub(super) async fn settle(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
-        equal: u64,
+        (equal, inserted): (u64, u64),
         deadline: Deadline,
     ) -> Result<(), RowsError> {
-        if self.dialect != Dialect::MySql || self.copies.is_empty() {
+        if self.dialect != Dialect::MySql || self.copies.is_empty() || inserted == 0 {
             return Ok(());
         }
         let tally = self.tally(&writing.stretch, writing.pass_started)?;
         let [_, _, now] = numbers(session, &tally, deadline).await?;
-        if now == equal { Ok(()) } else { Err(RowsError::Moving) }
+        if now == equal + inserted { Ok(()) } else { Err(RowsError::Moving) }
     }
 
     /// What is said of a conflict: which columns and which related tables differ, from what [`Mapping::conflicts`] answers
