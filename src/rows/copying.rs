@@ -45,7 +45,7 @@ impl Mapping {
         missing_only: bool,
     ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
-        copy.landing.into_columns(&mut statement);
+        copy.landing.insert_into(&mut statement);
         self.copied(&mut statement, copy, stretch, pass_started, stamp)?;
         if missing_only {
             copy.join_targets(&mut statement);

@@ -151,7 +151,7 @@ impl Landing {
     }
 
     /// Appends `INSERT INTO target (columns) `.
-    pub(super) fn into_columns(&self, statement: &mut Statement) {
+    pub(super) fn insert_into(&self, statement: &mut Statement) {
         statement.sql("INSERT INTO ").sql(&self.target);
         // RETURNING names its columns by this alias.
         if self.dialect == Dialect::Postgres {

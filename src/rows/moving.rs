@@ -31,7 +31,7 @@ impl Mapping {
         stamp: &Stamp,
         missing_only: bool,
     ) -> Result<(), KeyError> {
-        self.landing.into_columns(statement);
+        self.landing.insert_into(statement);
         self.selected(statement, stretch, pass_started, stamp, missing_only)
     }
 

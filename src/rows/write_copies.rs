@@ -9,6 +9,7 @@ use super::write::{Before, Writing, Written};
 use crate::cursor::Cursor;
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
+use std::fmt::Write as _;
 
 /// What is known of a copy before it is written: of the related rows of a stretch's items.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +167,7 @@ impl Mapping {
         let differing: Vec<String> = own.chain(related).collect();
         let mut message = format!("the target exists and differs in {}", differing.join(", "));
         if let [Some(ours), Some(theirs), ..] = row {
-            message.push_str(&format!("; SHA-256 of the document: source {ours}, target {theirs}"));
+            let _ = write!(message, "; SHA-256 of the document: source {ours}, target {theirs}");
         }
         message
     }

@@ -163,6 +163,12 @@ name = "discounts"
 table = "item_discounts"
 key = ["id"]
 on = { item_id = "id" }
+[source.related.related.target]
+table = "discounts_archive"
+key = ["no"]
+[source.related.related.target.columns]
+no = "id"
+percent = "percent"
 [target]
 database = "$A"
 schema = "h"
@@ -216,7 +222,7 @@ at = "$now"
     #[test]
     fn every_change_of_meaning_shows() {
         let plain = of(&[]);
-        let acceptable: [(&str, &str); 14] = [
+        let acceptable: [(&str, &str); 16] = [
             ("a = 1", "a = 2"),
             ("where = \"a = 1\"", ""),
             ("[\"x\", \"y\"]", "[\"x\"]"),
@@ -231,6 +237,8 @@ at = "$now"
             ("at = \"$now\"", "at = \"$run\""),
             ("at = \"$now\"", "at = \"$$now\""),
             ("at = \"$now\"", "moved_at = \"$now\""),
+            ("no = \"id\"\npercent = \"percent\"", "no = \"id\""),
+            ("key = [\"no\"]", "key = [\"no\"]\ncreate = true"),
         ];
         let mut digests = vec![plain.digest.clone()];
         for edit in acceptable {
@@ -239,7 +247,7 @@ at = "$now"
             assert_eq!(other.identity, plain.identity, "{edit:?}");
             digests.push(other.digest);
         }
-        let identity: [&[(&str, &str)]; 8] = [
+        let identity: [&[(&str, &str)]; 12] = [
             &[("\"$A\"", "\"$B\"")],
             &[("\"$A\"", "\"secret:A\"")],
             &[("\"$A\"\nschema = \"h\"", "\"$B\"\nschema = \"h\"")],
@@ -248,6 +256,10 @@ at = "$now"
             &[("[\"shop\", \"id\"]", "[\"id\", \"shop\"]")],
             &[("\"history\"", "\"history2\"")],
             &[("schema = \"h\"\n", "")],
+            &[("discounts_archive", "rebates")],
+            &[("item_discounts", "item_rebates")],
+            &[("key = [\"no\"]", "schema = \"a\"\nkey = [\"no\"]")],
+            &[("key = [\"no\"]", "key = [\"number\"]"), ("no = \"id\"", "number = \"id\"")],
         ];
         let mut identities = vec![plain.identity.clone()];
         for edits in identity {

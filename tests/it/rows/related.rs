@@ -378,7 +378,7 @@ fn tpch_orders_and_their_line_items_arrive_row_by_row() {
         };
         let closed = " WHERE o_orderstatus = 'F'";
         let ours = rows("orders", &orders, "t.o_orderkey", closed);
-        assert_eq!(outcome.moved as usize, ours.len(), "{kind:?}");
+        assert_eq!(outcome.moved, ours.len() as u64, "{kind:?}");
         assert!(ours.len() > 7000);
         assert!(ours == rows("order_archive", &orders, "t.o_orderkey", ""), "{kind:?}");
         let key = "t.l_orderkey, t.l_linenumber";
