@@ -423,3 +423,25 @@ fn plan_shows_what_is_created_and_copied() {
         assert!(sample.starts_with(r#"{"id":1,"status":"F","items":[{"#), "{sample}");
     }
 }
+
+/// Items before their rows, so that foreign keys hold at every moment; also where some items are a conflict.
+#[test]
+fn foreign_keys_between_targets_hold() {
+    for kind in KINDS {
+        let stage = Stage::new(kind);
+        let definition = shop(&stage, 30);
+        stage.execute(
+            "{{PRAGMA foreign_keys = ON;||||}}
+             CREATE TABLE archive (order_id BIGINT NOT NULL PRIMARY KEY, status VARCHAR(10));
+             CREATE TABLE items_archive (order_no BIGINT NOT NULL, n INTEGER NOT NULL, sku VARCHAR(2000), run VARCHAR(200),
+                PRIMARY KEY (order_no, n), FOREIGN KEY (order_no) REFERENCES archive (order_id))",
+        );
+        stage.execute("INSERT INTO archive VALUES (5, 'X'), (8, 'F')");
+        let outcome = stage.move_all(&definition, 100);
+        assert_eq!((outcome.moved, outcome.skipped), (18, 1), "{kind:?}");
+        assert_eq!(told(&outcome).len(), 1, "{kind:?}");
+        stage.execute("DELETE FROM archive WHERE order_id = 5");
+        assert_eq!(stage.move_all(&definition, 100).moved, 1, "{kind:?}");
+        assert_copied(&stage);
+    }
+}
