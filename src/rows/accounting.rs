@@ -1,15 +1,16 @@
 //! The statements of the account: what a batch found, what it wrote, and how large that is.
 
 use super::key::KeyError;
+use super::landing::Stamp;
 use super::mapping::{Mapping, Stretch};
-use super::moving::Stamp;
+use super::phrase::{count, counted};
 use crate::sql::Dialect;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
 
 impl Mapping {
     /// PostgreSQL: inserts, and answers one row: how many items the stretch holds, how many of them had a target, how many
-    /// rows were inserted, the sum of their documents' bytes, and how many are larger than `max_item`. All of it is one
+    /// rows were inserted, the sum of their bytes, and how many are larger than `max_item`. All of it is one
     /// snapshot, so that a row that the target swallows (a trigger that returns NULL) is missing in the sum for certain.
     pub fn insert_accounted(
         &self,
@@ -19,7 +20,7 @@ impl Mapping {
         missing_only: bool,
         max_item: u64,
     ) -> Result<Statement, KeyError> {
-        let bytes = self.document_bytes();
+        let bytes = self.landing.bytes();
         let mut statement = self.statement();
         statement.sql("WITH w AS (");
         self.inserting(&mut statement, stretch, pass_started, stamp, missing_only)?;
@@ -35,7 +36,7 @@ impl Mapping {
         // The items by name, as the one row that there is.
         statement.sql(") SELECT (SELECT i.items::text FROM i), (SELECT i.there::text FROM i), ");
         statement.sql("COUNT(*)::text, COALESCE(SUM(w.bytes), 0)::text, COUNT(*) FILTER (WHERE w.bytes > ");
-        self.count(&mut statement, max_item);
+        count(&mut statement, max_item);
         statement.sql(")::text FROM w");
         Ok(statement)
     }
@@ -48,7 +49,7 @@ impl Mapping {
         pass_started: SystemTime,
         max_item: u64,
     ) -> Result<Statement, KeyError> {
-        let bytes = self.document_bytes();
+        let bytes = self.landing.bytes();
         let mut statement = self.statement();
         statement.sql("SELECT ").sql(&self.text("COUNT(*)")).sql(", CAST(");
         self.targets(&mut statement);
@@ -63,21 +64,18 @@ impl Mapping {
 
     /// Appends the number of targets, after a LEFT JOIN.
     fn targets(&self, statement: &mut Statement) {
-        match self.target_key.first() {
-            Some(pair) => statement.sql("COUNT(").sql(&self.h(&pair.target)).sql(")"),
+        match self.landing.presence() {
+            Some(x) => statement.sql("COUNT(").sql(&x).sql(")"),
             None => statement.sql("0"),
         };
     }
 
-    /// Appends how many of the targets hold a document that is larger than `max_item`.
+    /// Appends how many of the targets are larger than `max_item`.
     pub(super) fn count_oversized(&self, statement: &mut Statement, max_item: u64) {
-        let text = if self.dialect == Dialect::MySql { "CHAR)" } else { "TEXT)" };
-        statement.sql("CAST(COALESCE(SUM(CASE WHEN ").sql(&self.document_bytes()).sql(" > ");
-        self.count(statement, max_item);
-        statement.sql(" THEN 1 ELSE 0 END), 0) AS ").sql(text);
+        counted(statement, &format!("{} > ", self.landing.bytes()), |statement| count(statement, max_item));
     }
 
-    /// Key and bytes of the first `most` items of a stretch whose target document is larger than `max_item`.
+    /// Key and bytes of the first `most` items of a stretch whose target is larger than `max_item`.
     pub fn oversized(
         &self,
         stretch: &Stretch<'_>,
@@ -85,18 +83,18 @@ impl Mapping {
         max_item: u64,
         most: u64,
     ) -> Result<Statement, KeyError> {
-        let bytes = self.document_bytes();
+        let bytes = self.landing.bytes();
         let mut statement = self.statement();
         statement.sql("SELECT ");
-        self.key.print(&mut statement, "t");
+        self.key().print(&mut statement, "t");
         statement.sql(", ").sql(&self.text(&bytes));
         self.pairs(&mut statement, stretch, pass_started)?;
         statement.sql(" WHERE ").sql(&bytes).sql(" > ");
-        self.count(&mut statement, max_item);
+        count(&mut statement, max_item);
         statement.sql(" ORDER BY ");
-        self.key.order(&mut statement, "t", false);
+        self.key().order(&mut statement, "t", false);
         statement.sql(" LIMIT ");
-        self.count(&mut statement, most);
+        count(&mut statement, most);
         Ok(statement)
     }
 }

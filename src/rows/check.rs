@@ -1,6 +1,8 @@
 //! A definition held against the catalog: everything that does not fit, at once, and what to do about it.
 
+mod copies;
 mod fit;
+mod holding;
 mod source;
 mod target;
 
@@ -30,6 +32,7 @@ impl Findings {
 pub fn check(definition: &Definition, tables: &Tables) -> Findings {
     let mut findings = Findings::default();
     source::check(&mut findings, definition, tables);
+    copies::check(&mut findings, definition, tables);
     target::check(&mut findings, definition, tables);
     findings
 }

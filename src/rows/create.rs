@@ -1,16 +1,27 @@
-//! The target table as `create = true` makes it, and as the catalog would describe it.
+//! Target tables as `create = true` makes them, and as the catalog would describe them.
 
+use super::destination::{self, Destination};
 use super::document::table as quoted_table;
+use super::faults::RowsError;
 use super::tables::Tables;
 use crate::spec::{ColumnValue, Definition};
 use crate::sql::Dialect;
 use crate::sql::catalog::{Column, Index, Table};
 use crate::sql::statement::Statement;
 
-/// `CREATE TABLE IF NOT EXISTS` for the target; `None` if the source or a mapped column is missing.
-pub(super) fn statement(definition: &Definition, tables: &Tables) -> Option<Statement> {
-    let dialect = tables.make.dialect();
-    let table = table(definition, tables)?;
+/// `CREATE TABLE IF NOT EXISTS` for each target that is missing and may be created.
+pub(super) fn statements(definition: &Definition, tables: &Tables) -> Result<Vec<Statement>, RowsError> {
+    destination::all(definition, tables)
+        .iter()
+        .filter(|destination| destination.found.is_none() && destination.create)
+        .map(|destination| statement(tables.make.dialect(), destination, &tables.default_schema))
+        .collect::<Option<_>>()
+        .ok_or(RowsError::Shape("the catalog"))
+}
+
+/// `None` if the source or a mapped column is missing.
+fn statement(dialect: Dialect, destination: &Destination<'_>, default_schema: &str) -> Option<Statement> {
+    let table = table(dialect, destination, default_schema)?;
     let mut statement = Statement::new(dialect);
     statement.sql("CREATE TABLE IF NOT EXISTS ");
     statement.sql(&quoted_table(dialect, Some(&table.schema), &table.name)).sql(" (");
@@ -29,10 +40,15 @@ pub(super) fn statement(definition: &Definition, tables: &Tables) -> Option<Stat
             _ => {}
         }
         // Said in either case: MySQL makes a first TIMESTAMP without either what nobody asked for.
-        statement.sql(if column.nullable { " NULL, " } else { " NOT NULL, " });
+        statement.sql(if column.nullable { " NULL" } else { " NOT NULL" });
+        if column.is_json && column.base == "longtext" {
+            // MariaDB's JSON.
+            statement.sql(" CHECK (json_valid(").name(&column.name).sql("))");
+        }
+        statement.sql(", ");
     }
     statement.sql("PRIMARY KEY (");
-    for (place, name) in definition.target.key.iter().enumerate() {
+    for (place, name) in destination.key.iter().enumerate() {
         statement.sql(if place == 0 { "" } else { ", " }).name(name);
     }
     statement.sql("))");
@@ -43,44 +59,32 @@ pub(super) fn statement(definition: &Definition, tables: &Tables) -> Option<Stat
 }
 
 /// The table that the statement makes.
-pub(super) fn table(definition: &Definition, tables: &Tables) -> Option<Table> {
-    let source = tables.source.as_ref()?;
-    let columns = definition
-        .target
-        .columns
-        .iter()
-        .map(|(name, value)| column(tables.make.dialect(), source, definition, name, value))
-        .collect::<Option<Vec<_>>>()?;
-    let target = &definition.target;
+pub(super) fn table(dialect: Dialect, destination: &Destination<'_>, default_schema: &str) -> Option<Table> {
+    let source = destination.source?;
+    let columns = destination.columns.iter().map(|(name, value)| column(dialect, source, destination.key, name, value));
     Some(Table {
-        schema: target.schema.clone().unwrap_or_else(|| tables.default_schema.clone()),
-        name: target.table.clone(),
-        columns,
+        schema: destination.schema.unwrap_or(default_schema).to_owned(),
+        name: destination.table.to_owned(),
+        columns: columns.collect::<Option<_>>()?,
         indexes: vec![Index {
             name: "PRIMARY".to_owned(),
-            columns: target.key.clone(),
+            columns: destination.key.to_vec(),
             unique: true,
             primary: true,
             usable: true,
         }],
-        engine: (tables.make.dialect() == Dialect::MySql).then(|| "InnoDB".to_owned()),
+        engine: (dialect == Dialect::MySql).then(|| "InnoDB".to_owned()),
         ..Table::default()
     })
 }
 
-fn column(
-    dialect: Dialect,
-    source: &Table,
-    definition: &Definition,
-    name: &str,
-    value: &ColumnValue,
-) -> Option<Column> {
-    let in_key = definition.target.key.iter().any(|key| key == name);
+fn column(dialect: Dialect, source: &Table, key: &[String], name: &str, value: &ColumnValue) -> Option<Column> {
     if let ColumnValue::Column(from) = value {
         let from = source.column(from)?;
         return Some(Column {
             name: name.to_owned(),
-            nullable: from.nullable && !in_key,
+            nullable: from.nullable && !key.iter().any(|key| key == name),
+            // What it computes or counts up, the copy holds as it was.
             generated: false,
             has_default: false,
             ..from.clone()

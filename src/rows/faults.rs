@@ -25,14 +25,26 @@ pub enum RowsError {
     /// Somebody wrote to the same stretch at the same time.
     #[error("somebody else wrote to the same items meanwhile: the batch was rolled back")]
     Overtaken,
+    /// The source, or what the target made of it, changed while an item and its related rows were copied one after another.
+    #[error(
+        "an item or its related rows changed while they were copied, or a trigger of a target changes them: the batch was \
+         rolled back"
+    )]
+    Moving,
     /// A trigger of the target dropped a row, or changed its key.
     #[error(
         "the target takes the row without an error and does not keep it, or keeps it under another key: \
          look at the target's triggers, and let them pass what milkrun inserts"
     )]
     Swallowed,
-    /// A document above `max_item`.
-    #[error("a document of {bytes} bytes is larger than max_item ({max_item} bytes)")]
+    /// `verify` was to rewrite what differs, where related rows are copied too.
+    #[error(
+        "`overwrite` does not reach the tables that related rows are copied to: mend these by hand, or delete the item's \
+         targets and `repair`"
+    )]
+    Overwrite,
+    /// A document or a row above `max_item`.
+    #[error("a document or row of {bytes} bytes is larger than max_item ({max_item} bytes)")]
     TooLarge {
         /// Whose.
         key: Box<crate::cursor::Cursor>,
@@ -67,9 +79,11 @@ impl RowsError {
     /// Decides what happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Problems(_) | Self::Key(_) | Self::Shape(_) | Self::Condition { .. } => Class::Fatal,
+            Self::Problems(_) | Self::Overwrite | Self::Key(_) | Self::Shape(_) | Self::Condition { .. } => {
+                Class::Fatal
+            }
             Self::Sql(sql) => sql.class(),
-            Self::Overtaken => Class::Transient,
+            Self::Overtaken | Self::Moving => Class::Transient,
             Self::TooLarge { .. } => Class::TooLarge,
             Self::Swallowed | Self::Duplicate { .. } => Class::Poison,
         }

@@ -3,9 +3,8 @@
 use super::faults::RowsError;
 use super::link::{Deadline, Link, execute};
 use super::mapping::{Mapping, Stretch};
-use super::moving::Stamp;
 use super::walk::numbers;
-use super::write::Writing;
+use super::write::{Existing, Writing};
 use crate::engine::migration::{Effort, Repair};
 use crate::sql::Session;
 use std::time::SystemTime;
@@ -31,8 +30,12 @@ impl Mapping {
         let writing =
             Writing { stretch: *stretch, pass_started: mend.pass_started, effort: &effort, max_item: mend.max_item };
         let session = link.session(deadline).await?;
+        if mend.repair.overwrite && !self.copies.is_empty() {
+            return Err(RowsError::Overwrite);
+        }
         session.begin(deadline.left()).await?;
-        match self.mend_all(session, &writing, mend.repair.overwrite, deadline).await {
+        let mut there = Existing::default();
+        match self.mend_all(session, &writing, mend.repair.overwrite, &mut there, deadline).await {
             Ok(repaired) => {
                 session.commit(deadline.left()).await?;
                 Ok(repaired)
@@ -40,7 +43,7 @@ impl Mapping {
             Err(error) => {
                 // A session that cannot roll back is dropped with its transaction.
                 let _ = session.rollback(deadline.left()).await;
-                Err(error)
+                Err(self.explain(session, &writing, error, there, deadline).await)
             }
         }
     }
@@ -50,25 +53,24 @@ impl Mapping {
         session: &mut Session,
         writing: &Writing<'_>,
         overwrite: bool,
+        there: &mut Existing,
         deadline: Deadline,
     ) -> Result<u64, RowsError> {
-        let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
-        let compare = self.compare(stretch, pass_started, max_item)?;
-        let [there, equal, bytes_there, large_there] = numbers(session, &compare, deadline).await?;
-        let before = [there, bytes_there, large_there];
-        let inserted = self.move_missing(session, writing, before, deadline).await?.inserted;
-        let mut rewritten = 0;
-        if overwrite && there > equal {
-            let stamp = Stamp { now: SystemTime::now(), run: writing.effort.run.clone() };
-            rewritten = execute(session, &self.rewrite(stretch, pass_started, &stamp)?, deadline).await?;
+        let moved = self.apply(session, writing, there, deadline).await?;
+        if !overwrite || moved.aside.is_empty() {
+            return Ok(moved.moved);
         }
+        let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
         let account = self.account(stretch, pass_started, max_item)?;
+        let [_, _, _, large_before] = numbers(session, &account, deadline).await?;
+        let rewrite = self.rewrite(stretch, pass_started, &writing.stamp())?;
+        let rewritten = execute(session, &rewrite, deadline).await?;
         let [_, _, _, large] = numbers(session, &account, deadline).await?;
-        if large > large_there
+        if large > large_before
             && let Some((key, bytes)) = self.oversized_keys(session, writing, large, deadline).await?.pop()
         {
             return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item });
         }
-        Ok(inserted + rewritten)
+        Ok(moved.moved + rewritten)
     }
 }

@@ -1,20 +1,27 @@
-//! Rows of one database become history in the same database: documents and statements in SQL, batches in transactions.
+//! Rows of one database become history in the same database, as documents or column by column: statements in SQL,
+//! batches in transactions.
 
 mod accounting;
 mod check;
 mod comparing;
+mod copy;
+mod copying;
 mod create;
+mod destination;
 pub mod document;
 mod faults;
 pub mod form;
 pub mod key;
+pub mod landing;
 mod link;
 pub mod mapping;
 mod mend;
 mod moving;
+mod phrase;
 mod plan;
 mod resolve;
 mod rewriting;
+mod sizing;
 pub mod tables;
 mod types;
 mod verify;
@@ -22,10 +29,12 @@ mod verifying;
 mod walk;
 mod walking;
 mod write;
+mod write_copies;
 
 pub use check::{Findings, check};
+pub use copy::{Branch, Copy};
 pub use faults::RowsError;
-pub use moving::Stamp;
+pub use landing::Stamp;
 pub use plan::QueryPlan;
 
 use crate::cursor::Cursor;
@@ -134,30 +143,28 @@ impl Rows {
     /// From now on `$definition` is this digest: the one that operators see and accept.
     pub fn pinned_as(&mut self, digest: Option<String>) {
         if let Some(digest) = digest {
-            self.mapping.definition = digest;
+            self.mapping.define(&digest);
         }
     }
 
-    /// Whether the target was missing when the catalog was read.
+    /// Whether a target was missing when the catalog was read.
     pub fn lacks_target(&self) -> bool {
-        self.tables.target.is_none()
+        destination::all(&self.definition, &self.tables).iter().any(|destination| destination.found.is_none())
     }
 
-    /// Creates the target if it is missing and the definition says so.
+    /// Creates the targets that are missing, if the definition says so.
     pub async fn prepare(&self, limit: Duration) -> Result<(), RowsError> {
-        if self.tables.target.is_some() || !self.definition.target.create {
-            return Ok(());
-        }
         let deadline = Deadline::after(limit);
-        let statement = create::statement(&self.definition, &self.tables).ok_or(RowsError::Shape("the catalog"))?;
-        let mut link = self.writer.lock().await;
-        // A note that somebody else has just created it is no harm; nor is PostgreSQL's error when two create it at once:
-        // then it is there at the second attempt.
-        match link.session(deadline).await?.execute(&statement, deadline.left()).await {
-            Err(error) if error.class().passes() && !error.is_lost() => {
-                link.session(deadline).await?.execute(&statement, deadline.left()).await?;
+        for statement in create::statements(&self.definition, &self.tables)? {
+            let mut link = self.writer.lock().await;
+            // A note that somebody else has just created it is no harm; nor is PostgreSQL's error when two create it at
+            // once: then it is there at the second attempt.
+            match link.session(deadline).await?.execute(&statement, deadline.left()).await {
+                Err(error) if error.class().passes() && !error.is_lost() => {
+                    link.session(deadline).await?.execute(&statement, deadline.left()).await?;
+                }
+                answer => drop(answer?),
             }
-            answer => drop(answer?),
         }
         Ok(())
     }

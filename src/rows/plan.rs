@@ -1,9 +1,10 @@
 //! What `plan` shows: statements, their query plans, a sample, and what the user may not do.
 
+use super::destination::{self, Destination};
 use super::faults::RowsError;
+use super::landing::Stamp;
 use super::link::{Deadline, rows};
 use super::mapping::{Mapping, Stretch};
-use super::moving::Stamp;
 use super::{Rows, create};
 use crate::cursor::Cursor;
 use crate::fault::Class;
@@ -31,9 +32,7 @@ impl Rows {
         let mut link = self.reader.lock().await;
         let sample = self.mapping.sample(link.session(deadline).await?, deadline).await?;
         let mut statements = Vec::new();
-        if self.tables.target.is_none()
-            && let Some(statement) = create::statement(&self.definition, &self.tables)
-        {
+        for statement in create::statements(&self.definition, &self.tables)? {
             statements.push(("create", statement.text().to_owned()));
         }
         let Some(sample) = sample else { return Ok(statements) };
@@ -58,7 +57,7 @@ impl Rows {
         Ok(plans)
     }
 
-    /// The document of the first item, as the database builds it. `None`: no row matches, as far as was looked; the first
+    /// The document of the first item, as the database builds it, whether or not it is mapped: it shows what travels. `None`: no row matches, as far as was looked; the first
     /// thousand keys are looked at in any case, the others for as long as `search`.
     pub async fn sample_document(&self, limit: Duration, search: Duration) -> Result<Option<String>, RowsError> {
         let deadline = Deadline::after(limit);
@@ -94,27 +93,43 @@ impl Rows {
                 problems.push(missing(&field, "SELECT", table, user, dialect));
             }
         }
-        let target = &self.definition.target;
-        let schema = target.schema.as_deref();
-        let held = catalog::privileges(session, schema, &target.table, deadline.left()).await?;
-        let described = Table {
-            schema: schema.unwrap_or(&self.tables.default_schema).to_owned(),
-            name: target.table.clone(),
-            ..Table::default()
-        };
-        if self.tables.target.is_none() && !held.create {
-            problems.push(missing("target.create", "CREATE", &described, user, dialect));
-        }
-        let columns = &held.insert_columns;
-        let insert =
-            held.insert || (!columns.is_empty() && target.columns.iter().all(|(name, _)| columns.contains(name)));
-        if !insert {
-            problems.push(missing("target.table", "INSERT", &described, user, dialect));
-        }
-        if !held.select {
-            problems.push(missing("target.table", "SELECT", &described, user, dialect));
+        for destination in destination::all(&self.definition, &self.tables) {
+            self.privileges_on(session, &destination, &mut problems, deadline).await?;
         }
         Ok(problems)
+    }
+
+    async fn privileges_on(
+        &self,
+        session: &mut Session,
+        destination: &Destination<'_>,
+        problems: &mut Vec<Problem>,
+        deadline: Deadline,
+    ) -> Result<(), RowsError> {
+        let (user, dialect) = (self.options.user.as_str(), session.make().dialect());
+        let schema = destination.schema;
+        let held = catalog::privileges(session, schema, destination.table, deadline.left()).await?;
+        let described = Table {
+            schema: schema.unwrap_or(&self.tables.default_schema).to_owned(),
+            name: destination.table.to_owned(),
+            ..Table::default()
+        };
+        let mut lacks = |field: &str, privilege: &str| {
+            let field = format!("{}.{field}", destination.field);
+            problems.push(missing(&field, privilege, &described, user, dialect));
+        };
+        if destination.found.is_none() && !held.create {
+            lacks("create", "CREATE");
+        }
+        let columns = &held.insert_columns;
+        let all = || destination.columns.iter().all(|(name, _)| columns.contains(name));
+        if !held.insert && (columns.is_empty() || !all()) {
+            lacks("table", "INSERT");
+        }
+        if !held.select {
+            lacks("table", "SELECT");
+        }
+        Ok(())
     }
 }
 
@@ -181,12 +196,12 @@ impl Mapping {
     async fn sample(&self, session: &mut Session, deadline: Deadline) -> Result<Option<Sample>, RowsError> {
         let bound = rows(session, &self.last_key(None)?, deadline).await?;
         let Some(row) = bound.first() else { return Ok(None) };
-        let bound = self.key.read(row, 0)?;
+        let bound = self.key().read(row, 0)?;
         let mut ends = Vec::new();
         for size in [1, SAMPLED] {
             let found = rows(session, &self.boundary(None, &bound, size)?, deadline).await?;
             ends.push(match found.first() {
-                Some(row) => self.key.read(row, 0)?,
+                Some(row) => self.key().read(row, 0)?,
                 None => bound.clone(),
             });
         }
@@ -209,6 +224,10 @@ impl Mapping {
             statements.push(("insert", self.insert(&stretch, now, &stamp, false)?));
             statements.push(("account", self.account(&stretch, now, max_item)?));
         }
+        for copy in &self.copies {
+            statements.push(("survey", self.survey(copy, &stretch, now, false)?));
+            statements.push(("copy", self.insert_copy(copy, &stretch, now, &stamp, false)?));
+        }
         Ok(statements)
     }
 
@@ -216,18 +235,22 @@ impl Mapping {
         let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
         let now = SystemTime::now();
         let stamp = Stamp { now, run: String::new() };
-        Ok(vec![
+        let mut explained = vec![
             ("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?),
             ("insert", self.select(&stretch, now, &stamp)?),
-        ])
+        ];
+        for copy in &self.copies {
+            explained.push(("copy", self.select_copy(copy, &stretch, now, &stamp)?));
+        }
+        Ok(explained)
     }
 
     fn first_document(&self, stretch: &Stretch<'_>) -> Result<Statement, RowsError> {
         let mut statement = self.statement();
-        statement.sql("SELECT ").sql(&self.document);
+        statement.sql("SELECT ").sql(&self.landing.document);
         self.items(&mut statement, stretch, SystemTime::now())?;
         statement.sql(" ORDER BY ");
-        self.key.order(&mut statement, "t", false);
+        self.key().order(&mut statement, "t", false);
         statement.sql(" LIMIT 1");
         Ok(statement)
     }

@@ -1,14 +1,14 @@
 //! The statement that rewrites targets which differ.
 
 use super::key::KeyError;
+use super::landing::Stamp;
 use super::mapping::{Mapping, Stretch};
-use super::moving::Stamp;
 use crate::sql::Dialect;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
 
 impl Mapping {
-    /// Makes every target of a stretch that differs what would be written there now.
+    /// Makes every target of a stretch that differs what would be written there now; of related rows none.
     pub fn rewrite(
         &self,
         stretch: &Stretch<'_>,
@@ -16,28 +16,28 @@ impl Mapping {
         stamp: &Stamp,
     ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
-        let mysql = self.dialect == Dialect::MySql;
+        let (landing, mysql) = (&self.landing, self.dialect == Dialect::MySql);
         statement
             .sql(if self.dialect == Dialect::Sqlite { "UPDATE OR ABORT " } else { "UPDATE " })
-            .sql(&self.target)
+            .sql(&landing.target)
             .sql(if mysql { " h" } else { " AS h" });
         if mysql {
             statement.sql(" JOIN ");
             self.derived(&mut statement, stretch, pass_started)?;
             statement.sql(" ON ");
-            self.matches(&mut statement);
+            statement.sql(&landing.matches());
         }
-        for (place, fill) in self.fills.iter().enumerate() {
+        for (place, fill) in landing.fills.iter().enumerate() {
             statement.sql(if place == 0 { " SET " } else { ", " }).sql(if mysql { "h." } else { "" });
             statement.name(&fill.column).sql(" = ");
-            self.filled(&mut statement, fill, &self.document, stamp);
+            landing.filled(&mut statement, fill, &landing.document, stamp);
         }
         if mysql {
             statement.sql(" WHERE ");
         } else {
             self.items(&mut statement, stretch, pass_started)?;
             statement.sql(" WHERE ");
-            self.matches(&mut statement);
+            statement.sql(&landing.matches());
             self.alongside(&mut statement, stretch)?;
             statement.sql(" AND ");
         }

@@ -28,6 +28,8 @@ pub struct Tables {
 pub struct RelatedTable {
     /// The table.
     pub table: Option<Table>,
+    /// Where its rows are copied to, if the definition says so and there is such a table.
+    pub target: Option<Table>,
     /// As they stand in the definition.
     pub related: Vec<RelatedTable>,
 }
@@ -46,7 +48,7 @@ impl Tables {
             make: session.make(),
             default_schema: session.default_schema().to_owned(),
             source: catalog::table(session, schema, &source.table, deadline.left()).await?,
-            related: look_up_related(session, schema, &source.related, deadline).await?,
+            related: look_up_related(session, (schema, target.schema.as_deref()), &source.related, deadline).await?,
             target: catalog::table(session, target.schema.as_deref(), &target.table, deadline.left()).await?,
         })
     }
@@ -79,7 +81,7 @@ fn describe_related(text: &mut String, related: &[Related], tables: &[RelatedTab
 
 async fn look_up_related(
     session: &mut Session,
-    schema: Option<&str>,
+    (schema, target_schema): (Option<&str>, Option<&str>),
     related: &[Related],
     deadline: Deadline,
 ) -> Result<Vec<RelatedTable>, RowsError> {
@@ -87,8 +89,15 @@ async fn look_up_related(
     for one in related {
         let schema = one.schema.as_deref().or(schema);
         let table = catalog::table(session, schema, &one.table, deadline.left()).await?;
-        let related = Box::pin(look_up_related(session, schema, &one.related, deadline)).await?;
-        found.push(RelatedTable { table, related });
+        let target = match &one.target {
+            Some(target) => {
+                let schema = target.schema.as_deref().or(target_schema);
+                catalog::table(session, schema, &target.table, deadline.left()).await?
+            }
+            None => None,
+        };
+        let related = Box::pin(look_up_related(session, (schema, target_schema), &one.related, deadline)).await?;
+        found.push(RelatedTable { table, target, related });
     }
     Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use super::form::Form;
 use super::key::KeyKind;
-use super::mapping::FillKind;
+use super::landing::{FillKind, Width};
 use crate::sql::Dialect;
 use crate::sql::catalog::Column;
 
@@ -174,6 +174,25 @@ pub(super) fn fill_kind(dialect: Dialect, column: &Column) -> FillKind {
         (Dialect::MySql, "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set")
         | (Dialect::Postgres, "text" | "varchar" | "bpchar" | "json") => FillKind::Text,
         (Dialect::MySql, "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob") => FillKind::Binary,
+        (Dialect::MySql, "float" | "double" | "real") => FillKind::Float,
+        (Dialect::Sqlite, _) => FillKind::Stored,
         _ => FillKind::Value,
+    }
+}
+
+/// How the bytes of a column's values are counted.
+pub(super) fn width(dialect: Dialect, column: &Column) -> Width {
+    match (dialect, column.base.as_str()) {
+        (Dialect::MySql, "tinyint" | "year") | (Dialect::Postgres, "bool") => Width::Fixed(1),
+        (Dialect::MySql, "smallint") | (Dialect::Postgres, "int2") => Width::Fixed(2),
+        (Dialect::MySql, "mediumint" | "int" | "integer" | "float" | "date")
+        | (Dialect::Postgres, "int4" | "float4" | "date" | "oid") => Width::Fixed(4),
+        (Dialect::MySql, "bigint" | "double" | "real" | "time" | "datetime" | "timestamp" | "bit")
+        | (Dialect::Postgres, "int8" | "float8" | "time" | "timestamp" | "timestamptz" | "money") => Width::Fixed(8),
+        (Dialect::MySql, "uuid") | (Dialect::Postgres, "uuid" | "timetz" | "interval") => Width::Fixed(16),
+        (Dialect::Postgres, "text" | "varchar" | "bpchar" | "bytea") | (Dialect::MySql | Dialect::Sqlite, _) => {
+            Width::Bytes
+        }
+        (Dialect::Postgres, _) => Width::Text,
     }
 }

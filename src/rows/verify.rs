@@ -32,7 +32,7 @@ impl Mapping {
         let most = size.max(1).saturating_mul(TARGETS_PER_KEY);
         let crowd = self.target_boundary(after, Some(&step.end), most)?;
         if let Some(row) = rows(session, &crowd, deadline).await?.first() {
-            let end = self.key.read(row, 0)?;
+            let end = self.key().read(row, 0)?;
             if end != step.end {
                 let scanned = number(session, &self.keys(&Stretch::Range { after, end: &end })?, deadline).await?;
                 step.last = end == range.bound;
@@ -50,7 +50,7 @@ impl Mapping {
                 } else {
                     "different"
                 };
-                examples.push((self.key.read(&row, 0)?, kind));
+                examples.push((self.key().read(&row, 0)?, kind));
             }
         }
         let different = checked.saturating_sub(missing + equal);
@@ -58,14 +58,14 @@ impl Mapping {
             // No more than `most` targets lie up to the bound, so the one after them lies beyond it: the next stretch holds
             // no source key any more.
             let crowd = self.target_boundary(after, None, most.saturating_add(1))?;
-            rows(session, &crowd, deadline).await?.first().map(|row| self.key.read(row, 0)).transpose()?
+            rows(session, &crowd, deadline).await?.first().map(|row| self.key().read(row, 0)).transpose()?
         } else {
             Some(step.end.clone())
         };
         let extra = number(session, &self.extras(after, upper.as_ref(), started)?, deadline).await?;
         if extra > 0 {
             for row in rows(session, &self.extra_keys(after, upper.as_ref(), started, EXAMPLES)?, deadline).await? {
-                examples.push((self.key.read(&row, 0)?, "extra"));
+                examples.push((self.key().read(&row, 0)?, "extra"));
             }
         }
         let comparison = Comparison { checked, equal, missing, different, extra, repaired: 0, examples };

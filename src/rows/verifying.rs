@@ -2,6 +2,7 @@
 
 use super::key::{KeyError, Side};
 use super::mapping::{Mapping, Stretch};
+use super::phrase::count;
 use crate::cursor::Cursor;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
@@ -9,7 +10,7 @@ use std::time::SystemTime;
 impl Mapping {
     /// Over the items of a stretch: how many, how many of them without a target, how many with an equal one.
     pub fn tally(&self, stretch: &Stretch<'_>, pass_started: SystemTime) -> Result<Statement, KeyError> {
-        let absent = self.absent();
+        let absent = self.landing.absent();
         let equal = self.equal();
         let sum = |condition: &str| self.text(&format!("COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0)"));
         let mut statement = self.statement();
@@ -31,16 +32,16 @@ impl Mapping {
         pass_started: SystemTime,
         most: u64,
     ) -> Result<Statement, KeyError> {
-        let absent = self.absent();
+        let absent = self.landing.absent();
         let mut statement = self.statement();
         statement.sql("SELECT ");
-        self.key.print(&mut statement, "t");
+        self.key().print(&mut statement, "t");
         statement.sql(", CASE WHEN ").sql(&absent).sql(" THEN 'missing' ELSE 'different' END");
         self.items_and_targets(&mut statement, stretch, pass_started)?;
         statement.sql(" WHERE ").sql(&absent).sql(" OR NOT (").sql(&self.equal()).sql(") ORDER BY ");
-        self.key.order(&mut statement, "t", false);
+        self.key().order(&mut statement, "t", false);
         statement.sql(" LIMIT ");
-        self.count(&mut statement, most);
+        count(&mut statement, most);
         Ok(statement)
     }
 
@@ -66,14 +67,14 @@ impl Mapping {
         most: u64,
     ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
-        let key = self.key_of_target();
+        let key = self.landing.key_of_target();
         statement.sql("SELECT ");
         key.print(&mut statement, "h");
         self.without_source(&mut statement, after, end, pass_started)?;
         statement.sql(" ORDER BY ");
         self.target_order(&mut statement);
         statement.sql(" LIMIT ");
-        self.count(&mut statement, most);
+        count(&mut statement, most);
         Ok(statement)
     }
 
@@ -86,13 +87,13 @@ impl Mapping {
     ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
-        self.key_of_target().print(&mut statement, "h");
-        statement.sql(" FROM ").sql(&self.target).sql(" h WHERE ");
+        self.landing.key_of_target().print(&mut statement, "h");
+        statement.sql(" FROM ").sql(&self.landing.target).sql(" h WHERE ");
         self.target_range(&mut statement, after, end)?;
         statement.sql(" ORDER BY ");
         self.target_order(&mut statement);
         statement.sql(" LIMIT 1 OFFSET ");
-        self.count(&mut statement, size.saturating_sub(1));
+        count(&mut statement, size.saturating_sub(1));
         Ok(statement)
     }
 
@@ -103,23 +104,23 @@ impl Mapping {
         end: Option<&Cursor>,
         pass_started: SystemTime,
     ) -> Result<(), KeyError> {
-        statement.sql(" FROM ").sql(&self.target).sql(" h WHERE ");
+        statement.sql(" FROM ").sql(&self.landing.target).sql(" h WHERE ");
         self.target_range(statement, after, end)?;
         // A derived table, so that `where` sees the source alone.
         statement.sql(" AND NOT EXISTS (SELECT 1 FROM (SELECT ");
-        self.key.order(statement, "t", false);
+        self.key().order(statement, "t", false);
         statement.sql(" FROM ").sql(&self.source).sql(" t WHERE 1 = 1");
-        if self.in_step() {
+        if self.landing.in_step() {
             // As the targets' own range: see `alongside`.
             for (side, cursor) in [(Side::After, after), (Side::UpTo, end)] {
                 let Some(cursor) = cursor else { continue };
                 statement.sql(" AND ");
-                self.key.compare(statement, "t", side, cursor)?;
+                self.key().compare(statement, "t", side, cursor)?;
             }
         }
         self.filtered(statement, pass_started);
         statement.sql(") t WHERE ");
-        self.matches(statement);
+        statement.sql(&self.landing.matches());
         statement.sql(")");
         Ok(())
     }
@@ -131,7 +132,7 @@ impl Mapping {
         after: Option<&Cursor>,
         end: Option<&Cursor>,
     ) -> Result<(), KeyError> {
-        let key = self.key_of_target();
+        let key = self.landing.key_of_target();
         let mut empty = true;
         for (side, cursor) in [(Side::After, after), (Side::UpTo, end)] {
             let Some(cursor) = cursor else { continue };
@@ -144,12 +145,7 @@ impl Mapping {
     }
 
     fn target_order(&self, statement: &mut Statement) {
-        self.key_of_target().order(statement, "h", false);
-    }
-
-    /// The target has no row for `t`, after a LEFT JOIN: its key columns matched, so they are not NULL otherwise.
-    fn absent(&self) -> String {
-        self.target_key.first().map_or_else(|| "1 = 0".to_owned(), |pair| format!("{} IS NULL", self.h(&pair.target)))
+        self.landing.key_of_target().order(statement, "h", false);
     }
 }
 

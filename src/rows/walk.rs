@@ -158,7 +158,7 @@ impl Mapping {
         let session = link.session(deadline).await?;
         let found = rows(session, &self.last_key(least)?, deadline).await?;
         match found.first() {
-            Some(row) => Ok(Some(self.key.read(row, 0)?)),
+            Some(row) => Ok(Some(self.key().read(row, 0)?)),
             None => Ok(least.cloned()),
         }
     }
@@ -175,14 +175,14 @@ impl Mapping {
     ) -> Result<Step, RowsError> {
         let found = rows(session, &self.boundary(after, &range.bound, size.max(1))?, deadline).await?;
         if let Some(row) = found.first() {
-            let end = self.key.read(row, 0)?;
+            let end = self.key().read(row, 0)?;
             return Ok(Step { last: end == range.bound, end, scanned: size.max(1) });
         }
         let scanned = number(session, &self.keys(&Stretch::Range { after, end: &range.bound })?, deadline).await?;
         if scanned == 1
             && let Some(row) = rows(session, &self.boundary(after, &range.bound, 1)?, deadline).await?.first()
         {
-            let end = self.key.read(row, 0)?;
+            let end = self.key().read(row, 0)?;
             return Ok(Step { last: end == range.bound, end, scanned });
         }
         Ok(Step { end: range.bound.clone(), scanned, last: true })
@@ -207,7 +207,7 @@ impl Mapping {
         let mut bytes = 0;
         let mut cut = full;
         for row in &found {
-            let key = self.key.read(row, 0)?;
+            let key = self.key().read(row, 0)?;
             // In a record each part stands with its kind.
             bytes += key.json().len() + KIND_BYTES * key.0.len() + 1;
             if bytes > FOUND_BYTES && !keys.is_empty() {

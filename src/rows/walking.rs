@@ -2,6 +2,7 @@
 
 use super::key::{KeyError, Side};
 use super::mapping::{Mapping, Stretch};
+use super::phrase::count;
 use crate::cursor::Cursor;
 use crate::sql::Dialect;
 use crate::sql::statement::Statement;
@@ -12,14 +13,14 @@ impl Mapping {
     pub fn last_key(&self, least: Option<&Cursor>) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
-        self.key.print(&mut statement, "t");
+        self.key().print(&mut statement, "t");
         statement.sql(" FROM ").sql(&self.source).sql(" t").sql(&self.hint);
         if let Some(least) = least {
             statement.sql(" WHERE ");
-            self.key.compare(&mut statement, "t", Side::After, least)?;
+            self.key().compare(&mut statement, "t", Side::After, least)?;
         }
         statement.sql(" ORDER BY ");
-        self.key.order(&mut statement, "t", true);
+        self.key().order(&mut statement, "t", true);
         statement.sql(" LIMIT 1");
         Ok(statement)
     }
@@ -28,12 +29,12 @@ impl Mapping {
     pub fn boundary(&self, after: Option<&Cursor>, bound: &Cursor, size: u64) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
-        self.key.print(&mut statement, "t");
+        self.key().print(&mut statement, "t");
         self.walked(&mut statement, &Stretch::Range { after, end: bound })?;
         statement.sql(" ORDER BY ");
-        self.key.order(&mut statement, "t", false);
+        self.key().order(&mut statement, "t", false);
         statement.sql(" LIMIT 1 OFFSET ");
-        self.count(&mut statement, size.saturating_sub(1));
+        count(&mut statement, size.saturating_sub(1));
         Ok(statement)
     }
 
@@ -68,14 +69,14 @@ impl Mapping {
     pub fn missing(&self, stretch: &Stretch<'_>, pass_started: SystemTime, most: u64) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
-        self.key.print(&mut statement, "t");
+        self.key().print(&mut statement, "t");
         self.items(&mut statement, stretch, pass_started)?;
         statement.sql(" WHERE ");
         self.untargeted(&mut statement, stretch)?;
         statement.sql(" ORDER BY ");
-        self.key.order(&mut statement, "t", false);
+        self.key().order(&mut statement, "t", false);
         statement.sql(" LIMIT ");
-        self.count(&mut statement, most);
+        count(&mut statement, most);
         Ok(statement)
     }
 }

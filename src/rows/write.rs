@@ -1,14 +1,14 @@
 //! Writing a batch: one transaction that compares what is there, moves what is missing, and accounts for both.
 
 use super::faults::RowsError;
+use super::landing::Stamp;
 use super::link::{Deadline, Link, execute, rows};
 use super::mapping::{Mapping, Stretch};
-use super::moving::Stamp;
 use super::walk::numbers;
+use super::write_copies::Survey;
 use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Effort, Outcome};
 use crate::sql::{Dialect, Session};
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 /// What there is to write.
@@ -19,10 +19,40 @@ pub(super) struct Writing<'a> {
     pub(super) max_item: u64,
 }
 
+impl<'a> Writing<'a> {
+    /// The same effort for other items.
+    pub(super) fn of(&self, stretch: Stretch<'a>) -> Self {
+        Self { stretch, pass_started: self.pass_started, effort: self.effort, max_item: self.max_item }
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp { now: SystemTime::now(), run: self.effort.run.clone() }
+    }
+}
+
+/// What a stretch holds in the target before it is written to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Before {
+    /// Targets.
+    pub(super) there: u64,
+    /// Bytes of these.
+    bytes: u64,
+    /// How many of them are too large: what was there before is not refused for its size.
+    large: u64,
+}
+
+/// Targets of a stretch, and rows of its items in the targets of related tables.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Existing {
+    targets: u64,
+    rows: u64,
+}
+
 /// What a batch has added to the target.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Written {
     pub(super) inserted: u64,
-    bytes: u64,
+    pub(super) bytes: u64,
     large: u64,
 }
 
@@ -35,7 +65,7 @@ impl Mapping {
     ) -> Result<Outcome, RowsError> {
         let session = link.session(deadline).await?;
         session.begin(deadline.left()).await?;
-        let mut there = 0;
+        let mut there = Existing::default();
         match self.apply(session, writing, &mut there, deadline).await {
             Ok(outcome) => {
                 session.commit(deadline.left()).await?;
@@ -49,70 +79,95 @@ impl Mapping {
         }
     }
 
-    async fn apply(
+    pub(super) async fn apply(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
-        existing: &mut u64,
+        existing: &mut Existing,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
+        self.freeze(session, deadline).await?;
         let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
-        let [there, equal, bytes_there, large_there] =
+        let [there, equal, bytes, large] =
             numbers(session, &self.compare(stretch, pass_started, max_item)?, deadline).await?;
-        *existing = there;
-        let aside = if there > equal { self.set_aside(session, writing, deadline).await? } else { Vec::new() };
-        if there.checked_sub(equal) != u64::try_from(aside.len()).ok() {
+        *existing = Existing { targets: there, rows: 0 };
+        let surveys = self.survey_all(session, writing, there > 0, deadline).await?;
+        existing.rows = surveys.iter().map(|survey| survey.there).sum();
+        let taken = surveys.iter().any(Survey::has_different);
+        let aside = if there > equal || taken { self.set_aside(session, writing, deadline).await? } else { Vec::new() };
+        let different = there.checked_sub(equal).ok_or(RowsError::Overtaken)?;
+        let found = aside.len() as u64;
+        if found < different || (found > different && !taken) {
             return Err(RowsError::Overtaken);
         }
-        // What was there before is not refused for its size, and must not hide what would be.
-        let known = match large_there {
-            0 => Vec::new(),
-            _ => self.oversized_keys(session, writing, large_there, deadline).await?,
-        };
-        let Written { inserted, bytes, large } =
-            self.move_missing(session, writing, [there, bytes_there, large_there], deadline).await?;
-        if large > 0 {
-            let found = self.oversized_keys(session, writing, large_there + large, deadline).await?;
-            if let Some((key, bytes)) = found.into_iter().find(|(key, _)| known.iter().all(|(there, _)| there != key)) {
-                return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item });
-            }
-        }
-        let outcome = if writing.effort.recovered {
-            Outcome { moved: inserted + equal, skipped: 0, aside, bytes: bytes_there + bytes }
+        let before = Before { there, bytes, large };
+        let written = if self.copies.is_empty() {
+            self.move_checked(session, writing, before, deadline).await?
+        } else if aside.is_empty() {
+            self.move_whole(session, writing, before, &surveys, deadline).await?
         } else {
-            Outcome { moved: inserted, skipped: equal, aside, bytes }
+            self.move_others(session, writing, deadline).await?
+        };
+        self.settle(session, writing, (equal, written.inserted), deadline).await?;
+        let outcome = if writing.effort.recovered {
+            // Of related rows that were there no bytes are counted: they were not written now.
+            Outcome { moved: written.inserted + equal, skipped: 0, aside, bytes: bytes + written.bytes }
+        } else {
+            Outcome { moved: written.inserted, skipped: equal, aside, bytes: written.bytes }
         };
         Ok(outcome)
     }
 
-    /// Inserts what has no target, and holds the result against what was found before: targets that are `there`, the bytes of
-    /// their documents, and how many of them are too large.
-    pub(super) async fn move_missing(
+    /// Inserts what has no target, unless something of it is too large.
+    pub(super) async fn move_checked(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
-        [there, bytes_there, large_there]: [u64; 3],
+        before: Before,
+        deadline: Deadline,
+    ) -> Result<Written, RowsError> {
+        // What was there before must not hide what would be too large.
+        let known = match before.large {
+            0 => Vec::new(),
+            large => self.oversized_keys(session, writing, large, deadline).await?,
+        };
+        let written = self.move_missing(session, writing, before, deadline).await?;
+        if written.large > 0 {
+            let found = self.oversized_keys(session, writing, before.large + written.large, deadline).await?;
+            if let Some((key, bytes)) = found.into_iter().find(|(key, _)| known.iter().all(|(there, _)| there != key)) {
+                return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item: writing.max_item });
+            }
+        }
+        Ok(written)
+    }
+
+    /// Inserts what has no target, and holds the result against what was found before.
+    async fn move_missing(
+        &self,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        before: Before,
         deadline: Deadline,
     ) -> Result<Written, RowsError> {
         let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
-        let stamp = Stamp { now: SystemTime::now(), run: writing.effort.run.clone() };
+        let stamp = writing.stamp();
         // Where nothing is there, a plain INSERT … SELECT is quicker than one that looks into the table it fills; what
         // arrives meanwhile is a duplicate key.
-        let missing_only = there > 0;
+        let missing_only = before.there > 0;
         if self.dialect == Dialect::Postgres {
             let insert = self.insert_accounted(stretch, pass_started, &stamp, missing_only, max_item)?;
             let [items, had_target, inserted, bytes, large] = numbers(session, &insert, deadline).await?;
-            if had_target != there {
+            if had_target != before.there {
                 return Err(RowsError::Overtaken);
             }
-            if items != there + inserted {
+            if items != before.there + inserted {
                 return Err(RowsError::Swallowed);
             }
-            if self.meddled {
+            if self.landing.meddled {
                 // What RETURNING showed may be gone again, or was put elsewhere.
                 let account = self.account(stretch, pass_started, max_item)?;
                 let [items, targets, _, _] = numbers(session, &account, deadline).await?;
-                if targets < items && targets < there + inserted {
+                if targets < items && targets < before.there + inserted {
                     return Err(RowsError::Swallowed);
                 }
             }
@@ -122,18 +177,19 @@ impl Mapping {
         let inserted = execute(session, &insert, deadline).await?;
         let account = self.account(stretch, pass_started, max_item)?;
         let [items, targets, bytes, large] = numbers(session, &account, deadline).await?;
-        if targets > there + inserted {
+        if targets > before.there + inserted {
             return Err(RowsError::Overtaken);
         }
         // On SQLite a trigger may drop the row, and nobody else writes meanwhile. Elsewhere a trigger may put it under another
         // key, and the source may have lost or got an item since.
-        if targets < items && (self.dialect == Dialect::Sqlite || targets < there + inserted) {
+        if targets < items && (self.dialect == Dialect::Sqlite || targets < before.there + inserted) {
             return Err(RowsError::Swallowed);
         }
-        Ok(Written { inserted, bytes: bytes.saturating_sub(bytes_there), large: large.saturating_sub(large_there) })
+        let (bytes, large) = (bytes.saturating_sub(before.bytes), large.saturating_sub(before.large));
+        Ok(Written { inserted, bytes, large })
     }
 
-    /// Key and bytes of the first `most` targets whose document is larger than `max_item`.
+    /// Key and bytes of the first `most` targets that are larger than `max_item`.
     pub(super) async fn oversized_keys(
         &self,
         session: &mut Session,
@@ -147,7 +203,7 @@ impl Mapping {
             .iter()
             .map(|row| {
                 let bytes = row.last().and_then(|text| text.as_deref()?.parse().ok());
-                Ok((self.key.read(row, 0)?, bytes.ok_or(RowsError::Shape("a number of bytes"))?))
+                Ok((self.key().read(row, 0)?, bytes.ok_or(RowsError::Shape("a number of bytes"))?))
             })
             .collect()
     }
@@ -159,21 +215,12 @@ impl Mapping {
         deadline: Deadline,
     ) -> Result<Vec<Aside>, RowsError> {
         let found = rows(session, &self.conflicts(&writing.stretch, writing.pass_started)?, deadline).await?;
-        let parts = self.key.columns.len();
+        let parts = self.key().columns.len();
         found
             .iter()
             .map(|row| {
-                let key = self.key.read(row, 0)?;
-                let differing: Vec<String> = self
-                    .compared()
-                    .zip(row.get(parts + 2..).unwrap_or_default())
-                    .filter(|(_, same)| same.as_deref() != Some("1"))
-                    .map(|(fill, _)| format!("`{}`", fill.column))
-                    .collect();
-                let mut message = format!("the target exists and differs in {}", differing.join(", "));
-                if let (Some(Some(ours)), Some(Some(theirs))) = (row.get(parts), row.get(parts + 1)) {
-                    let _ = write!(message, "; SHA-256 of the document: source {ours}, target {theirs}");
-                }
+                let key = self.key().read(row, 0)?;
+                let message = self.conflict(row.get(parts..).unwrap_or_default());
                 Ok(Aside { key, class: "conflict", message })
             })
             .collect()
@@ -181,12 +228,12 @@ impl Mapping {
 
     /// A duplicate key is somebody else's insert, if there are more targets now than there were; otherwise an index of the
     /// target refuses the row, and would again.
-    async fn explain(
+    pub(super) async fn explain(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
         error: RowsError,
-        there: u64,
+        there: Existing,
         deadline: Deadline,
     ) -> RowsError {
         let RowsError::Sql(sql) = &error else { return error };
@@ -194,12 +241,22 @@ impl Mapping {
             return error;
         }
         let constraint = sql.constraint().map(ToOwned::to_owned);
-        let Ok(statement) = self.account(&writing.stretch, writing.pass_started, writing.max_item) else {
-            return error;
-        };
-        match numbers::<4>(session, &statement, deadline).await {
-            Ok([_, now, ..]) if now <= there => RowsError::Duplicate { constraint },
+        match self.existing(session, writing, there.targets > 0, deadline).await {
+            Ok(now) if now.targets <= there.targets && now.rows <= there.rows => RowsError::Duplicate { constraint },
             _ => RowsError::Overtaken,
         }
+    }
+
+    async fn existing(
+        &self,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        missing_only: bool,
+        deadline: Deadline,
+    ) -> Result<Existing, RowsError> {
+        let account = self.account(&writing.stretch, writing.pass_started, writing.max_item)?;
+        let [_, targets, ..] = numbers::<4>(session, &account, deadline).await?;
+        let surveys = self.survey_all(session, writing, missing_only, deadline).await?;
+        Ok(Existing { targets, rows: surveys.iter().map(|survey| survey.there).sum() })
     }
 }

@@ -75,6 +75,23 @@ pub struct Related {
     pub exclude: Vec<String>,
     /// What is related to it in turn.
     pub related: Vec<Related>,
+    /// Where its rows are copied to, each as a row of its own; `None`: they travel in the document alone.
+    pub target: Option<RelatedTarget>,
+}
+
+/// `[source.related.target]`: a table of the target's database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelatedTarget {
+    /// `None`: as the target.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: String,
+    /// A unique index of it, fed by exactly the related table's key, in any order.
+    pub key: Vec<String>,
+    /// Create the table if it is missing.
+    pub create: bool,
+    /// Target column and what fills it, in the file's order: never the document or its digest.
+    pub columns: Vec<(String, ColumnValue)>,
 }
 
 /// `[target]`.
@@ -114,7 +131,7 @@ pub enum ColumnValue {
     Now,
     /// `$run`: the invocation's id.
     Run,
-    /// `$digest`: SHA-256 of the document.
+    /// `$digest`: SHA-256 of the document, whether or not it is written itself.
     Digest,
     /// `$definition`: the definition's digest.
     Definition,
@@ -163,7 +180,7 @@ pub struct Limits {
     pub batch_time: Duration,
     /// Source keys scanned per batch, at most.
     pub max_batch: u64,
-    /// Bytes of a document, at most.
+    /// Bytes of a document or of a copied row, at most.
     pub max_item: u64,
     /// A batch of one whose holder was killed this many times in a row is set aside.
     pub max_attempts: u32,

@@ -1,14 +1,12 @@
 //! What a definition means, as digests: a change of meaning has to be accepted by somebody, a change of wording has not.
 
-use super::definition::{After, ColumnValue, DatabaseRef, Kind, Related, SecretRef, Source, Target};
+use super::definition::{After, ColumnValue, DatabaseRef, Kind, Related, RelatedTarget, SecretRef, Source, Target};
 use crate::digest;
 use serde_json::{Map, Value, json};
 
 /// SHA-256 over all that `[source]`, `[target]` and `kind` mean. How one logs in (password, `ca`) is no part of it, nor is
 /// the order of columns, of `on` and of `exclude`.
 pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String {
-    let columns: Map<String, Value> =
-        target.columns.iter().map(|(name, value)| (name.clone(), column(value))).collect();
     sha256(&json!({
         "kind": word(kind),
         "source": {
@@ -27,14 +25,14 @@ pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String
             "key": set(&target.key),
             "after": match target.after { After::Keep => "keep" },
             "create": target.create,
-            "columns": columns,
+            "columns": columns(&target.columns),
         },
     }))
 }
 
 /// SHA-256 over the part that nobody can accept a change of: kind, databases, schemas, tables and keys.
 pub(super) fn of_identity(kind: Kind, source: &Source, target: &Target) -> String {
-    sha256(&json!({
+    let mut identity = json!({
         "kind": word(kind),
         "source": {
             "database": database(&source.database),
@@ -48,7 +46,26 @@ pub(super) fn of_identity(kind: Kind, source: &Source, target: &Target) -> Strin
             "table": target.table,
             "key": set(&target.key),
         },
-    }))
+    });
+    let mut copies = Vec::new();
+    copied(&source.related, &mut copies);
+    if let (Some(identity), false) = (identity.as_object_mut(), copies.is_empty()) {
+        identity.insert("related".to_owned(), Value::Array(copies));
+    }
+    sha256(&identity)
+}
+
+/// Which related tables are copied, and to where.
+fn copied(related: &[Related], copies: &mut Vec<Value>) {
+    for one in related {
+        if let Some(target) = &one.target {
+            copies.push(json!({
+                "source": { "schema": one.schema, "table": one.table, "key": one.key },
+                "target": { "schema": target.schema, "table": target.table, "key": set(&target.key) },
+            }));
+        }
+        copied(&one.related, copies);
+    }
 }
 
 fn word(kind: Kind) -> &'static str {
@@ -67,15 +84,34 @@ fn database(reference: &DatabaseRef) -> Value {
 
 fn related(table: &Related) -> Value {
     let on: Map<String, Value> = table.on.iter().map(|(child, parent)| (child.clone(), json!(parent))).collect();
-    json!({
+    let mut related = json!({
         "name": table.name,
         "schema": table.schema,
         "table": table.table,
         "key": table.key,
         "on": on,
         "exclude": set(&table.exclude),
-        "related": table.related.iter().map(related).collect::<Vec<_>>(),
+        "related": table.related.iter().map(self::related).collect::<Vec<_>>(),
+    });
+    // Not there where there is none: a file that names none keeps the digest that it had before there were any.
+    if let (Some(fields), Some(target)) = (related.as_object_mut(), &table.target) {
+        fields.insert("target".to_owned(), related_target(target));
+    }
+    related
+}
+
+fn related_target(target: &RelatedTarget) -> Value {
+    json!({
+        "schema": target.schema,
+        "table": target.table,
+        "key": set(&target.key),
+        "create": target.create,
+        "columns": columns(&target.columns),
     })
+}
+
+fn columns(columns: &[(String, ColumnValue)]) -> Value {
+    columns.iter().map(|(name, value)| (name.clone(), column(value))).collect::<Map<_, _>>().into()
 }
 
 fn column(value: &ColumnValue) -> Value {
@@ -127,6 +163,12 @@ name = "discounts"
 table = "item_discounts"
 key = ["id"]
 on = { item_id = "id" }
+[source.related.related.target]
+table = "discounts_archive"
+key = ["no"]
+[source.related.related.target.columns]
+no = "id"
+percent = "percent"
 [target]
 database = "$A"
 schema = "h"
@@ -180,7 +222,7 @@ at = "$now"
     #[test]
     fn every_change_of_meaning_shows() {
         let plain = of(&[]);
-        let acceptable: [(&str, &str); 14] = [
+        let acceptable: [(&str, &str); 16] = [
             ("a = 1", "a = 2"),
             ("where = \"a = 1\"", ""),
             ("[\"x\", \"y\"]", "[\"x\"]"),
@@ -195,6 +237,8 @@ at = "$now"
             ("at = \"$now\"", "at = \"$run\""),
             ("at = \"$now\"", "at = \"$$now\""),
             ("at = \"$now\"", "moved_at = \"$now\""),
+            ("no = \"id\"\npercent = \"percent\"", "no = \"id\""),
+            ("key = [\"no\"]", "key = [\"no\"]\ncreate = true"),
         ];
         let mut digests = vec![plain.digest.clone()];
         for edit in acceptable {
@@ -203,7 +247,7 @@ at = "$now"
             assert_eq!(other.identity, plain.identity, "{edit:?}");
             digests.push(other.digest);
         }
-        let identity: [&[(&str, &str)]; 8] = [
+        let identity: [&[(&str, &str)]; 12] = [
             &[("\"$A\"", "\"$B\"")],
             &[("\"$A\"", "\"secret:A\"")],
             &[("\"$A\"\nschema = \"h\"", "\"$B\"\nschema = \"h\"")],
@@ -212,6 +256,10 @@ at = "$now"
             &[("[\"shop\", \"id\"]", "[\"id\", \"shop\"]")],
             &[("\"history\"", "\"history2\"")],
             &[("schema = \"h\"\n", "")],
+            &[("discounts_archive", "rebates")],
+            &[("item_discounts", "item_rebates")],
+            &[("key = [\"no\"]", "schema = \"a\"\nkey = [\"no\"]")],
+            &[("key = [\"no\"]", "key = [\"number\"]"), ("no = \"id\"", "number = \"id\"")],
         ];
         let mut identities = vec![plain.identity.clone()];
         for edits in identity {

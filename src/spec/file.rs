@@ -15,7 +15,7 @@ pub(super) struct File {
     /// Equals the file's name without `.toml`: letters, digits, `-`, `_` and `.`, up to 100 of them.
     #[schemars(example = &"orders-history", regex(pattern = r"^[A-Za-z0-9_.-]{1,100}$"))]
     pub(super) name: Option<String>,
-    /// What moves: `rows` turns database rows, each with its related rows, into history records.
+    /// What moves: `rows` turns database rows, each with its related rows, into history records, or copies them.
     #[schemars(example = &"rows", extend("enum" = ["rows"]))]
     pub(super) kind: Option<String>,
     /// `once` is complete when a sweep finds nothing more.
@@ -55,7 +55,7 @@ pub(super) struct SourceSection {
     pub(super) related: Option<Vec<RelatedSection>>,
 }
 
-/// A table whose rows belong to a row of the table above it, as an array in its document.
+/// A table whose rows belong to a row of the table above it: an array in its document, or rows of a table of their own.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "Related", extend("required" = ["name", "table", "key", "on"]))]
 pub(super) struct RelatedSection {
@@ -79,6 +79,33 @@ pub(super) struct RelatedSection {
     pub(super) exclude: Option<Vec<String>>,
     /// Tables whose rows belong to a row of this one in turn.
     pub(super) related: Option<Vec<RelatedSection>>,
+    /// A table that its rows are copied to, each as a row of its own.
+    pub(super) target: Option<RelatedTargetSection>,
+}
+
+/// A table of the target's database that the rows of a related table are copied to, in the transaction of their parent.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "RelatedTarget", extend("required" = ["table", "key", "columns"]))]
+pub(super) struct RelatedTargetSection {
+    /// The table's schema. Default: that of the target.
+    #[schemars(example = &"archive")]
+    pub(super) schema: Option<String>,
+    /// The table.
+    #[schemars(example = &"order_items_archive")]
+    pub(super) table: Option<String>,
+    /// The columns of a unique index of it, fed by exactly the related table's key.
+    #[schemars(example = ["item_id"])]
+    pub(super) key: Option<Vec<String>>,
+    /// Create the table if it is missing.
+    #[schemars(example = true, extend("default" = false))]
+    pub(super) create: Option<bool>,
+    /// Target column = what fills it: a column of the related table, or `$now`, `$run`, `$definition`. A column that is
+    /// really named `$now` is written `$$now`.
+    #[schemars(
+        with = "Option<BTreeMap<String, String>>",
+        example = BTreeMap::from([("item_id", "id"), ("sku", "sku")])
+    )]
+    pub(super) columns: Option<Ordered>,
 }
 
 /// Where records go.
@@ -103,8 +130,8 @@ pub(super) struct TargetSection {
     #[schemars(example = true, extend("default" = false))]
     pub(super) create: Option<bool>,
     /// Target column = what fills it: a source column's name, or `$document` (the row and its related rows as JSON),
-    /// `$now` (the batch's time), `$run` (the run's id), `$digest` (SHA-256 of the document), `$definition` (digest of
-    /// this migration). A source column that is really named `$now` is written `$$now`.
+    /// `$now` (the batch's time), `$run` (the run's id), `$digest` (SHA-256 of the document, also where that is not
+    /// written), `$definition` (digest of this migration). Without `$document` rows are copied column by column. A source column that is really named `$now` is written `$$now`.
     #[schemars(
         with = "Option<BTreeMap<String, String>>",
         example = BTreeMap::from([("order_id", "id"), ("document", "$document")])
@@ -122,7 +149,7 @@ pub(super) struct LimitsSection {
     /// Source keys that a batch looks at, at most: 1 to 1000000.
     #[schemars(example = 10_000, extend("default" = 10_000, "minimum" = 1, "maximum" = 1_000_000))]
     pub(super) max_batch: Option<i64>,
-    /// The largest document. 1 MB is 2^20 bytes.
+    /// The largest document, or the largest row where rows are copied. 1 MB is 2^20 bytes.
     #[schemars(example = &"8 MB", extend("default" = "8 MB"))]
     pub(super) max_item: Option<String>,
     /// Disjoint ranges of the key. Only 1 in this version.

@@ -18,7 +18,8 @@ mod unbuilt;
 mod units;
 
 pub use definition::{
-    After, ColumnValue, DatabaseRef, Definition, Kind, Limits, Mode, PasswordRef, Related, SecretRef, Source, Target,
+    After, ColumnValue, DatabaseRef, Definition, Kind, Limits, Mode, PasswordRef, Related, RelatedTarget, SecretRef,
+    Source, Target,
 };
 pub use load::{LoadError, Migrations};
 pub use problem::{FileError, Problem};

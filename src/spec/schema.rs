@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn messages_find_their_words_in_it() {
         let related = Path::root().key("source").key("related").index(0).key("related").index(2);
-        assert_eq!(fields(&related), ["name", "schema", "table", "key", "on", "exclude", "related"]);
+        assert_eq!(fields(&related), ["name", "schema", "table", "key", "on", "exclude", "related", "target"]);
         assert_eq!(example(&related.key("on")), r#"write `on = { order_id = "id" }`"#);
         assert_eq!(expected(&related.key("key")), "a list");
         let database = Path::root().key("source").key("database");

@@ -66,9 +66,6 @@ pub(super) fn refuse_fields(file: &mut Table, problems: &mut Problems) {
             }
         }
     }
-    if let Some(source) = file.get_mut("source").and_then(Value::as_table_mut) {
-        refuse_in_related(source, &Path::root().key("source"), problems);
-    }
 }
 
 fn as_written(value: &Value) -> Option<String> {
@@ -76,17 +73,5 @@ fn as_written(value: &Value) -> Option<String> {
         Value::String(text) => Some(format!("{text:?}")),
         Value::Integer(number) => Some(number.to_string()),
         _ => None,
-    }
-}
-
-fn refuse_in_related(parent: &mut Table, path: &Path, problems: &mut Problems) {
-    let Some(related) = parent.get_mut("related").and_then(Value::as_array_mut) else { return };
-    for (place, child) in related.iter_mut().enumerate() {
-        let Some(child) = child.as_table_mut() else { continue };
-        let path = path.key("related").index(place);
-        if child.remove("target").is_some() {
-            problems.add(&path.key("target"), NOT_BUILT, "leave it out: related rows travel inside the document");
-        }
-        refuse_in_related(child, &path, problems);
     }
 }

@@ -128,7 +128,6 @@ const CASES: &[Case] = &[
                 r#"batch_time = "1s""#,
                 "shards = 4\nlanes = 2\nitems_per_second = 100\nbytes_per_second = \"1 MB\"\nsweep_every = \"1h\"\n[throttle]\nlag = \"1s\"",
             ),
-            (r#"on = { order_id = "id" }"#, "on = { order_id = \"id\" }\ntarget = { table = \"x\" }"),
         ],
         &[
             "throttle: is not built in this version yet; leave the section out; `batch_time` in `[limits]` keeps batches short",
@@ -139,7 +138,6 @@ const CASES: &[Case] = &[
             "limits.lanes: a value other than 1 is not built in this version yet; leave it out, or write `lanes = 1`",
             "limits.items_per_second: a value other than 0 is not built in this version yet; leave it out, or write `items_per_second = 0`, which is unlimited",
             "limits.bytes_per_second: a value other than 0 is not built in this version yet; leave it out, or write `bytes_per_second = 0`, which is unlimited",
-            "source.related[0].target: is not built in this version yet; leave it out: related rows travel inside the document",
         ],
     ),
     (
@@ -419,11 +417,44 @@ const CASES: &[Case] = &[
         &["target.table: is one of the related tables; write to a table of its own"],
     ),
     (
-        "no document",
+        "related rows that go nowhere",
         &[("document = \"$document\"\n", "")],
         &[
-            r#"target.columns: has no `$document`; copying rows column by column is not built in this version yet; write `document = "$document"`"#,
+            r#"source.related[0]: has rows that would travel nowhere; write `document = "$document"` in `[target.columns]`, give it a `[source.related.target]`, or leave it out"#,
         ],
+    ),
+    (
+        "a related target with next to nothing in it",
+        &[(r#"on = { order_id = "id" }"#, "on = { order_id = \"id\" }\ntarget = { tabel = \"x\" }")],
+        &[
+            "source.related[0].target.tabel: is not a field of `source.related[0].target`; did you mean `table`?",
+            r#"source.related[0].target.key: is missing; write `key = ["item_id"]`"#,
+            r#"source.related[0].target.columns: is missing; write `columns = { item_id = "id", sku = "sku" }`"#,
+        ],
+    ),
+    (
+        "a related target that is fed by what it must not be",
+        &[(
+            "[target]",
+            "[source.related.target]\ntable = \"order_items\"\nkey = [\"n\", \"id\"]\n[source.related.target.columns]\n\
+             n = \"number\"\ncard = \"card_number\"\ndoc = \"$document\"\nhash = \"$digest\"\n[target]",
+        )],
+        &[
+            "source.related[0].target.columns.doc: `$document` is that of the whole item; write it in `[target.columns]`, or copy the columns themselves here",
+            "source.related[0].target.columns.hash: `$digest` is that of the whole item; write it in `[target.columns]`, or copy the columns themselves here",
+            "source.related[0].target.columns.card: copies `card_number`, which `exclude` names; leave it out here, or take it out of `exclude`",
+            "source.related[0].target.key[0]: `n` is fed by `number`, which is not in the related table's key; feed it from the related table's key, which is `id`",
+            r#"source.related[0].target.key[1]: `id` is not among `source.related.target.columns`; write `id = "id"` in `[source.related.target.columns]`"#,
+            "source.related[0].target.table: is one of the related tables; write to a table of its own",
+        ],
+    ),
+    (
+        "two targets in one table",
+        &[(
+            "[target]",
+            "[source.related.target]\ntable = \"order_history\"\nkey = [\"id\"]\n[source.related.target.columns]\nid = \"id\"\n[target]",
+        )],
+        &["source.related[0].target.table: is the table of `target.table`; copy each into a table of its own"],
     ),
     (
         "a misspelling two tables deep",

@@ -1,6 +1,8 @@
 //! From fields to meaning: everything that can be said of a migration file without a database.
 
+mod feeding;
 mod limits;
+mod related_target;
 mod source;
 mod target;
 #[cfg(test)]
@@ -32,7 +34,8 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
         target::check_feeding(&root.key("target"), target, source, problems);
     }
     let (kind, source, target) = (kind?, source?.finish()?, target?.finish()?);
-    target::check_table(&root.key("target").key("table"), &target, &source, problems);
+    target::check_tables(&target, &source, problems);
+    target::check_related(&target, &source, problems);
     let digest = digest::of_meaning(kind, &source, &target);
     let identity = digest::of_identity(kind, &source, &target);
     Some(Definition { name: name?, kind, mode: mode?, source, target, limits: limits?, digest, identity })

@@ -1,6 +1,6 @@
 //! `[source]` and its related tables.
 
-use super::{columns, identifier, key, optional_identifier, plain, required};
+use super::{columns, identifier, key, optional_identifier, plain, related_target, required};
 use crate::spec::definition::{DatabaseRef, Related, Source};
 use crate::spec::file::{RelatedSection, SourceSection};
 use crate::spec::problem::{Path, Problems};
@@ -104,5 +104,19 @@ fn one(path: &Path, section: RelatedSection, everywhere: &[String], problems: &m
         exclude.extend(everywhere.iter().filter(|column| !exclude.contains(column)).cloned().collect::<Vec<_>>());
     }
     let related = related(path, section.related.unwrap_or_default(), everywhere, problems);
-    Some(Related { name: name?, schema, table: table?, key: key?, on: on?, exclude: exclude?, related: related? })
+    let excluded = exclude.as_deref().unwrap_or_default();
+    let target = match section.target {
+        Some(target) => Some(related_target::check(&path.key("target"), target, key.as_deref(), excluded, problems)?),
+        None => None,
+    };
+    Some(Related {
+        name: name?,
+        schema,
+        table: table?,
+        key: key?,
+        on: on?,
+        exclude: exclude?,
+        related: related?,
+        target,
+    })
 }

@@ -1,20 +1,11 @@
 //! `[target]`, by itself and against `[source]`.
 
-use super::{identifier, key, optional_identifier, plain, required, source, word};
-use crate::hint::nearest;
+use super::feeding::{self, OF_SOURCE, check_excluded, check_key};
+use super::{identifier, key, optional_identifier, required, source, word};
 use crate::spec::definition::{After, ColumnValue, DatabaseRef, Related, Source, Target};
-use crate::spec::file::{Ordered, TargetSection};
-use crate::spec::problem::{Path, Problems, bare_or_quoted, listed};
-use crate::spec::unbuilt::NOT_BUILT;
-use crate::spec::{reference, schema};
-
-const WORDS: [(&str, ColumnValue); 5] = [
-    ("$document", ColumnValue::Document),
-    ("$now", ColumnValue::Now),
-    ("$run", ColumnValue::Run),
-    ("$digest", ColumnValue::Digest),
-    ("$definition", ColumnValue::Definition),
-];
+use crate::spec::file::TargetSection;
+use crate::spec::problem::{Path, Problems};
+use crate::spec::reference;
 
 /// What was understood of `[target]`, also while something else in it is wrong.
 pub(super) struct Draft {
@@ -52,144 +43,81 @@ pub(super) fn check(path: &Path, section: TargetSection, problems: &mut Problems
         key: key(&path.key("key"), section.key, problems),
         after: word(&path.key("after"), &after, &[("keep", After::Keep)], &["delete"], problems),
         create: section.create.unwrap_or(false),
-        columns: columns.and_then(|columns| self::columns(&path.key("columns"), columns, problems)),
+        columns: columns.and_then(|columns| feeding::columns(&path.key("columns"), columns, problems)),
     }
-}
-
-fn columns(path: &Path, written: Ordered, problems: &mut Problems) -> Option<Vec<(String, ColumnValue)>> {
-    if !problems.sound(path) {
-        return None;
-    }
-    if written.0.is_empty() {
-        problems.add(path, "is empty", schema::example(path));
-        return None;
-    }
-    let each = written.0.into_iter();
-    let values: Vec<_> = each
-        .map(|(column, text)| {
-            let at = path.key(&column);
-            let named = plain(&at, &column, problems);
-            let value = value(&at, &text, problems);
-            Some((column, value.filter(|_| named)?))
-        })
-        .collect();
-    let documents: Vec<_> =
-        values.iter().flatten().filter(|(_, value)| *value == ColumnValue::Document).map(|(name, _)| name).collect();
-    match documents.as_slice() {
-        [] if problems.sound(path) => {
-            let message = format!("has no `$document`; copying rows column by column {NOT_BUILT}");
-            problems.add(path, message, "write `document = \"$document\"`");
-        }
-        [_, second, ..] => {
-            let hint = "one column holds the document, others can be filled from it by the database";
-            problems.add(&path.key(second), "is a second `$document`", hint);
-        }
-        _ => {}
-    }
-    values.into_iter().collect()
-}
-
-fn value(path: &Path, text: &str, problems: &mut Problems) -> Option<ColumnValue> {
-    if let Some(name) = text.strip_prefix("$$") {
-        return Some(ColumnValue::Column(format!("${name}")));
-    }
-    if !text.starts_with('$') {
-        return plain(path, text, problems).then(|| ColumnValue::Column(text.to_owned()));
-    }
-    if let Some((_, value)) = WORDS.iter().find(|(word, _)| *word == text) {
-        return Some(value.clone());
-    }
-    let really = format!("a source column really named so is written `${text}`");
-    let words = || WORDS.iter().map(|(word, _)| *word);
-    let hint = match nearest(text, words()) {
-        Some(meant) => format!("did you mean `{meant}`? ({really})"),
-        None => format!("write {}; {really}", listed(words(), "or")),
-    };
-    problems.add(path, format!("`{text}` is unknown"), hint);
-    None
 }
 
 /// How the target's columns are fed from the source: whatever of both sections was understood.
 pub(super) fn check_feeding(path: &Path, target: &Draft, source: &source::Draft, problems: &mut Problems) {
     let Some(columns) = &target.columns else { return };
+    let excluded: Vec<&String> = source.exclude.iter().flatten().collect();
     let key = source.key.as_deref().unwrap_or_default();
-    for (column, value) in columns {
-        let ColumnValue::Column(name) = value else { continue };
-        // That a column of the key is excluded has been said.
-        if source.exclude.iter().flatten().any(|excluded| excluded == name) && !key.contains(name) {
-            let hint = "leave it out here, or take it out of `source.exclude`";
-            problems.add(
-                &path.key("columns").key(column),
-                format!("copies `{name}`, which `source.exclude` names"),
-                hint,
-            );
-        }
-    }
+    // That a column of the key is excluded has been said.
+    let travels = |name: &String| key.contains(name) || !excluded.contains(&name);
+    check_excluded(&path.key("columns"), columns, travels, OF_SOURCE, problems);
     if let (Some(target_key), Some(source_key)) = (&target.key, &source.key) {
-        check_key(&path.key("key"), target_key, columns, source_key, problems);
+        check_key(&path.key("key"), target_key, columns, source_key, OF_SOURCE, problems);
     }
 }
 
-/// Every column of the target's key is fed by a column of the source's key, and all of them by one.
-fn check_key(
-    path: &Path,
-    target_key: &[String],
-    columns: &[(String, ColumnValue)],
-    source_key: &[String],
-    problems: &mut Problems,
-) {
-    let the_key = listed(source_key.iter().map(String::as_str), "and");
-    let mut fed: Vec<&str> = Vec::new();
-    let mut all_good = true;
-    for (place, column) in target_key.iter().enumerate() {
-        let (message, hint) = match columns.iter().find(|(name, _)| name == column).map(|(_, value)| value) {
-            None => {
-                let unfed = source_key.iter().find(|name| !fed.contains(&name.as_str()));
-                let name = unfed.or(source_key.first()).map_or("", String::as_str);
-                let hint = format!("write `{} = {name:?}` in `[target.columns]`", bare_or_quoted(column));
-                (format!("`{column}` is not among `target.columns`"), hint)
-            }
-            Some(ColumnValue::Column(name)) if fed.contains(&name.as_str()) => (
-                format!("`{column}` is fed by `{name}`, as one before it is"),
-                format!("the source's key is {the_key}"),
-            ),
-            Some(ColumnValue::Column(name)) if source_key.contains(name) => {
-                fed.push(name);
-                continue;
-            }
-            Some(ColumnValue::Column(name)) => (
-                format!("`{column}` is fed by `{name}`, which is not in the source's key"),
-                format!("feed it from the source's key, which is {the_key}"),
-            ),
-            Some(_) => (
-                format!("`{column}` is fed by a `$` word, not by the source's key"),
-                format!("feed it from the source's key, which is {the_key}"),
-            ),
-        };
-        problems.add(&path.index(place), message, hint);
-        all_good = false;
-    }
-    let unfed: Vec<_> = source_key.iter().map(String::as_str).filter(|name| !fed.contains(name)).collect();
-    if all_good && !unfed.is_empty() {
-        let message = format!("leaves out what is fed by {}", listed(unfed.iter().copied(), "and"));
-        let hint = "add the columns: with less than the source's whole key, two rows could become one record";
-        problems.add(path, message, hint);
-    }
-}
-
-/// The target is a table of its own.
-pub(super) fn check_table(path: &Path, target: &Target, source: &Source, problems: &mut Problems) {
-    if target.database != source.database {
+/// Rows that are related go somewhere: into the document, or into a table of their own.
+pub(super) fn check_related(target: &Target, source: &Source, problems: &mut Problems) {
+    let told = |value: &ColumnValue| matches!(value, ColumnValue::Document | ColumnValue::Digest);
+    if target.columns.iter().any(|(_, value)| told(value)) {
         return;
     }
-    let is_target = |schema: &Option<String>, table: &str| *schema == target.schema && table == target.table;
-    if is_target(&source.schema, &source.table) {
+    aimless(&Path::root().key("source").key("related"), &source.related, problems);
+}
+
+fn aimless(path: &Path, related: &[Related], problems: &mut Problems) {
+    for (place, one) in related.iter().enumerate() {
+        let path = path.index(place);
+        if one.target.is_some() || any(&one.related, &|table| table.target.is_some()) {
+            aimless(&path.key("related"), &one.related, problems);
+        } else {
+            let hint = "write `document = \"$document\"` in `[target.columns]`, give it a `[source.related.target]`, or leave it out";
+            problems.add(&path, "has rows that would travel nowhere", hint);
+        }
+    }
+}
+
+/// Every target is a table of its own.
+pub(super) fn check_tables(target: &Target, source: &Source, problems: &mut Problems) {
+    let path = Path::root().key("target").key("table");
+    let mut taken = vec![(target.schema.as_ref(), target.table.as_str(), "target.table".to_owned())];
+    let same = target.database == source.database;
+    if same {
+        check_table(&path, (target.schema.as_ref(), &target.table), source, problems);
+    }
+    let mut related = Vec::new();
+    gather(&Path::root().key("source"), &source.related, &mut related);
+    for (path, one) in related {
+        let Some(copy) = &one.target else { continue };
+        let path = path.key("target").key("table");
+        let place = (copy.schema.as_ref().or(target.schema.as_ref()), copy.table.as_str());
+        if let Some((.., first)) = taken.iter().find(|(schema, table, _)| (*schema, *table) == place) {
+            problems.add(&path, format!("is the table of `{first}`"), "copy each into a table of its own");
+        }
+        if same {
+            check_table(&path, place, source, problems);
+        }
+        taken.push((place.0, place.1, path.to_string()));
+    }
+}
+
+fn gather<'a>(path: &Path, related: &'a [Related], found: &mut Vec<(Path, &'a Related)>) {
+    for (place, one) in related.iter().enumerate() {
+        let path = path.key("related").index(place);
+        found.push((path.clone(), one));
+        gather(&path, &one.related, found);
+    }
+}
+
+fn check_table(path: &Path, place: (Option<&String>, &str), source: &Source, problems: &mut Problems) {
+    if place == (source.schema.as_ref(), source.table.as_str()) {
         problems.add(path, "is the source table itself", "write to a table of its own");
     }
-    let related = |related: &Related| {
-        let schema = if related.schema.is_some() { &related.schema } else { &source.schema };
-        is_target(schema, &related.table)
-    };
+    let related = |related: &Related| place == (related.schema.as_ref().or(source.schema.as_ref()), &*related.table);
     if any(&source.related, &related) {
         problems.add(path, "is one of the related tables", "write to a table of its own");
     }

@@ -150,3 +150,17 @@ fn references_to_databases() {
         )
     );
 }
+
+#[test]
+fn related_tables_may_have_targets_of_their_own() {
+    let more = "[[source.related]]\nname = \"notes\"\ntable = \"notes\"\nkey = [\"n\", \"id\"]\non = { order_id = \"id\" }\n\
+                [source.related.target]\ntable = \"notes_archive\"\nkey = [\"id\", \"no\"]\n\
+                columns = { id = \"id\", no = \"n\", at = \"$now\", money = \"$$now\" }";
+    let definition = with("\"$A\"", more, "");
+    assert_eq!(definition.source.related[0].target, None);
+    let target = definition.source.related[1].target.as_ref().unwrap();
+    assert_eq!((target.table.as_str(), &target.schema, target.create), ("notes_archive", &None, false));
+    let values: Vec<_> = target.columns.iter().map(|(_, value)| value.clone()).collect();
+    let column = |name: &str| ColumnValue::Column(name.to_owned());
+    assert_eq!(values, [column("id"), column("n"), ColumnValue::Now, column("$now")]);
+}

@@ -36,7 +36,7 @@ fn kept(stage: &Stage, cases: &[Kept]) {
         Ok(rows) => rows.warnings().to_vec(),
         Err(error) => panic!("{:?}: {error}", stage.kind),
     };
-    assert!(!found.iter().any(|warning| warning.contains("pauses")), "{:?}: {found:?}", stage.kind);
+    assert!(!found.iter().any(|warning| warning.contains("is set aside")), "{:?}: {found:?}", stage.kind);
     assert_eq!(stage.move_all(&definition, 10).moved, 2);
     let seen = stage.verify_all(&definition, 10);
     assert_eq!((seen.equal, seen.different), (2, 0), "{:?}: {:?}", stage.kind, seen.examples);
@@ -79,7 +79,7 @@ fn refused_by_the_database(stage: &Stage, cases: &[(&str, &str)]) {
     for (at, (ours, theirs)) in cases.iter().enumerate() {
         let start = format!("target.columns.t{at}: ");
         assert!(
-            rows.warnings().iter().any(|one| one.starts_with(&start) && one.contains("pauses")),
+            rows.warnings().iter().any(|one| one.starts_with(&start) && one.contains("is set aside")),
             "{:?}: {ours} in {theirs}: {:?}",
             stage.kind,
             rows.warnings()

@@ -1,5 +1,8 @@
 //! The kind `rows`, driven without the engine, on the three databases.
 
+mod archived;
+mod cases;
+mod columns;
 mod documents;
 mod fit;
 mod keys;
@@ -7,4 +10,5 @@ mod meddling;
 mod mending;
 mod moving;
 mod problems;
+mod related;
 mod stage;

@@ -268,3 +268,75 @@ fn a_function_that_may_answer_otherwise_each_time_is_refused() {
     let definition = stage.definition(&source("jsonb_exists(doc, 'a')"), GOOD_TARGET);
     assert_eq!(stage.move_all(&definition, 100).moved, 1);
 }
+
+/// Every related row belongs to one item, and is found again by its key.
+#[test]
+fn related_targets_that_do_not_fit() {
+    for kind in KINDS {
+        let stage = shop(kind);
+        stage.execute("CREATE INDEX i1 ON order_items (order_id); CREATE INDEX i2 ON order_items (n)");
+        let related = |on: &str, key: &str, table: &str, columns: &str| {
+            let create = !["old", "orders", "open_orders"].contains(&table);
+            format!(
+                "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\nkey = [{key}]\n\
+                 on = {{ {on} }}\n[source.related.target]\ntable = \"{table}\"\nkey = [{key}]\ncreate = {create}\n\
+                 [source.related.target.columns]\n{columns}"
+            )
+        };
+        let target = "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"";
+        let check = |source: &str, expected: &[&str]| {
+            assert_eq!(shown(&problems(&stage, source, target)), expected, "{kind:?}");
+        };
+        let (on, id) = ("order_id = \"id\"", "\"id\"");
+        check(&related(on, id, "items_archive", "id = \"id\"\nn = \"n\""), &[]);
+        check(
+            &related(on, id, "items_archive", "id = \"id\"\nn = \"m\""),
+            &["source.related[0].target.columns.n: the table `order_items` has no column `m`"],
+        );
+        check(
+            &related("n = \"code\"", id, "items_archive", "id = \"id\""),
+            &[
+                "source.related[0].on: `code` does not tell the rows of `orders` apart: a row of `order_items` could belong to \
+                 several of them, and be copied several times",
+            ],
+        );
+        check(
+            &related(on, "\"order_id\", \"n\"", "items_archive", "order_id = \"order_id\"\nn = \"n\""),
+            &[
+                "source.related[0].key: `order_id`, `n` does not tell the rows of one array apart: their order would be left to \
+                 chance",
+                "source.related[0].key: no unique index of `order_items` has exactly the columns `order_id`, `n`, and a copy is \
+                 found again by them",
+            ],
+        );
+        check(
+            &related(on, id, "old", "id = \"id\"\nn = \"n\""),
+            &[
+                "source.related[0].target.columns.n: the table `old` has no column `n`",
+                "source.related[0].target.columns: `must` of `old` takes no NULL, has no default, and nothing fills it",
+            ],
+        );
+        let found = problems(&stage, &related(on, id, "archive", "id = \"id\"").replace("create = true", ""), target);
+        assert!(found[0].message.starts_with("there is no table `archive` in `"), "{found:?}");
+        assert!(found[0].field == "source.related[0].target.table" && found[0].hint.ends_with("`create = true`"));
+        // A schema that is written out is the one that is meant anyway.
+        let schema = match kind {
+            Kind::Sqlite => "main".to_owned(),
+            Kind::MariaDb => stage.one("SELECT DATABASE()"),
+            Kind::Postgres => "public".to_owned(),
+        };
+        stage.execute("CREATE TABLE history (id INTEGER NOT NULL PRIMARY KEY)");
+        check(
+            &related(on, id, &format!("history\"\nschema = \"{schema}"), "id = \"id\""),
+            &["source.related[0].target.table: is the table of `target.table`"],
+        );
+        check(
+            &related(on, id, &format!("orders\"\nschema = \"{schema}"), "id = \"id\""),
+            &["source.related[0].target.table: is the source itself"],
+        );
+        check(
+            &related(on, id, &format!("order_items\"\nschema = \"{schema}"), "id = \"id\""),
+            &["source.related[0].target.table: is one of the related tables"],
+        );
+    }
+}
