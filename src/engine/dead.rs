@@ -283,6 +283,12 @@ pub(super) fn fault(error: &LedgerError) -> Fault {
     Fault { uncertain: true, ..Fault::new(class, message) }
 }
 
+/// A ledger that did not take all of them in time.
+pub(super) fn late() -> Fault {
+    let message = "the ledger did not take the dead letters of a batch within what is left of the run";
+    Fault { uncertain: true, ..Fault::new(Class::Capacity, message) }
+}
+
 /// A ledger that did not give dead letters: nothing was done yet.
 pub(super) fn unread(error: &LedgerError) -> Fault {
     let message = format!("the dead letters could not be read: {}", chain(error));

@@ -255,7 +255,12 @@ impl<'a, M: Migration> Walk<'a, M> {
                 letters.again(&again, attempts, now).await
             }
         };
-        let recorded = in_time(&run.budget, async { work.await.map_err(|error| dead::fault(&error)) });
+        // No longer than this: what follows needs the reserve.
+        let remaining = run.budget.remaining();
+        let recorded = async {
+            let done = tokio::time::timeout(remaining, work).await;
+            done.map_or_else(|_| Err(dead::late()), |done| done.map_err(|error| dead::fault(&error)))
+        };
         Ok(hold(self.lease, run.budget.call(), recorded).await?)
     }
 

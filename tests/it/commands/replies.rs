@@ -197,7 +197,7 @@ fn switches_answer_as_status_does_and_failed_lists_pages() {
         assert_shape(&asked["dead_errors"]["conflict"][which], "key:key message:text at:time");
     }
     let shown = job.cli().run(&["status", &job.name]).expect(0).stdout;
-    assert!(shown.contains("dead_errors:\n  conflict:\n    first:\n      at: "), "{shown}");
+    assert!(shown.contains("dead_errors:\n  conflict:\n    first:\n      key: "), "{shown}");
 }
 
 #[test]
