@@ -193,6 +193,17 @@ impl Checkpoint {
         }
     }
 
+    /// Remembers what was announced as interrupted: its effects may be there although no commit says so.
+    ///
+    /// While an interrupted range is not passed, batches are cut at its end: an older one reaches at least as far.
+    pub fn interrupt_announced(&mut self) {
+        let Some(announced) = self.announced.take() else { return };
+        if self.interrupted.is_none() {
+            self.interrupted = announced.to;
+        }
+        self.interrupt(&announced.keys);
+    }
+
     /// Begins `pass` if this checkpoint is still in an earlier one, or in an earlier life.
     pub fn enter(&mut self, life: u64, pass: u32) {
         if self.life != life {

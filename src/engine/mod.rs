@@ -5,6 +5,7 @@
 //! A kind of your own runs by [`run::Run::new`] and [`run::Run::chunk`]: see `examples/custom.rs`.
 
 pub mod budget;
+pub mod chance;
 pub mod checkpoint;
 pub mod dead;
 mod hold;

@@ -1,6 +1,7 @@
 //! One run of one migration: acquire a shard, open a pass where one is due, walk it, close it, release.
 
 use super::budget::Budget;
+use super::chance::fraction;
 use super::checkpoint::{Checkpoint, Counters};
 use super::hold::hold;
 use super::lease::{Acquired, Kept, Lease, Terms};
@@ -89,13 +90,22 @@ impl<M: Migration> Run<'_, M> {
             }
         };
         let mut chunk = Chunk::default();
+        if (lease.checkpoint().life, lease.checkpoint().pass) > (life, stored.state.pass) {
+            // The state was read before somebody else went on to a later pass: in this one everything was counted already.
+            let progress = Progress::of(&stored.state, std::slice::from_ref(lease.checkpoint()));
+            let _ = lease.release(|_| {}, self.budget.call()).await?;
+            return Ok(Report { stopped_by: Some(StoppedBy::Fence), ..Report::idle(Outcome::Fenced, progress) });
+        }
         let ended = self.passes(&mut lease, stored, &mut chunk).await;
         let call = self.budget.call();
         let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
         if fenced {
             tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "commit refused: somebody has taken over");
         } else {
-            let released = lease.release(|_| {}, call).await;
+            // After a write that the ledger did not answer, the effects of the announced batch may be there.
+            let unsure = matches!(&ended, Err(EngineError::Ledger(_)));
+            let leave = |it: &mut Checkpoint| if unsure { it.interrupt_announced() };
+            let released = lease.release(leave, call).await;
             if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
                 tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");
             }
@@ -281,7 +291,7 @@ impl<M: Migration> Run<'_, M> {
         loop {
             match call(self.budget.remaining()).await {
                 Err(fault) if fault.class.passes() && self.budget.remaining() > wait * 2 && !self.stop.is_set() => {
-                    self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+                    self.stop.sleep(wait.mul_f64(0.5 + fraction())).await;
                     wait = (wait * 2).min(Duration::from_secs(3));
                 }
                 answer => return answer,

@@ -3,6 +3,7 @@
 
 mod bad_files;
 mod case_1615;
+mod chaos;
 mod commands;
 mod deadline;
 mod docs;
