@@ -4,8 +4,8 @@
 //! Every write of a holder is one conditional write on the owner, epoch and sequence that it saw last; no clock is in the
 //! condition. A holder whose lease ran out, but whom nobody replaced, may still commit; a replaced one cannot.
 
-pub use super::chance::nonce;
 use super::chance::fraction;
+pub use super::chance::nonce;
 use super::checkpoint::{Announced, Checkpoint, RunMark};
 use crate::ledger::{Ledger, LedgerError, Record, Swap};
 use std::sync::Arc;

@@ -104,7 +104,11 @@ impl<M: Migration> Run<'_, M> {
         } else {
             // After a write that the ledger did not answer, the effects of the announced batch may be there.
             let unsure = matches!(&ended, Err(EngineError::Ledger(_)));
-            let leave = |it: &mut Checkpoint| if unsure { it.interrupt_announced() };
+            let leave = |it: &mut Checkpoint| {
+                if unsure {
+                    it.interrupt_announced()
+                }
+            };
             let released = lease.release(leave, call).await;
             if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
                 tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");

@@ -207,7 +207,7 @@ impl Killer {
 }
 
 /// How many transactions others have open in this database.
-fn open_transactions(watch: &Database) -> i64 {
+pub(crate) fn open_transactions(watch: &Database) -> i64 {
     watch.number(if watch.is_mariadb() {
         "SELECT COUNT(*) FROM information_schema.innodb_trx AS t JOIN information_schema.processlist AS p
          ON p.id = t.trx_mysql_thread_id

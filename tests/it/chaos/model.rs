@@ -4,8 +4,7 @@ use super::protocol::{Mutant, Protocol};
 use super::{report, seed, soaking};
 use stateright::{Checker, HasDiscoveries, Model};
 
-const USUAL: Protocol =
-    Protocol { runs: 2, items: 2, crashes: 1, losses: 1, copies: 0, reset: false, mutant: None };
+const USUAL: Protocol = Protocol { runs: 2, items: 2, crashes: 1, losses: 1, copies: 0, reset: false, mutant: None };
 
 /// Too large to be walked to their ends within a test: `make soak` walks far into one of them at a time.
 const LARGE: [Protocol; 6] = [

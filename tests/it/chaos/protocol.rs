@@ -145,7 +145,6 @@ struct Run {
     batch: Option<Batch>,
 }
 
-
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct World {
@@ -365,11 +364,8 @@ impl Protocol {
                     return None;
                 }
                 let all = batch.end - from;
-                let new = if self.mutant == Some(Mutant::CommitBeforeEffect) {
-                    all
-                } else {
-                    world.insert(from, batch.end)
-                };
+                let new =
+                    if self.mutant == Some(Mutant::CommitBeforeEffect) { all } else { world.insert(from, batch.end) };
                 let moved = if batch.recovered { all } else { new };
                 run.batch = Some(batch);
                 run.write(Purpose::Commit, |it| {
@@ -464,8 +460,7 @@ impl Model for Protocol {
     type Action = Step;
 
     fn init_states(&self) -> Vec<World> {
-        let run =
-            Run { at: At::Start, progress: Progress::default(), seen: Record::default(), writes: 0, batch: None };
+        let run = Run { at: At::Start, progress: Progress::default(), seen: Record::default(), writes: 0, batch: None };
         vec![World {
             stored: None,
             progress: Progress::default(),
@@ -572,7 +567,13 @@ impl Model for Protocol {
                     world.copies -= 1;
                     world.late_effects.push(effects(run)?);
                 }
-                *run = Run { at: At::Killed, progress: Progress::default(), seen: Record::default(), writes: 0, batch: None };
+                *run = Run {
+                    at: At::Killed,
+                    progress: Progress::default(),
+                    seen: Record::default(),
+                    writes: 0,
+                    batch: None,
+                };
             }
             Step::LateWrite(place) => {
                 let write = world.late_writes.remove(place.into());
@@ -600,7 +601,13 @@ impl Model for Protocol {
         // A run that is over is like every other one that is.
         for run in &mut world.runs {
             if run.at == At::Over {
-                *run = Run { at: At::Over, progress: Progress::default(), seen: Record::default(), writes: 0, batch: None };
+                *run = Run {
+                    at: At::Over,
+                    progress: Progress::default(),
+                    seen: Record::default(),
+                    writes: 0,
+                    batch: None,
+                };
             }
         }
         Some(world)

@@ -131,7 +131,8 @@ impl World {
         run.terms = Terms { lease: self.plan.limits.lease, margin_ms: self.plan.margin_ms, deadline_ms, clock };
         run.max_items = random.random_bool(0.2).then(|| random.random_range(1..9));
         let dies = !self.is_calm() && random.random_range(0..1000) < self.plan.deaths;
-        let death = if dies { random.random_range(Duration::ZERO..time.min(Duration::from_millis(900))) } else { time * 2 };
+        let death =
+            if dies { random.random_range(Duration::ZERO..time.min(Duration::from_millis(900))) } else { time * 2 };
         // The clock may also jump while it runs.
         let jump = (self.plan.jumps && !self.is_calm() && random.random_bool(0.2))
             .then(|| (random.random_range(Duration::ZERO..time), random.random_range(-300_000..300_000)));

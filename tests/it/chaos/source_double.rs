@@ -115,7 +115,13 @@ impl SourceDouble {
         let after = after.map_or(0, number);
         let most = usize::try_from(size).unwrap();
         let tables = self.tables.lock().unwrap();
-        tables.source.range(after + 1..=number(&range.bound).max(after + 1)).copied().take(most).filter(|&key| key <= number(&range.bound)).collect()
+        tables
+            .source
+            .range(after + 1..=number(&range.bound).max(after + 1))
+            .copied()
+            .take(most)
+            .filter(|&key| key <= number(&range.bound))
+            .collect()
     }
 
     /// One transaction.
