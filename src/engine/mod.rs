@@ -8,6 +8,7 @@ pub mod budget;
 pub mod chance;
 pub mod checkpoint;
 pub mod dead;
+pub mod failpoint;
 mod hold;
 pub mod lease;
 mod mend;

@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::chance::fraction;
 use super::checkpoint::{Checkpoint, Counters};
+use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::{Acquired, Kept, Lease, Terms};
 use super::migration::Migration;
@@ -70,6 +71,7 @@ impl<M: Migration> Run<'_, M> {
     pub async fn go(&self, stored: Stored) -> Result<Report, EngineError> {
         let item = item::shard(0);
         let life = stored.state.life;
+        reach(Point::BeforeAcquire).await;
         let acquired = Lease::acquire(
             self.ledger.clone(),
             &self.migration,
@@ -96,6 +98,7 @@ impl<M: Migration> Run<'_, M> {
             let _ = lease.release(|_| {}, self.budget.call()).await?;
             return Ok(Report { stopped_by: Some(StoppedBy::Fence), ..Report::idle(Outcome::Fenced, progress) });
         }
+        reach(Point::AfterAcquire).await;
         let ended = self.passes(&mut lease, stored, &mut chunk).await;
         let call = self.budget.call();
         let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
@@ -109,7 +112,9 @@ impl<M: Migration> Run<'_, M> {
                     it.interrupt_announced()
                 }
             };
+            reach(Point::BeforeRelease).await;
             let released = lease.release(leave, call).await;
+            reach(Point::AfterRelease).await;
             if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
                 tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");
             }
@@ -235,6 +240,7 @@ impl<M: Migration> Run<'_, M> {
             expected = counted.unwrap_or_default().into();
         }
         let (life, pass) = (stored.state.life, stored.state.pass);
+        reach(Point::BeforeOpenPass).await;
         let opened = state::update(&*self.ledger, &self.migration, stored.clone(), self.budget.call(), |now| {
             let ours = now.life == life && now.pass == pass && !now.open && now.paused.is_none();
             if ours {
@@ -244,6 +250,7 @@ impl<M: Migration> Run<'_, M> {
             ours
         })
         .await?;
+        reach(Point::AfterOpenPass).await;
         let ours = opened.state.pass == pass + 1 && opened.state.open || opened.state.paused.is_some();
         Ok((ours && opened.state.life == life).then_some(opened))
     }
@@ -251,14 +258,17 @@ impl<M: Migration> Run<'_, M> {
     async fn close_pass(&self, stored: Stored, in_pass: Counters) -> Result<Stored, EngineError> {
         let (life, pass) = (stored.state.life, stored.state.pass);
         let now = (self.terms.clock)();
-        Ok(state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
+        reach(Point::BeforeClosePass).await;
+        let closed = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
             let ours = state.life == life && state.pass == pass && state.open;
             if ours {
                 state.close_pass(in_pass.items(), self.limits.max_sweeps, now);
             }
             ours
         })
-        .await?)
+        .await?;
+        reach(Point::AfterClosePass).await;
+        Ok(closed)
     }
 
     async fn pause(&self, stored: Stored, why: StoppedBy, reason: String) -> Result<Ended, EngineError> {

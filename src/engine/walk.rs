@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Announced, Checkpoint, Counters};
 use super::dead;
+use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::{Kept, Lease};
 use super::migration::{Effort, Migration, Outcome, Range};
@@ -229,7 +230,10 @@ impl<'a, M: Migration> Walk<'a, M> {
         if announced.is_none() || self.lease.checkpoint().announced == announced {
             return Ok(Kept::Yes);
         }
-        Ok(self.lease.write(|it| it.announced = announced, self.run.budget.call()).await?)
+        reach(Point::BeforeAnnounce).await;
+        let kept = self.lease.write(|it| it.announced = announced, self.run.budget.call()).await?;
+        reach(Point::AfterAnnounce).await;
+        Ok(kept)
     }
 
     /// In a sweep a batch is what it found; one that found nothing writes nothing, and needs no announcement.
@@ -259,7 +263,9 @@ impl<'a, M: Migration> Walk<'a, M> {
             if ready.found.is_empty() && (state.pass > 1 || ready.end.is_none()) {
                 return Ok(Outcome::default());
             }
+            reach(Point::EffectsBegun).await;
             let outcome = in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await?;
+            reach(Point::EffectsCommitted).await;
             // Dead letters are durable before the cursor passes them; what they cost is part of what the batch costs.
             let letters = dead::record(&run.ledger, &run.migration, state.life, &outcome.aside, (run.terms.clock)());
             in_time(&run.budget, async { letters.await.map_err(|error| dead::fault(&error)) }).await?;
@@ -315,6 +321,7 @@ impl<'a, M: Migration> Walk<'a, M> {
         let target = run.budget.batch_time(run.limits.batch_time);
         let (commit_time, capped) = (self.commit_time, self.cap.is_some());
         let began = Instant::now();
+        reach(Point::BeforeCommit).await;
         let kept = self
             .lease
             .write(
@@ -339,6 +346,7 @@ impl<'a, M: Migration> Walk<'a, M> {
                 run.budget.call(),
             )
             .await?;
+        reach(Point::AfterCommit).await;
         // A slow commit is remembered, a quick one only slowly believed.
         self.commit_time = began.elapsed().max(self.commit_time.mul_f64(0.9));
         if kept == Kept::Yes {

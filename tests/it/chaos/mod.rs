@@ -2,6 +2,7 @@
 //! docs/reliability.md says what is proved how. Each part prints its seed, `MILKRUN_SEED` repeats it, and a part that has
 //! injected nothing fails.
 
+mod failpoints;
 mod frozen;
 mod http;
 mod ledger_double;
@@ -29,12 +30,12 @@ fn span(usual_s: u64) -> Duration {
 }
 
 /// Whether `make soak` is at work.
-fn soaking() -> bool {
+pub(crate) fn soaking() -> bool {
     std::env::var_os("MILKRUN_CHAOS_SECS").is_some()
 }
 
 /// One line that `make soak` adds up: `name=number` each.
-fn report(part: &str, numbers: &[(&str, u64)]) {
+pub(crate) fn report(part: &str, numbers: &[(&str, u64)]) {
     let numbers: Vec<String> = numbers.iter().map(|(name, number)| format!("{name}={number}")).collect();
     println!("chaos: {part}: {} violations=0", numbers.join(" "));
 }
