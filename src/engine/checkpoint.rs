@@ -222,3 +222,25 @@ impl Checkpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::KeyPart;
+
+    #[test]
+    fn what_was_announced_is_remembered_and_an_older_range_reaches_further() {
+        let key = |n: u64| Cursor(vec![KeyPart::Int(n.to_string())]);
+        let announced = Announced { size: 2, to: Some(key(3)), keys: vec![key(2)] };
+        let mut checkpoint = Checkpoint { announced: Some(announced.clone()), ..Checkpoint::default() };
+        checkpoint.interrupt_announced();
+        assert_eq!(
+            (checkpoint.announced.take(), checkpoint.interrupted.clone(), checkpoint.interrupted_keys.clone()),
+            (None, Some(key(3)), vec![key(2)])
+        );
+        checkpoint.interrupted = Some(key(9));
+        checkpoint.announced = Some(announced);
+        checkpoint.interrupt_announced();
+        assert_eq!((checkpoint.interrupted, checkpoint.interrupted_keys), (Some(key(9)), vec![key(2)]));
+    }
+}

@@ -219,15 +219,12 @@ pub(super) async fn swap_until_answered(
 
 /// Draws the consequences of what the holder before left behind.
 fn inherit(checkpoint: &mut Checkpoint, held: bool, now: u64) -> Takeover {
-    let Some(announced) = checkpoint.announced.take() else { return Takeover::default() };
+    let Some(announced) = checkpoint.announced.clone() else { return Takeover::default() };
     if !held {
+        checkpoint.announced = None;
         return Takeover::default();
     }
-    // While an interrupted range is not passed, batches are cut at its end: an older one reaches at least as far.
-    if checkpoint.interrupted.is_none() {
-        checkpoint.interrupted.clone_from(&announced.to);
-    }
-    checkpoint.interrupt(&announced.keys);
+    checkpoint.interrupt_announced();
     if checkpoint.lease_expires > now {
         // Only a negative margin allowed this takeover: the holder may well be alive, and its batch innocent.
         return Takeover::default();

@@ -107,13 +107,13 @@ impl<M: Migration> Run<'_, M> {
         } else {
             // After a write that the ledger did not answer, the effects of the announced batch may be there.
             let unsure = matches!(&ended, Err(EngineError::Ledger(_)));
-            let leave = |it: &mut Checkpoint| {
+            let parting = |it: &mut Checkpoint| {
                 if unsure {
-                    it.interrupt_announced()
+                    it.interrupt_announced();
                 }
             };
             reach(Point::BeforeRelease).await;
-            let released = lease.release(leave, call).await;
+            let released = lease.release(parting, call).await;
             reach(Point::AfterRelease).await;
             if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
                 tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");

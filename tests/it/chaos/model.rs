@@ -28,7 +28,7 @@ fn holds(model: Protocol, most: usize) -> u64 {
 #[test]
 fn lease_and_commit_hold_whatever_is_killed_lost_or_late() {
     // To its end, and so it is also seen to complete.
-    let model = Protocol { losses: if soaking() { 1 } else { 0 }, ..USUAL };
+    let model = Protocol { losses: soaking().into(), ..USUAL };
     let checker = model.checker().threads(2).spawn_bfs().join();
     checker.assert_properties();
     let mut states = checker.unique_state_count() as u64;

@@ -258,6 +258,16 @@ impl Run {
         self.at = At::Writing(Write { purpose, record, seen });
     }
 
+    fn enter(&mut self, life: u8, pass: u8) {
+        self.write(Purpose::Enter, |it| {
+            if it.life != life {
+                (it.moved, it.skipped) = (0, 0);
+            }
+            (it.life, it.pass, it.cursor, it.done) = (life, pass, 0, false);
+            (it.announced, it.interrupted) = (0, 0);
+        });
+    }
+
     fn release(&mut self, keep_announced: bool) {
         self.write(Purpose::Release, |it| {
             if keep_announced && it.interrupted == 0 {
@@ -270,25 +280,23 @@ impl Run {
 
 impl Protocol {
     /// How many ways a run can go on from where it is.
-    fn ways(&self, run: &Run) -> u8 {
+    fn ways(run: &Run) -> u8 {
         match run.at {
             At::Asked(Some(stored)) if stored.owner != 0 => 2,
-            // Stop, or a batch of one or of two.
-            At::Walk => 3,
-            // What is announced with the commit: nothing, a batch of one or of two.
-            At::Effects(_) => 3,
+            // Stop, or a batch of one or of two; with a commit the same is announced: nothing, one or two.
+            At::Walk | At::Effects(_) => 3,
             At::Close => 2,
             At::Writing(_) | At::Over | At::Killed => 0,
             _ => 1,
         }
     }
 
-    fn limit(&self, record: &Record) -> u8 {
+    fn limit(self, record: &Record) -> u8 {
         if record.interrupted > 0 { record.interrupted } else { self.items }
     }
 
     /// A run goes on. `None`: there is no such way.
-    fn go(&self, world: &mut World, number: usize, way: u8) -> Option<()> {
+    fn go(self, world: &mut World, number: usize, way: u8) -> Option<()> {
         let me = u8::try_from(number).ok()? + 1;
         let mut run = world.runs[number];
         match run.at {
@@ -343,16 +351,10 @@ impl Protocol {
                     }
                 }
                 let Progress { life, pass, .. } = run.progress;
-                if (run.seen.life, run.seen.pass) != (life, pass) {
-                    run.write(Purpose::Enter, |it| {
-                        if it.life != life {
-                            (it.moved, it.skipped) = (0, 0);
-                        }
-                        (it.life, it.pass, it.cursor, it.done) = (life, pass, 0, false);
-                        (it.announced, it.interrupted) = (0, 0);
-                    });
-                } else {
+                if (run.seen.life, run.seen.pass) == (life, pass) {
                     run.at = if run.seen.done { At::Close } else { At::Walk };
+                } else {
+                    run.enter(life, pass);
                 }
             }
             At::Walk => self.walk(&mut run, world.target, way)?,
@@ -397,7 +399,7 @@ impl Protocol {
         Some(())
     }
 
-    fn walk(&self, run: &mut Run, target: u8, way: u8) -> Option<()> {
+    fn walk(self, run: &mut Run, target: u8, way: u8) -> Option<()> {
         if run.seen.cursor == self.items {
             return (way == 0).then(|| run.write(Purpose::Done, |it| (it.done, it.announced) = (true, 0)));
         }
@@ -428,7 +430,7 @@ impl Protocol {
     }
 
     /// What a run does with the answer to its write.
-    fn answered(&self, world: &mut World, number: usize, write: Write, answer: Result<(), Option<Record>>) {
+    fn answered(world: &mut World, number: usize, write: Write, answer: Result<(), Option<Record>>) {
         let run = &mut world.runs[number];
         if let Err(other) = answer {
             if write.purpose == Purpose::Acquire {
@@ -479,7 +481,7 @@ impl Model for Protocol {
 
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
         for (run, number) in world.runs.iter().zip(0_u8..) {
-            steps.extend((0..self.ways(run)).map(|way| Step::Go(number, way)));
+            steps.extend((0..Self::ways(run)).map(|way| Step::Go(number, way)));
             let over = matches!(run.at, At::Over | At::Killed | At::Start);
             if world.crashes > 0 && !over {
                 steps.push(Step::Kill(number));
@@ -526,7 +528,7 @@ impl Model for Protocol {
                 let At::Writing(write) = world.runs[usize::from(number)].at else { return None };
                 let answer = world.apply(&write, self.mutant);
                 if step == Step::Answer(number) {
-                    self.answered(&mut world, number.into(), write, answer);
+                    Self::answered(&mut world, number.into(), write, answer);
                 } else {
                     world.losses -= 1;
                 }

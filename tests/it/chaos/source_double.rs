@@ -141,8 +141,8 @@ impl Migration for SourceDouble {
 
     async fn bound(&self, least: Option<&Cursor>, _limit: Duration) -> Result<Option<Cursor>, Fault> {
         self.ask(1).await?;
-        let last = self.tables.lock().unwrap().source.last().copied();
-        Ok(last.max(least.map(number)).map(cursor))
+        let newest = self.tables.lock().unwrap().source.last().copied();
+        Ok(newest.max(least.map(number)).map(cursor))
     }
 
     async fn read(
