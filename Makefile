@@ -36,10 +36,17 @@ forbid: ## Check that no loose end is left in the source
 	@scripts/check-loose-ends.sh
 
 test: setup ## All tests, on real servers: MariaDB, PostgreSQL, SQLite, DynamoDB Local, the Lambda emulator
-	cargo test $(LOCKED)
+	cargo test $(LOCKED) -- --skip chaos::
+
+chaos: setup ## The regimen once: lease and commit under a model checker, the engine in a simulation, faults of every kind
+	cargo test $(LOCKED) --features failpoints --test it -- chaos:: --nocapture --test-threads=2
+
+SECS ?= 3600
+soak: setup ## The regimen again and again for SECS seconds (3600), with fresh seeds and hundreds of kills; adds up what was done
+	@scripts/soak.sh "$(SECS)"
 
 # Each step of `ci`, in order, with how long it took.
-STEPS := setup fmt-check lint tls forbid test template-lint
+STEPS := setup fmt-check lint tls forbid test chaos template-lint
 ci: ## What CI runs
 	@for step in $(STEPS); do \
 	  printf '\n== %s\n' "$$step"; started=$$SECONDS; $(MAKE) "$$step"; \
@@ -64,4 +71,4 @@ clean: ## Remove what was built and the demo's folder; tools and servers stay
 	cargo clean
 	rm -rf demo dist .aws-sam
 
-.PHONY: help setup setup-build fmt fmt-check lint tls forbid test ci full demo demos bench clean template-lint demo-aws
+.PHONY: help setup setup-build fmt fmt-check lint tls forbid test chaos soak ci full demo demos bench clean template-lint demo-aws

@@ -247,6 +247,17 @@ impl Checkpoint {
         }
     }
 
+    /// Remembers what was announced as interrupted: its effects may be there although no commit says so.
+    ///
+    /// While an interrupted range is not passed, batches are cut at its end: an older one reaches at least as far.
+    pub fn interrupt_announced(&mut self) {
+        let Some(announced) = self.announced.take() else { return };
+        if self.interrupted.is_none() {
+            self.interrupted = announced.to;
+        }
+        self.interrupt(&announced.keys);
+    }
+
     /// Begins `pass` if this checkpoint is still in an earlier one, or in an earlier life.
     pub fn enter(&mut self, life: u64, pass: u32) {
         if self.life != life {
@@ -263,5 +274,27 @@ impl Checkpoint {
             self.interrupted_keys = Vec::new();
             self.announced = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::KeyPart;
+
+    #[test]
+    fn what_was_announced_is_remembered_and_an_older_range_reaches_further() {
+        let key = |n: u64| Cursor(vec![KeyPart::Int(n.to_string())]);
+        let announced = Announced { size: 2, to: Some(key(3)), keys: vec![key(2)] };
+        let mut checkpoint = Checkpoint { announced: Some(announced.clone()), ..Checkpoint::default() };
+        checkpoint.interrupt_announced();
+        assert_eq!(
+            (checkpoint.announced.take(), checkpoint.interrupted.clone(), checkpoint.interrupted_keys.clone()),
+            (None, Some(key(3)), vec![key(2)])
+        );
+        checkpoint.interrupted = Some(key(9));
+        checkpoint.announced = Some(announced);
+        checkpoint.interrupt_announced();
+        assert_eq!((checkpoint.interrupted, checkpoint.interrupted_keys), (Some(key(9)), vec![key(2)]));
     }
 }

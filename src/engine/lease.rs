@@ -4,6 +4,8 @@
 //! Every write of a holder is one conditional write on the owner, epoch and sequence that it saw last; no clock is in the
 //! condition. A holder whose lease ran out, but whom nobody replaced, may still commit; a replaced one cannot.
 
+use super::chance::fraction;
+pub use super::chance::nonce;
 use super::checkpoint::{Announced, Checkpoint, RunMark};
 use crate::ledger::{Ledger, LedgerError, Record, Swap};
 use std::sync::Arc;
@@ -19,11 +21,6 @@ pub fn system_clock() -> Clock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
-}
-
-/// A fresh nonce.
-pub fn nonce() -> String {
-    format!("{:032x}", rand::random::<u128>())
 }
 
 /// How long a lease lasts.
@@ -229,7 +226,7 @@ pub(super) async fn swap_until_answered(
         let left = end.saturating_duration_since(Instant::now());
         match ledger.swap(record, seen, left.max(Duration::from_millis(50))).await {
             Err(LedgerError::Unreachable { .. }) if left > wait * 2 => {
-                tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+                tokio::time::sleep(wait.mul_f64(0.5 + fraction() / 2.0)).await;
                 wait *= 2;
             }
             answer => return answer,
@@ -239,15 +236,12 @@ pub(super) async fn swap_until_answered(
 
 /// Draws the consequences of what the holder before left behind.
 fn inherit(checkpoint: &mut Checkpoint, held: bool, now: u64) -> Takeover {
-    let Some(announced) = checkpoint.announced.take() else { return Takeover::default() };
+    let Some(announced) = checkpoint.announced.clone() else { return Takeover::default() };
     if !held {
+        checkpoint.announced = None;
         return Takeover::default();
     }
-    // While an interrupted range is not passed, batches are cut at its end: an older one reaches at least as far.
-    if checkpoint.interrupted.is_none() {
-        checkpoint.interrupted.clone_from(&announced.to);
-    }
-    checkpoint.interrupt(&announced.keys);
+    checkpoint.interrupt_announced();
     if checkpoint.lease_expires > now {
         // Only a negative margin allowed this takeover: the holder may well be alive, and its batch innocent.
         return Takeover::default();

@@ -1,5 +1,6 @@
 //! A batch or a read has failed: what the error policy says is done about it.
 
+use super::chance::fraction;
 use super::dead;
 use super::hold::hold;
 use super::lease::Kept;
@@ -74,7 +75,7 @@ impl<M: Migration> Walk<'_, M> {
 
     /// Waits a while, longer each time; false if less than `least` would be left of the run.
     async fn wait(&mut self, least: Duration) -> bool {
-        let wait = self.backoff.mul_f64(0.5 + rand::random::<f64>());
+        let wait = self.backoff.mul_f64(0.5 + fraction());
         self.backoff = (self.backoff * 2).min(Duration::from_secs(3));
         let enough = self.run.budget.remaining() > wait + least;
         if enough {

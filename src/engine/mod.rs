@@ -6,8 +6,10 @@
 
 mod breaker;
 pub mod budget;
+pub mod chance;
 pub mod checkpoint;
 pub mod dead;
+pub mod failpoint;
 mod hold;
 pub mod lease;
 mod letters;

@@ -1,7 +1,9 @@
 //! One run of one migration: acquire a shard, open a pass where one is due, walk it, close it, release.
 
 use super::budget::Budget;
+use super::chance::fraction;
 use super::checkpoint::{Checkpoint, Counters};
+use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::{Acquired, Kept, Lease, Terms};
 use super::letters::{self, Reading};
@@ -73,6 +75,7 @@ impl<M: Migration> Run<'_, M> {
     pub async fn go(&self, stored: Stored) -> Result<Report, EngineError> {
         let item = item::shard(0);
         let life = stored.state.life;
+        reach(Point::BeforeAcquire).await;
         let acquired = Lease::acquire(
             self.ledger.clone(),
             &self.migration,
@@ -93,11 +96,27 @@ impl<M: Migration> Run<'_, M> {
             }
         };
         let mut chunk = Chunk::default();
+        if (lease.checkpoint().life, lease.checkpoint().pass) > (life, stored.state.pass) {
+            // The state was read before somebody else went on to a later pass: in this one everything was counted already.
+            let progress = Progress::of(&stored.state, std::slice::from_ref(lease.checkpoint()));
+            let _ = lease.release(|_| {}, self.budget.call()).await?;
+            return Ok(Report { stopped_by: Some(StoppedBy::Fence), ..Report::idle(Outcome::Fenced, progress) });
+        }
+        reach(Point::AfterAcquire).await;
         let ended = self.passes(&mut lease, stored, &mut chunk).await;
         let call = self.budget.call();
         let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
         if !fenced {
-            let released = lease.release(|_| {}, call).await;
+            // After a write that the ledger did not answer, the effects of the announced batch may be there.
+            let unsure = matches!(&ended, Err(EngineError::Ledger(_)));
+            let parting = |it: &mut Checkpoint| {
+                if unsure {
+                    it.interrupt_announced();
+                }
+            };
+            reach(Point::BeforeRelease).await;
+            let released = lease.release(parting, call).await;
+            reach(Point::AfterRelease).await;
             if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
                 tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");
             }
@@ -284,6 +303,7 @@ impl<M: Migration> Run<'_, M> {
             expected = counted.unwrap_or_default().into();
         }
         let (life, pass) = (stored.state.life, stored.state.pass);
+        reach(Point::BeforeOpenPass).await;
         let opened = state::update(&*self.ledger, &self.migration, stored.clone(), self.budget.call(), |now| {
             let ours = now.life == life && now.pass == pass && !now.open && now.paused.is_none();
             if ours {
@@ -293,6 +313,7 @@ impl<M: Migration> Run<'_, M> {
             ours
         })
         .await?;
+        reach(Point::AfterOpenPass).await;
         let ours = opened.state.pass == pass + 1 && opened.state.open || opened.state.paused.is_some();
         Ok((ours && opened.state.life == life).then_some(opened))
     }
@@ -300,14 +321,17 @@ impl<M: Migration> Run<'_, M> {
     async fn close_pass(&self, stored: Stored, in_pass: Counters) -> Result<Stored, EngineError> {
         let (life, pass) = (stored.state.life, stored.state.pass);
         let now = (self.terms.clock)();
-        Ok(state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
+        reach(Point::BeforeClosePass).await;
+        let closed = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
             let ours = state.life == life && state.pass == pass && state.open;
             if ours {
                 state.close_pass(in_pass.items(), self.limits.max_sweeps, now);
             }
             ours
         })
-        .await?)
+        .await?;
+        reach(Point::AfterClosePass).await;
+        Ok(closed)
     }
 
     async fn pause(&self, stored: Stored, why: StoppedBy, reason: String) -> Result<Ended, EngineError> {
@@ -339,7 +363,7 @@ impl<M: Migration> Run<'_, M> {
         loop {
             match call(self.budget.remaining()).await {
                 Err(fault) if fault.class.passes() && self.budget.remaining() > wait * 2 && !self.stop.is_set() => {
-                    self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+                    self.stop.sleep(wait.mul_f64(0.5 + fraction())).await;
                     wait = (wait * 2).min(Duration::from_secs(3));
                 }
                 answer => return answer,

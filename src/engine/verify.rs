@@ -127,7 +127,7 @@ impl<M: Migration> Run<'_, M> {
                 }),
                 Err(fault) => match fault.class.action() {
                     Action::Retry | Action::HalveAndWait if self.budget.remaining() > wait * 2 => {
-                        self.stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+                        self.stop.sleep(wait.mul_f64(0.5 + super::chance::fraction())).await;
                         wait *= 2;
                         continue;
                     }

@@ -3,6 +3,7 @@
 use super::breaker;
 use super::checkpoint::{Announced, Checkpoint, Counters};
 use super::dead;
+use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::{Kept, Lease, nonce};
 use super::letters::{self, Reading};
@@ -372,6 +373,7 @@ impl<'a, M: Migration> Walk<'a, M> {
         if announced.is_none() || self.lease.checkpoint().announced == announced {
             return Ok(Kept::Yes);
         }
+        reach(Point::BeforeAnnounce).await;
         let change = |it: &mut Checkpoint| {
             it.announced = announced;
             if it.retrying.is_empty() {
@@ -382,7 +384,9 @@ impl<'a, M: Migration> Walk<'a, M> {
                 it.settled = Vec::new();
             }
         };
-        Ok(self.lease.write(change, self.run.budget.call()).await?)
+        let kept = self.lease.write(change, self.run.budget.call()).await?;
+        reach(Point::AfterAnnounce).await;
+        Ok(kept)
     }
 
     /// In a sweep a batch is what it found; one that found nothing writes nothing, and needs no announcement.
@@ -414,7 +418,10 @@ impl<'a, M: Migration> Walk<'a, M> {
             if ready.found.is_empty() && (state.pass > 1 || ready.end.is_none()) {
                 return Ok(Outcome::default());
             }
-            in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await
+            reach(Point::EffectsBegun).await;
+            let outcome = in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await?;
+            reach(Point::EffectsCommitted).await;
+            Ok(outcome)
         };
         let ahead = async {
             let after = ready.end.as_ref().filter(|_| !narrow)?;
@@ -470,6 +477,7 @@ impl<'a, M: Migration> Walk<'a, M> {
         let target = run.budget.batch_time(run.limits.batch_time);
         let (commit_time, capped) = (self.commit_time, self.narrow.cap().is_some());
         let began = Instant::now();
+        reach(Point::BeforeCommit).await;
         let kept = self
             .lease
             .write(
@@ -498,6 +506,7 @@ impl<'a, M: Migration> Walk<'a, M> {
                 run.budget.call(),
             )
             .await?;
+        reach(Point::AfterCommit).await;
         // A slow commit is remembered, a quick one only slowly believed.
         self.commit_time = began.elapsed().max(self.commit_time.mul_f64(0.9));
         if kept == Kept::Yes {

@@ -3,6 +3,7 @@
 //!
 //! A victim is stopped before it is killed, so that the database can be asked in peace whether it was inside a batch's transaction.
 
+use crate::chaos::soaking;
 use crate::support::child::signal;
 use crate::support::database::{Database, TextRow};
 use crate::support::job::{Job, full};
@@ -63,7 +64,11 @@ fn kill(kind: Kind, victim: Victim) {
     println!("{victim:?} on {kind:?}: MILKRUN_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let undisturbed = undisturbed(kind);
-    let wanted = if full() { 100 } else { 10 };
+    let wanted = match (full(), soaking()) {
+        (true, _) => 100,
+        (_, true) => 30,
+        _ => 10,
+    };
     let mut count = Count::default();
     // Whole jobs, until there are enough kills and enough of them were inside a batch; chance may take a few more of them.
     while count.kills < wanted || (count.inside * 2 < count.kills && count.kills < 4 * wanted) {
@@ -72,6 +77,7 @@ fn kill(kind: Kind, victim: Victim) {
         assert!(count.kills > before, "a job came to its end without a kill: it is too short");
     }
     println!("{victim:?} on {kind:?}: {} kills, {} inside a batch, 0 violations", count.kills, count.inside);
+    crate::chaos::report("killed", &[("kills", count.kills.into()), ("inside", count.inside.into())]);
     assert!(count.inside * 2 >= count.kills, "{count:?}: too few between a batch's first statement and its commit");
 }
 
@@ -207,7 +213,7 @@ impl Killer {
 }
 
 /// How many transactions others have open in this database.
-fn open_transactions(watch: &Database) -> i64 {
+pub(crate) fn open_transactions(watch: &Database) -> i64 {
     watch.number(if watch.is_mariadb() {
         "SELECT COUNT(*) FROM information_schema.innodb_trx AS t JOIN information_schema.processlist AS p
          ON p.id = t.trx_mysql_thread_id

@@ -4,6 +4,7 @@
 mod bad_files;
 mod breaker;
 mod case_1615;
+mod chaos;
 mod commands;
 mod dead_letters;
 mod deadline;

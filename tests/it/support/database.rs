@@ -78,7 +78,16 @@ impl Database {
 
     /// Runs statements, separated by semicolons, and throws their rows away.
     pub fn execute(&self, sql: &str) {
-        let result = match &mut *self.link.lock().expect("no panic while connected") {
+        self.attempt(sql).unwrap_or_else(|error| panic!("{error}\nin: {sql:.2000}"));
+    }
+
+    /// As `execute`, where the database may refuse; false if it did.
+    pub fn try_execute(&self, sql: &str) -> bool {
+        self.attempt(sql).is_ok()
+    }
+
+    fn attempt(&self, sql: &str) -> Result<(), String> {
+        match &mut *self.link.lock().expect("no panic while connected") {
             Link::MariaDb(runtime, connection) => runtime
                 .block_on(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection))
                 .map(drop)
@@ -88,8 +97,7 @@ impl Database {
                 .map(drop)
                 .map_err(|error| error.to_string()),
             Link::Sqlite(file) => file.execute_batch(sql).map_err(|error| error.to_string()),
-        };
-        result.unwrap_or_else(|error| panic!("{error}\nin: {sql:.2000}"));
+        }
     }
 
     /// The rows of one query, every value as the database's own text.

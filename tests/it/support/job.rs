@@ -85,6 +85,12 @@ impl Job {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// A variable as it is set now.
+    pub fn variable(&self, name: &str) -> &str {
+        let found = self.environment.iter().find(|(known, _)| known == name);
+        &found.unwrap_or_else(|| panic!("{name} is not set")).1
+    }
+
     /// Where files of this job may go.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -1,0 +1,278 @@
+//! The real engine over doubles of its ports, in virtual time on one thread: several runs at once on one ledger, killed at any
+//! await, with clocks that jump, until the migration is complete. Seconds of it are days of such operation.
+
+use super::ledger_double::{LedgerDouble, place};
+use super::source_double::SourceDouble;
+use super::{report, seed, span};
+use milkrun::engine::chance;
+use milkrun::engine::checkpoint::Checkpoint;
+use milkrun::engine::lease::{Clock, Terms};
+use milkrun::engine::report::Outcome;
+use milkrun::engine::run::{EngineError, Run};
+use milkrun::engine::state;
+use milkrun::fault::Class;
+use milkrun::ledger::{Ledger, LedgerError};
+use milkrun::spec::Limits;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const NAME: &str = "job";
+
+/// Virtual time after which nothing goes wrong any more, so that there is an end.
+const CALM: Duration = Duration::from_mins(3);
+
+#[derive(Debug, Default)]
+struct Count {
+    jobs: AtomicU64,
+    runs: AtomicU64,
+    crashes: AtomicU64,
+    faults: AtomicU64,
+    jumps: AtomicU64,
+    fenced: AtomicU64,
+}
+
+/// What is drawn once for a job.
+struct Plan {
+    margin_ms: i64,
+    /// Runs in a thousand that are killed.
+    deaths: u64,
+    jumps: bool,
+    limits: Limits,
+}
+
+struct World {
+    ledger: LedgerDouble,
+    kind: SourceDouble,
+    plan: Plan,
+    count: Arc<Count>,
+    started: tokio::time::Instant,
+    wrong: Mutex<Option<String>>,
+}
+
+impl World {
+    fn new(seed: u64, count: &Arc<Count>) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let rate = [0, 20, 80, 200][random.random_range(0..4)];
+        let kind = SourceDouble::new(random.random(), random.random_range(5..60), rate);
+        let passed = kind.clone();
+        let rule = move |record: &milkrun::ledger::Record| {
+            let (_, pass, cursor) = place(record);
+            if !record.item.starts_with("move#") || pass != 1 || passed.has_all_up_to(cursor) {
+                return Ok(());
+            }
+            Err(format!("the cursor passed an item that is not in the target: {record:?}"))
+        };
+        let ledger = LedgerDouble::new(random.random(), [0, 30, 100, 250][random.random_range(0..4)], Arc::new(rule));
+        let plan = Plan {
+            margin_ms: [2000, 0, -60_000][random.random_range(0..3)],
+            deaths: [0, 200, 600][random.random_range(0..3)],
+            jumps: random.random_bool(0.4),
+            limits: Limits {
+                max_batch: random.random_range(1..12),
+                max_attempts: 100_000,
+                settle: Duration::from_millis(random.random_range(0..500)),
+                max_sweeps: 1000,
+                lease: Duration::from_millis(random.random_range(300..3000)),
+                ..Limits::default()
+            },
+        };
+        let started = tokio::time::Instant::now();
+        Self { ledger, kind, plan, count: Arc::clone(count), started, wrong: Mutex::default() }
+    }
+
+    fn is_calm(&self) -> bool {
+        self.started.elapsed() > CALM
+    }
+
+    fn is_complete(&self) -> bool {
+        // Past all faults: this is the test that asks.
+        let record = self.ledger.peek(NAME, state::ITEM);
+        record.is_some_and(|record| record.body.get("complete") == Some(&true.into()))
+    }
+
+    fn clock(self: &Arc<Self>, offset: &Arc<AtomicI64>) -> Clock {
+        let (world, offset) = (Arc::clone(self), Arc::clone(offset));
+        Arc::new(move || {
+            let now = 1_700_000_000_000 + u64::try_from(world.started.elapsed().as_millis()).unwrap();
+            now.saturating_add_signed(offset.load(Ordering::SeqCst))
+        })
+    }
+
+    /// A machine that runs the job again and again, and dies in between.
+    async fn worker(self: Arc<Self>, seed: u64) {
+        let mut random = StdRng::seed_from_u64(seed);
+        let offset = Arc::new(AtomicI64::new(0));
+        for turn in 0.. {
+            if self.is_complete() || self.wrong.lock().unwrap().is_some() {
+                return;
+            }
+            if turn > 20_000 {
+                *self.wrong.lock().unwrap() = Some(format!("no end: {:?}", self.ledger.peek(NAME, "move#0000")));
+                return;
+            }
+            if self.plan.jumps && !self.is_calm() && random.random_bool(0.3) {
+                offset.store(random.random_range(-300_000..300_000), Ordering::SeqCst);
+                self.count.jumps.fetch_add(1, Ordering::Relaxed);
+            }
+            self.one_run(&mut random, &offset).await;
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..1500))).await;
+        }
+    }
+
+    async fn one_run(self: &Arc<Self>, random: &mut StdRng, offset: &Arc<AtomicI64>) {
+        let time = Duration::from_millis(random.random_range(500..6000));
+        let clock = self.clock(offset);
+        let ledger: Arc<dyn Ledger> = Arc::new(self.ledger.clone());
+        let mut run = Run::new(NAME, &self.kind, &self.plan.limits, ledger, time, 1 << 30);
+        let deadline_ms = clock() + u64::try_from(time.as_millis()).unwrap();
+        run.terms = Terms { lease: self.plan.limits.lease, margin_ms: self.plan.margin_ms, deadline_ms, clock };
+        run.max_items = random.random_bool(0.2).then(|| random.random_range(1..9));
+        let dies = !self.is_calm() && random.random_range(0..1000) < self.plan.deaths;
+        let death =
+            if dies { random.random_range(Duration::ZERO..time.min(Duration::from_millis(900))) } else { time * 2 };
+        // The clock may also jump while it runs.
+        let jump = (self.plan.jumps && !self.is_calm() && random.random_bool(0.2))
+            .then(|| (random.random_range(Duration::ZERO..time), random.random_range(-300_000..300_000)));
+        let jumping = async {
+            if let Some((when, by)) = jump {
+                tokio::time::sleep(when).await;
+                offset.fetch_add(by, Ordering::SeqCst);
+            }
+            std::future::pending::<()>().await;
+        };
+        self.count.runs.fetch_add(1, Ordering::Relaxed);
+        let wrong = tokio::select! {
+            biased;
+            () = tokio::time::sleep(death) => {
+                self.count.crashes.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+            ended = Box::pin(run.chunk()) => match ended {
+                Ok(report) => match report.outcome {
+                    Outcome::Fenced => {
+                        self.count.fenced.fetch_add(1, Ordering::Relaxed);
+                        None
+                    }
+                    Outcome::More | Outcome::Busy | Outcome::Complete => None,
+                    other => Some(format!("{other:?}: {:?}", report.reason)),
+                },
+                Err(EngineError::Ledger(LedgerError::Unreachable { .. })) => None,
+                Err(EngineError::Fault(fault)) if matches!(fault.class, Class::Transient | Class::Capacity) => None,
+                Err(other) => Some(other.to_string()),
+            },
+            () = jumping => None,
+        };
+        if let Some(wrong) = wrong {
+            self.wrong.lock().unwrap().get_or_insert(wrong);
+        }
+    }
+
+    /// What holds in the end.
+    fn judge(&self) -> Result<(), String> {
+        if let Some(wrong) = self.wrong.lock().unwrap().take().or_else(|| self.ledger.violation()) {
+            return Err(wrong);
+        }
+        let (items, target) = (self.kind.items(), self.kind.target());
+        if items != target {
+            return Err(format!("the target holds {target:?}, the source {items:?}"));
+        }
+        let record = self.ledger.peek(NAME, "move#0000").ok_or("there is no checkpoint")?;
+        let counters = Checkpoint::from_record(&record).map_err(|error| error.to_string())?.counters;
+        let counted = (counters.moved, counters.skipped, counters.conflicts, counters.failed);
+        if counted != (items.len() as u64, 0, 0, 0) {
+            return Err(format!("{} items, but counted {counters:?}", items.len()));
+        }
+        Ok(())
+    }
+}
+
+/// One job from its start to its end.
+fn job(seed: u64, count: &Arc<Count>) -> Result<(), String> {
+    chance::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = Arc::new(World::new(seed, count));
+        let workers: Vec<_> = (0..=seed % 3)
+            .map(|number| tokio::spawn(Arc::clone(&world).worker(seed.wrapping_mul(31).wrapping_add(number))))
+            .collect();
+        tokio::time::sleep(CALM).await;
+        world.ledger.calm();
+        world.kind.calm();
+        for worker in workers {
+            worker.await.map_err(|error| format!("a worker panicked: {error}"))?;
+        }
+        // What is late may still arrive.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        count.jobs.fetch_add(1, Ordering::Relaxed);
+        count.faults.fetch_add(world.ledger.injected() + world.kind.injected(), Ordering::Relaxed);
+        world.judge()
+    })
+}
+
+#[test]
+fn the_engine_loses_and_doubles_nothing_whatever_its_ports_do() {
+    let (first, fixed) = seed();
+    println!("simulation: MILKRUN_SEED={first}");
+    let count = Arc::new(Count::default());
+    if fixed {
+        job(first, &count).unwrap_or_else(|wrong| panic!("MILKRUN_SEED={first}: {wrong}"));
+        return;
+    }
+    let end = Instant::now() + span(15);
+    let next = AtomicU64::new(first);
+    let found = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while Instant::now() < end && found.lock().unwrap().is_none() {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if let Err(wrong) = job(seed, &count) {
+                        found.lock().unwrap().get_or_insert((seed, wrong));
+                    }
+                }
+            });
+        }
+    });
+    if let Some((seed, wrong)) = found.into_inner().unwrap() {
+        panic!("MILKRUN_SEED={seed}: {wrong}");
+    }
+    let read = |number: &AtomicU64| number.load(Ordering::SeqCst);
+    let numbers = [
+        ("jobs", read(&count.jobs)),
+        ("runs", read(&count.runs)),
+        ("crashes", read(&count.crashes)),
+        ("faults", read(&count.faults)),
+        ("jumps", read(&count.jumps)),
+        ("fenced", read(&count.fenced)),
+    ];
+    report("simulation", &numbers);
+    assert!(numbers.iter().all(|(_, number)| *number > 0), "{numbers:?}: nothing was injected");
+}
+
+/// A run that reads the state, and then comes so late that another one has finished the pass meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_knows_an_older_pass_counts_nothing_twice() {
+    let ledger = LedgerDouble::new(1, 0, Arc::new(|_| Ok(())));
+    let kind = SourceDouble::new(1, 20, 0);
+    let limits = Limits { max_batch: 5, settle: Duration::ZERO, ..Limits::default() };
+    let run = || {
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger.clone());
+        Run::new(NAME, &kind, &limits, ledger, Duration::from_mins(1), 1 << 30)
+    };
+    let mut first = run();
+    first.max_items = Some(3);
+    first.chunk().await.unwrap();
+    let known = state::load(&ledger, NAME, Duration::from_secs(1)).await.unwrap();
+    assert!(known.state.open && known.state.pass == 1);
+    assert_eq!(run().chunk().await.unwrap().outcome, Outcome::Complete);
+
+    let finished = ledger.peek(NAME, "move#0000").unwrap();
+    assert_eq!(run().go(known).await.unwrap().outcome, Outcome::Fenced);
+    let left = ledger.peek(NAME, "move#0000").unwrap();
+    assert_eq!((place(&left), left.owner.clone()), (place(&finished), None));
+    let counters = |record| Checkpoint::from_record(record).unwrap().counters;
+    assert_eq!(counters(&left), counters(&finished));
+}
