@@ -270,7 +270,7 @@ async fn a_run_that_knows_an_older_pass_counts_nothing_twice() {
     assert_eq!(run().chunk().await.unwrap().outcome, Outcome::Complete);
 
     let finished = ledger.peek(NAME, "move#0000").unwrap();
-    assert_eq!(run().go(known).await.unwrap().outcome, Outcome::Fenced);
+    assert_eq!(Box::pin(run().go(known)).await.unwrap().outcome, Outcome::Fenced);
     let left = ledger.peek(NAME, "move#0000").unwrap();
     assert_eq!((place(&left), left.owner.clone()), (place(&finished), None));
     let counters = |record| Checkpoint::from_record(record).unwrap().counters;
