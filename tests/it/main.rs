@@ -23,6 +23,8 @@ mod plan;
 mod refused;
 mod rows;
 mod secrets;
+#[cfg(not(feature = "failpoints"))]
+mod shipped;
 mod sql;
 mod stub;
 mod support;
