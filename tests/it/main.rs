@@ -26,6 +26,8 @@ mod refused;
 mod retry;
 mod rows;
 mod secrets;
+#[cfg(not(feature = "failpoints"))]
+mod shipped;
 mod sql;
 mod stub;
 mod support;

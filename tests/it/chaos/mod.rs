@@ -2,6 +2,7 @@
 //! docs/reliability.md says what is proved how. Each part prints its seed, `MILKRUN_SEED` repeats it, and a part that has
 //! injected nothing fails.
 
+#[cfg(feature = "failpoints")]
 mod failpoints;
 mod frozen;
 mod http;
