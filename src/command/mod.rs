@@ -5,6 +5,7 @@ mod event;
 mod forecast;
 mod open;
 mod page;
+mod pin;
 mod plan;
 mod reply;
 mod retry;

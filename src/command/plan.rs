@@ -2,8 +2,8 @@
 
 use super::error::CommandError;
 use super::forecast::Forecast;
+use super::pin::{Foretold, foretold};
 use super::reply::VERSION;
-use super::run::{Foretold, foretold};
 use super::status::shards;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;

@@ -2,19 +2,19 @@
 
 use super::error::CommandError;
 use super::event::RunEvent;
+use super::pin::Opened;
 use super::reply::{self, Keys, instant};
 use super::select::Selected;
-use super::status::{current, shards};
+use super::status::shards;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::lease::nonce;
 use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
 use crate::engine::run::{self, Run};
-use crate::engine::state::{self, Phase, Pin, Stored};
+use crate::engine::state::{self, Phase, Stored};
 use crate::ledger::{Record, item};
 use crate::observe::{log, metrics};
-use crate::rows::Rows;
 use crate::spec::Definition;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -111,41 +111,6 @@ impl Handler {
         Ok(report?)
     }
 
-    /// The database under the pinned definition, or the pause that a change of it has led to.
-    pub(super) async fn open_pinned(
-        &self,
-        definition: &Definition,
-        stored: Stored,
-        invocation: &Invocation,
-        budget: &Budget,
-    ) -> Result<Opened, CommandError> {
-        let mut rows = if stored.state.is_pinned_to(&definition.digest) {
-            Box::pin(self.open(definition, budget, &invocation.stop)).await?
-        } else {
-            // The database says which columns go with the changed definition, so that one digest accepts both. It may not answer:
-            // the migration is paused all the same, and time has to be left for that.
-            let some = Budget::new(budget.remaining() / 2, budget.memory_mb());
-            match Box::pin(self.open(definition, &some, &invocation.stop)).await {
-                Ok(rows) => rows,
-                Err(error) => {
-                    tracing::warn!(migration = %definition.name, "{error}");
-                    let reason = changed(definition, &stored);
-                    return Ok(Opened::Paused(Box::new(self.pause(definition, stored, &reason, budget).await?)));
-                }
-            }
-        };
-        match self.pin(definition, &rows, stored, budget).await? {
-            Pinned::Yes(stored) => {
-                rows.pinned_as(stored.state.pin.as_ref().map(Pin::digest));
-                Ok(Opened::Yes(Box::new((*stored, rows))))
-            }
-            Pinned::Changed(report) => {
-                self.keep(definition, rows).await;
-                Ok(Opened::Paused(report))
-            }
-        }
-    }
-
     /// What can be answered without the database: paused, complete, waiting, busy.
     async fn answered(
         &self,
@@ -185,21 +150,7 @@ impl Handler {
         yes(Report { until: Some(until), ..report })
     }
 
-    /// Pauses a migration whose definition has become another one altogether.
-    pub(super) async fn another(
-        &self,
-        definition: &Definition,
-        stored: &Stored,
-        budget: &Budget,
-    ) -> Result<Option<Report>, CommandError> {
-        if stored.state.pin.as_ref().is_none_or(|pin| pin.identity == definition.identity) {
-            return Ok(None);
-        }
-        let reason = changed(definition, stored);
-        self.pause(definition, stored.clone(), &reason, budget).await.map(Some)
-    }
-
-    async fn standing(
+    pub(super) async fn standing(
         &self,
         definition: &Definition,
         stored: &Stored,
@@ -211,63 +162,7 @@ impl Handler {
         Ok(Report::idle(outcome, Progress::of(&stored.state, &checkpoints)))
     }
 
-    /// Pins the definition at the first run; at later ones compares the source's columns with it.
-    async fn pin(
-        &self,
-        definition: &Definition,
-        rows: &Rows,
-        stored: Stored,
-        budget: &Budget,
-    ) -> Result<Pinned, CommandError> {
-        let mut now = current(&stored.state, definition);
-        now.columns = rows.columns_digest();
-        let name = &definition.name;
-        match &stored.state.pin {
-            Some(pin) if *pin == now => Ok(Pinned::Yes(Box::new(stored))),
-            Some(pin) if stored.state.relearn && pin.file == now.file => {
-                let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
-                    match &mut state.pin {
-                        Some(pin) if state.relearn && pin.file == now.file => pin.learn(now.columns.clone()),
-                        _ => return false,
-                    }
-                    state.relearn = false;
-                    true
-                })
-                .await?;
-                Ok(Pinned::Yes(Box::new(stored)))
-            }
-            Some(pin) => {
-                let same_file = pin.file == now.file;
-                let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
-                    state.proposed = Some(now.clone());
-                    true
-                })
-                .await?;
-                let reason = if same_file {
-                    format!(
-                        "the columns of the source have changed since the definition was pinned: look at what changed, then {}",
-                        accepting(name, &now.digest())
-                    )
-                } else {
-                    changed(definition, &stored)
-                };
-                Ok(Pinned::Changed(Box::new(self.pause(definition, stored, &reason, budget).await?)))
-            }
-            None => {
-                let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
-                    let fresh = state.pin.is_none();
-                    if fresh {
-                        state.pin = Some(Pin { first_columns: now.columns.clone(), ..now.clone() });
-                    }
-                    fresh
-                })
-                .await?;
-                Ok(Pinned::Yes(Box::new(stored)))
-            }
-        }
-    }
-
-    async fn pause(
+    pub(super) async fn pause(
         &self,
         definition: &Definition,
         stored: Stored,
@@ -331,68 +226,6 @@ enum Answered {
     No {
         passed: u64,
     },
-}
-
-/// What opening the database under the pinned definition came to.
-pub(super) enum Opened {
-    /// It is open, and the state is pinned to what was found there.
-    Yes(Box<(Stored, Rows)>),
-    /// The definition has changed: the migration is paused.
-    Paused(Box<Report>),
-}
-
-enum Pinned {
-    Yes(Box<Stored>),
-    Changed(Box<Report>),
-}
-
-fn changed(definition: &Definition, stored: &Stored) -> String {
-    let now = current(&stored.state, definition);
-    if stored.state.pin.as_ref().is_some_and(|pin| pin.identity != now.identity) {
-        return "the definition has changed in its kind, database, key, table or target, which cannot be accepted: undo the \
-                change and `resume`, or `reset` the migration"
-            .to_owned();
-    }
-    format!(
-        "the definition has changed since it was pinned: undo the change and `resume`, or {}",
-        accepting(&definition.name, &now.digest())
-    )
-}
-
-/// What `plan` has to say about a definition that is not the pinned one, over a source with these columns.
-pub(super) fn foretold(definition: &Definition, columns: Option<String>, stored: &Stored) -> Option<Foretold> {
-    let pin = stored.state.pin.as_ref()?;
-    let now = current(&stored.state, definition);
-    if pin.identity != now.identity {
-        return Some(Foretold::Another);
-    }
-    if pin.file != now.file {
-        return Some(Foretold::Changed(format!(
-            "the definition has changed since it was pinned: a run will pause the migration, unless the change is undone or \
-             accepted before, by {}",
-            accepting(&definition.name, &now.digest())
-        )));
-    }
-    let columns = columns.filter(|columns| *columns != pin.columns && !stored.state.relearn)?;
-    let digest = Pin { columns, ..now }.digest();
-    Some(Foretold::Changed(format!(
-        "the columns of the source have changed since the definition was pinned: the next run will pause the migration; look at \
-         what changed, then accept it by {}",
-        accepting(&definition.name, &digest)
-    )))
-}
-
-/// What became of the pinned definition, before a run has met it.
-pub(super) enum Foretold {
-    /// It can be accepted.
-    Changed(String),
-    /// It is that of another migration altogether.
-    Another,
-}
-
-/// How a changed definition is accepted, by event and on the command line.
-fn accepting(name: &str, digest: &str) -> String {
-    format!("`resume` with \"accept\": \"{digest}\" (`milkrun resume {name} --accept {digest}`)")
 }
 
 /// Made again, the target would lack what was moved before, and nobody would know.

@@ -2,8 +2,8 @@
 
 use super::error::CommandError;
 use super::event::VerifyEvent;
+use super::pin::Opened;
 use super::reply::{self, Keys};
-use super::run::Opened;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Tally;

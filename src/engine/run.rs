@@ -1,18 +1,18 @@
 //! One run of one migration: acquire a shard, open a pass where one is due, walk it, close it, release.
 
 use super::budget::Budget;
-use super::chance::fraction;
-use super::checkpoint::{Checkpoint, Counters};
+
+use super::checkpoint::Checkpoint;
+use super::ended::{Chunk, Ended};
 use super::failpoint::{Point, reach};
-use super::hold::hold;
 use super::lease::{Acquired, Kept, Lease, Terms};
 use super::letters::{self, Reading};
 use super::migration::Migration;
 use super::report::{Outcome, Progress, Report, ShardReport, StoppedBy};
 use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
-use super::stretch::in_time;
-use super::walk::{Chunk, Walk, Walked};
+
+use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
 use crate::debug::debug_is_display;
 use crate::digest;
@@ -284,56 +284,6 @@ impl<M: Migration> Run<'_, M> {
         })))
     }
 
-    /// Freezes the bound of the next pass, and opens it by one conditional write, unless somebody has paused the migration
-    /// meanwhile. `None`: somebody else was there before.
-    async fn open_pass(&self, lease: &mut Lease, stored: &Stored) -> Result<Option<Stored>, EngineError> {
-        let remaining = self.budget.remaining();
-        let covered = stored.state.covered.as_ref();
-        let asked = self.patiently(|limit| in_time(&self.budget, self.kind.bound(covered, limit)));
-        let Some(bound) = hold(lease, self.budget.call(), asked).await? else { return Ok(None) };
-        let bound = bound?;
-        let now_us = (self.terms.clock)().saturating_mul(1000);
-        let first = stored.state.pass == 0;
-        let mut expected = stored.state.expected;
-        if first && bound.is_some() {
-            let started = std::time::UNIX_EPOCH + Duration::from_micros(now_us);
-            let limit = (remaining / 10).min(Duration::from_secs(2));
-            let counted = tokio::time::timeout(limit + self.budget.reserve(), self.kind.estimate(started, limit));
-            let Some(counted) = hold(lease, self.budget.call(), counted).await? else { return Ok(None) };
-            expected = counted.unwrap_or_default().into();
-        }
-        let (life, pass) = (stored.state.life, stored.state.pass);
-        reach(Point::BeforeOpenPass).await;
-        let opened = state::update(&*self.ledger, &self.migration, stored.clone(), self.budget.call(), |now| {
-            let ours = now.life == life && now.pass == pass && !now.open && now.paused.is_none();
-            if ours {
-                now.open_pass(bound.clone(), now_us);
-                now.expected = expected;
-            }
-            ours
-        })
-        .await?;
-        reach(Point::AfterOpenPass).await;
-        let ours = opened.state.pass == pass + 1 && opened.state.open || opened.state.paused.is_some();
-        Ok((ours && opened.state.life == life).then_some(opened))
-    }
-
-    async fn close_pass(&self, stored: Stored, in_pass: Counters) -> Result<Stored, EngineError> {
-        let (life, pass) = (stored.state.life, stored.state.pass);
-        let now = (self.terms.clock)();
-        reach(Point::BeforeClosePass).await;
-        let closed = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
-            let ours = state.life == life && state.pass == pass && state.open;
-            if ours {
-                state.close_pass(in_pass.items(), self.limits.max_sweeps, now);
-            }
-            ours
-        })
-        .await?;
-        reach(Point::AfterClosePass).await;
-        Ok(closed)
-    }
-
     async fn pause(&self, stored: Stored, why: StoppedBy, reason: String) -> Result<Ended, EngineError> {
         tracing::error!(target: PAUSED, migration = %self.migration, "paused: {reason}");
         let stored =
@@ -352,23 +302,6 @@ impl<M: Migration> Run<'_, M> {
             return Ok(Ended::fenced(stored));
         }
         self.pause(stored, StoppedBy::Error, reason).await
-    }
-
-    /// Repeats a read that failed for a passing reason, as long as the budget lasts.
-    async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
-        &self,
-        call: impl Fn(Duration) -> F,
-    ) -> Result<T, Fault> {
-        let mut wait = Duration::from_millis(50);
-        loop {
-            match call(self.budget.remaining()).await {
-                Err(fault) if fault.class.passes() && self.budget.remaining() > wait * 2 && !self.stop.is_set() => {
-                    self.stop.sleep(wait.mul_f64(0.5 + fraction())).await;
-                    wait = (wait * 2).min(Duration::from_secs(3));
-                }
-                answer => return answer,
-            }
-        }
     }
 
     /// Bytes that a batch may move: a transaction has to stay digestible for the database.
@@ -416,46 +349,4 @@ pub async fn pause(
         fresh
     })
     .await
-}
-
-impl Chunk {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rough figure"
-    )]
-    fn eta(&self, keys: u64) -> Option<u64> {
-        let rate = self.counters.scanned as f64 / self.batch_time.as_secs_f64().max(1e-3);
-        (rate > 0.0).then(|| (keys as f64 / rate).ceil() as u64)
-    }
-}
-
-struct Ended {
-    outcome: Outcome,
-    stopped_by: StoppedBy,
-    until: Option<u64>,
-    reason: Option<String>,
-    state: State,
-}
-
-impl Ended {
-    fn new(outcome: Outcome, stopped_by: StoppedBy, state: State) -> Self {
-        Self { outcome, stopped_by, until: None, reason: None, state }
-    }
-
-    fn fenced(stored: Stored) -> Self {
-        Self::new(Outcome::Fenced, StoppedBy::Fence, stored.state)
-    }
-
-    /// Everything is done, unless dead letters were put back meanwhile.
-    fn complete_or_more(stored: Stored) -> Self {
-        let outcome = if stored.state.has_retry() { Outcome::More } else { Outcome::Complete };
-        Self::new(outcome, StoppedBy::End, stored.state)
-    }
-
-    fn if_paused(stored: &Stored) -> Option<Self> {
-        let reason = Some(stored.state.paused.as_ref()?.reason.clone());
-        Some(Self { reason, ..Self::new(Outcome::Paused, StoppedBy::Pause, stored.state.clone()) })
-    }
 }

@@ -1,0 +1,93 @@
+//! The commit: what became of a batch is made durable, and what was learned from it.
+
+use super::checkpoint::Counters;
+use super::failpoint::{Point, reach};
+use super::hold::hold;
+use super::lease::Kept;
+use super::letters;
+use super::migration::{Migration, Outcome};
+use super::run::EngineError;
+use super::stretch::Ready;
+use super::walk::Walk;
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl<M: Migration> Walk<'_, M> {
+    /// Makes the batch's outcome durable: cursor and counters, with the next announcement.
+    pub(super) async fn commit(
+        &mut self,
+        ready: Ready<M::Batch>,
+        outcome: Outcome,
+        took: Duration,
+        ahead: Option<&Ready<M::Batch>>,
+    ) -> Result<Kept, EngineError> {
+        let run = self.run;
+        let conflicts = outcome.aside.iter().filter(|aside| aside.class == "conflict").count();
+        let batch = Counters {
+            moved: outcome.moved,
+            skipped: outcome.skipped,
+            conflicts: u64::try_from(conflicts).unwrap_or(u64::MAX),
+            failed: u64::try_from(outcome.aside.len() - conflicts).unwrap_or(u64::MAX),
+            bytes: outcome.bytes,
+            batches: 1,
+            scanned: if ready.end.is_some() { ready.scanned } else { 0 },
+        };
+        let announced = ahead.and_then(|next| self.announcement(next));
+        let target = run.budget.batch_time(run.limits.batch_time);
+        let (commit_time, capped) = (self.commit_time, self.narrow.cap().is_some());
+        let began = Instant::now();
+        reach(Point::BeforeCommit).await;
+        let kept = self
+            .lease
+            .write(
+                |it| {
+                    it.announced = announced;
+                    (it.kills, it.alone, it.timeouts, it.recording) = (0, None, 0, None);
+                    if !ready.letters.is_empty() {
+                        letters::count(it, &ready.letters, &outcome, &batch);
+                        return;
+                    }
+                    if ready.end.is_some() {
+                        it.cursor = ready.end;
+                        it.tuner.observe(ready.scanned, took + commit_time, outcome.bytes);
+                        if !capped {
+                            it.tuner.settle(ready.scanned, target, run.limits.max_batch);
+                        }
+                    } else {
+                        it.interrupted_keys.retain(|key| !ready.found.contains(key));
+                    }
+                    if ready.passes_interrupted {
+                        it.interrupted = None;
+                    }
+                    it.counters.add(&batch);
+                    it.in_pass.add(&batch);
+                },
+                run.budget.call(),
+            )
+            .await?;
+        reach(Point::AfterCommit).await;
+        // A slow commit is remembered, a quick one only slowly believed.
+        self.commit_time = began.elapsed().max(self.commit_time.mul_f64(0.9));
+        if kept == Kept::Yes {
+            self.recorded = Vec::new();
+            self.chunk.counters.add(&batch);
+            if self.letters.is_none() {
+                self.chunk.judged.add(&batch);
+                self.chunk.last = outcome.aside.last().cloned().or(self.chunk.last.take());
+            } else {
+                let settled = self.lease.checkpoint().settled.clone();
+                let letters = letters::of(run, &self.state);
+                match hold(self.lease, run.budget.call(), letters.delete(settled)).await? {
+                    Some(deleted) => deleted?,
+                    None => return Ok(Kept::Fenced),
+                }
+            }
+            for aside in &outcome.aside {
+                let key = run.show(&aside.key);
+                tracing::info!(migration = %run.migration, class = aside.class, key, "set aside");
+            }
+            (run.observer)(self.lease.checkpoint(), &self.state);
+        }
+        Ok(kept)
+    }
+}

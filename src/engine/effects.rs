@@ -1,0 +1,250 @@
+//! A batch's effects: announced, carried out while the next batch is read, and its dead letters made durable.
+
+use super::checkpoint::{Announced, Checkpoint};
+use super::dead;
+use super::failpoint::{Point, reach};
+use super::hold::hold;
+use super::lease::{Kept, nonce};
+use super::letters;
+use super::mend::{Failed, Mended};
+use super::migration::{Aside, Effort, Migration, Outcome};
+use super::report::StoppedBy;
+use super::run::EngineError;
+use super::state::{self, State};
+use super::stretch::{Bounds, Ready, in_time, stretch};
+use super::walk::{Walk, Walked};
+use crate::cursor::Cursor;
+use crate::fault::{Class, Fault};
+use std::time::Duration;
+
+/// What became of a batch's effects, dead letters included.
+pub(super) enum Effects<B> {
+    Done(Box<Written<B>>),
+    Again,
+    Over(Walked),
+}
+
+/// A batch that may be committed, the batch read meanwhile, and the switches as they were meanwhile.
+pub(super) struct Written<B> {
+    pub(super) outcome: Settled,
+    pub(super) next: Option<Ready<B>>,
+    pub(super) switch: Option<State>,
+}
+
+/// An outcome, and whether it is the fate of a single item that could not be moved.
+pub(super) struct Settled {
+    pub(super) outcome: Outcome,
+    pub(super) single: bool,
+}
+
+/// The same before anything is mended.
+type Tried<B> = (Result<Outcome, Fault>, Option<Ready<B>>, Option<State>);
+
+impl<M: Migration> Walk<'_, M> {
+    /// Says in the ledger what is about to be written, unless the last commit has said it already.
+    pub(super) async fn announce(&mut self, ready: &Ready<M::Batch>) -> Result<Kept, EngineError> {
+        let announced = self.announcement(ready);
+        if announced.is_none() || self.lease.checkpoint().announced == announced {
+            return Ok(Kept::Yes);
+        }
+        reach(Point::BeforeAnnounce).await;
+        let change = |it: &mut Checkpoint| {
+            it.announced = announced;
+            if it.retrying.is_empty() {
+                it.retrying.clone_from(&ready.letters);
+            }
+            if !ready.letters.is_empty() {
+                // Their records are gone, or this walk would have ended.
+                it.settled = Vec::new();
+            }
+        };
+        let kept = self.lease.write(change, self.run.budget.call()).await?;
+        reach(Point::AfterAnnounce).await;
+        Ok(kept)
+    }
+
+    /// In a sweep a batch is what it found; one that found nothing writes nothing, and needs no announcement.
+    pub(super) fn announcement(&self, ready: &Ready<M::Batch>) -> Option<Announced> {
+        let size = ready.scanned;
+        if ready.end.is_none() {
+            // Its keys are remembered as interrupted already: they would not fit into a record twice.
+            Some(Announced { size, to: None, keys: Vec::new() })
+        } else if self.sweeping() {
+            (!ready.found.is_empty()).then(|| Announced { size, to: None, keys: ready.found.clone() })
+        } else {
+            Some(Announced { size, to: ready.end.clone(), keys: Vec::new() })
+        }
+    }
+
+    /// Carries a batch's effects out, dead letters included, or mends what went wrong with them.
+    pub(super) async fn effects(
+        &mut self,
+        ready: &Ready<M::Batch>,
+        size: u64,
+    ) -> Result<Effects<M::Batch>, EngineError> {
+        let fenced = || Ok(Effects::Over(Walked::Stopped(StoppedBy::Fence)));
+        let (mut single, mut attempts) = (false, 1);
+        let (mut result, mut next, mut switch) = (Ok(Outcome::default()), None, None);
+        let mut mended = None;
+        if let Some(aside) = self.condemned(ready) {
+            let kills = self.lease.checkpoint().kills;
+            mended = Some(self.set_aside(aside, kills).await?);
+        } else {
+            let Some(written) = self.write(ready, size).await? else { return fenced() };
+            (result, next, switch) = written;
+        }
+        loop {
+            match mended.take() {
+                None => {}
+                Some(Mended::Again) => return Ok(Effects::Again),
+                Some(Mended::Over(walked)) => return Ok(Effects::Over(walked)),
+                Some(Mended::Single { outcome, attempts: tried }) => {
+                    (result, single, attempts) = (Ok(outcome), true, tried);
+                }
+            }
+            let fault = match result {
+                Ok(outcome) => match self.record(ready, &outcome, attempts).await? {
+                    None => return fenced(),
+                    Some(Ok(())) => {
+                        let outcome = Settled { outcome, single };
+                        return Ok(Effects::Done(Box::new(Written { outcome, next, switch })));
+                    }
+                    // The time is up, and that is not the item's doing.
+                    Some(Err(fault)) if fault.class == Class::Capacity && single => {
+                        return Ok(Effects::Over(Walked::Stopped(StoppedBy::Time)));
+                    }
+                    Some(Err(fault)) => fault,
+                },
+                Err(fault) => fault,
+            };
+            if fault.uncertain && self.remember(ready).await? == Kept::Fenced {
+                return fenced();
+            }
+            let failed = Failed {
+                wide: u64::try_from(ready.found.len()).unwrap_or(0).max(ready.scanned),
+                single: ready.single(self.sweeping()).cloned(),
+                end: ready.end.clone(),
+            };
+            mended = Some(self.mend(fault, failed).await?);
+            // Only what is mended by a single item's fate goes on; it says what the result is.
+            result = Ok(Outcome::default());
+        }
+    }
+
+    /// The item of this batch, if runs were killed too often while they moved it alone: it is not tried any more.
+    fn condemned(&self, ready: &Ready<M::Batch>) -> Option<Aside> {
+        let Checkpoint { kills, alone, .. } = self.lease.checkpoint();
+        let key = ready.single(self.sweeping()).filter(|&key| alone.as_ref() == Some(key))?;
+        (*kills >= self.run.limits.max_attempts).then(|| Aside {
+            key: key.clone(),
+            class: "killed",
+            message: format!(
+                "the function was killed {kills} times in a row while it moved this item alone; raise its memory or time, then \
+                 `retry`"
+            ),
+        })
+    }
+
+    /// Makes the dead letters of a batch durable before the cursor passes them. `None`: the lease was lost.
+    ///
+    /// The checkpoint holds their mark from before the first of them until the commit that counts them: should that never
+    /// come, the next run knows which ones nobody has counted.
+    async fn record(
+        &mut self,
+        ready: &Ready<M::Batch>,
+        outcome: &Outcome,
+        attempts: u32,
+    ) -> Result<Option<Result<(), Fault>>, EngineError> {
+        let (run, letters, now) = (self.run, letters::of(self.run, &self.state), (self.run.terms.clock)());
+        let aside = &outcome.aside;
+        let stale: Vec<Cursor> =
+            self.recorded.iter().filter(|key| aside.iter().all(|aside| aside.key != **key)).cloned().collect();
+        if aside.is_empty() && stale.is_empty() {
+            return Ok(Some(Ok(())));
+        }
+        let again = Self::failed_again(ready, outcome);
+        let batch = match self.lease.checkpoint().recording.clone() {
+            Some(batch) => batch,
+            None if self.letters.is_some() => String::new(),
+            None => {
+                let batch = nonce();
+                let mark = Some(batch.clone());
+                if self.lease.write(|it| it.recording = mark, run.budget.call()).await? == Kept::Fenced {
+                    return Ok(None);
+                }
+                batch
+            }
+        };
+        let epoch = self.lease.epoch();
+        if self.letters.is_none() {
+            self.recorded = aside.iter().map(|aside| aside.key.clone()).chain(stale.iter().cloned()).collect();
+        }
+        let work = async {
+            if ready.letters.is_empty() {
+                letters.delete(stale).await?;
+                letters.record(aside, attempts, &batch, epoch, now).await
+            } else {
+                letters.again(&again, attempts, now).await
+            }
+        };
+        // No longer than this: what follows needs the reserve.
+        let remaining = run.budget.remaining();
+        let recorded = async {
+            let done = tokio::time::timeout(remaining, work).await;
+            done.map_or_else(|_| Err(dead::late()), |done| done.map_err(|error| dead::fault(&error)))
+        };
+        Ok(hold(self.lease, run.budget.call(), recorded).await?)
+    }
+
+    /// Writes a batch. Meanwhile the next one is read, the switches are looked at, and the lease is kept alive.
+    /// `None`: the lease was lost.
+    async fn write(&mut self, ready: &Ready<M::Batch>, size: u64) -> Result<Option<Tried<M::Batch>>, EngineError> {
+        let effort =
+            Effort { limit: self.run.budget.remaining(), recovered: ready.recovered, run: self.run.id.clone() };
+        let (run, state, bound) = (self.run, self.state.clone(), self.bound.clone());
+        let bounds = Bounds {
+            interrupted: self.lease.checkpoint().interrupted.clone().filter(|_| !ready.passes_interrupted),
+            suspect: None,
+            letters: self.lease.checkpoint().has_letters(),
+        };
+        let narrow = self.narrow.cap().is_some();
+        let effects = async {
+            if ready.found.is_empty() && (state.pass > 1 || ready.end.is_none()) {
+                return Ok(Outcome::default());
+            }
+            reach(Point::EffectsBegun).await;
+            let outcome = in_time(&run.budget, run.kind.write(&ready.batch, &effort)).await?;
+            reach(Point::EffectsCommitted).await;
+            Ok(outcome)
+        };
+        let ahead = async {
+            let after = ready.end.as_ref().filter(|_| !narrow)?;
+            stretch(run, &state, &bound, &bounds, Some(after), size).await.ok().flatten()
+        };
+        let switch = async {
+            let limit = Duration::from_secs(1).min(run.budget.call());
+            state::load(&*run.ledger, &run.migration, limit).await.ok().map(|stored| stored.state)
+        };
+        let work = async { tokio::join!(effects, ahead, switch) };
+        Ok(hold(self.lease, run.budget.call(), work).await?)
+    }
+
+    /// Keeps in mind that a batch may have been applied although its write failed.
+    async fn remember(&mut self, ready: &Ready<M::Batch>) -> Result<Kept, EngineError> {
+        if let Some(reading) = &mut self.letters {
+            reading.recovered = true;
+            return Ok(Kept::Yes);
+        }
+        let (end, found) = (ready.end.clone(), ready.found.clone());
+        let change = move |it: &mut Checkpoint| {
+            if !found.is_empty() {
+                it.interrupt(&found);
+                // They would not fit into a record twice.
+                it.announced = it.announced.take().map(|announced| Announced { keys: Vec::new(), ..announced });
+            } else if it.interrupted.is_none() {
+                it.interrupted = end;
+            }
+        };
+        Ok(self.lease.write(change, self.run.budget.call()).await?)
+    }
+}
