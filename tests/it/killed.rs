@@ -158,7 +158,7 @@ fn round(kind: Kind, victim: Victim, undisturbed: &[TextRow], random: &mut StdRn
 }
 
 /// A run that lost its time to having been stopped, and says so.
-pub(crate) fn done_late(reply: &serde_json::Value) -> bool {
+fn done_late(reply: &serde_json::Value) -> bool {
     matches!(reply["errorType"].as_str(), Some("Ledger" | "Database"))
 }
 
