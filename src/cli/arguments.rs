@@ -184,10 +184,10 @@ fn key(text: &str) -> Result<Key, String> {
 struct Verify {
     /// Its name.
     migration: String,
-    /// Insert what is missing; what a dead letter stands for too, if it goes now.
+    /// Insert what is missing
     #[arg(long)]
     repair: bool,
-    /// Insert what is missing, and rewrite what differs.
+    /// Insert what is missing, and rewrite what differs; nothing is ever deleted
     #[arg(long)]
     overwrite: bool,
 }

@@ -32,7 +32,7 @@ pub struct Table {
     pub engine: Option<String>,
     /// PostgreSQL: a rule that rewrites what is inserted.
     pub insert_rule: Option<String>,
-    /// PostgreSQL: triggers fire on what is inserted, and may drop or change it. Elsewhere it is not known.
+    /// PostgreSQL, SQLite: triggers fire on what is inserted, and may drop or change it. On MySQL it is not known.
     pub insert_triggers: bool,
     /// PostgreSQL: row-level security applies to the user, and may hide rows.
     pub hides_rows: bool,

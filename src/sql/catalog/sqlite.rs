@@ -50,7 +50,16 @@ fn describe(connection: &Connection, schema: &str, table: &str) -> rusqlite::Res
         }
     }
     let is_view = kind == "view";
+    let mut triggers = Statement::new(Dialect::Sqlite);
+    triggers
+        .sql("SELECT EXISTS (SELECT 1 FROM ")
+        .name(&schema)
+        .sql(".sqlite_schema WHERE type = 'trigger' AND tbl_name = ")
+        .bind(Bind::Text(name.clone()))
+        .sql(" COLLATE NOCASE)");
+    let insert_triggers = connection.query_row(triggers.text(), params![name], |row| row.get(0))?;
     Ok(Some(Table {
+        insert_triggers,
         rows_estimate: if is_view { 0 } else { estimate(connection, &schema, &name, without_rowid) },
         columns: columns.into_iter().map(|(column, _)| column).collect(),
         indexes,

@@ -254,6 +254,37 @@ fn a_related_row_that_a_trigger_drops_is_an_error_and_the_batch_rolls_back() {
 }
 
 #[test]
+fn a_related_row_that_a_trigger_takes_away_afterwards_is_an_error_too() {
+    for (kind, trigger) in [
+        (
+            Kind::Sqlite,
+            "CREATE TRIGGER away AFTER INSERT ON parts_archive WHEN NEW.id = 50 BEGIN DELETE FROM parts_archive WHERE id = 50; END",
+        ),
+        (
+            Kind::Postgres,
+            "CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN DELETE FROM parts_archive WHERE id = 50; RETURN NULL; END $$;
+             CREATE TRIGGER away AFTER INSERT ON parts_archive FOR EACH STATEMENT EXECUTE FUNCTION away()",
+        ),
+        (
+            Kind::MariaDb,
+            "CREATE TRIGGER away BEFORE INSERT ON parts_archive FOR EACH ROW SET NEW.id = IF(NEW.id = 50, 5000, NEW.id)",
+        ),
+    ] {
+        let stage = Stage::new(kind);
+        let definition = shop(&stage, 30);
+        let rows = stage.open(&definition);
+        stage.run(rows.prepare(LIMIT)).expect("the targets");
+        stage.execute(trigger);
+        let rows = stage.open(&definition);
+        let fault = stage.run(walk(&rows, 100, &effort())).expect_err("a row is gone");
+        assert!(fault.to_string().contains("trigger"), "{kind:?}: {fault}");
+        assert_eq!(count(&stage, "archive"), "0", "{kind:?}");
+        assert_eq!(count(&stage, "parts_archive"), "0", "{kind:?}");
+    }
+}
+
+#[test]
 fn a_related_row_above_max_item_is_named_by_its_item() {
     for kind in KINDS {
         let stage = Stage::new(kind);
