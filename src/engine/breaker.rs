@@ -3,7 +3,7 @@
 use super::checkpoint::Counters;
 use super::migration::Aside;
 
-/// So many items of a run have to have passed before it is judged.
+/// So many items of a run have to have passed before a share of them says anything.
 const JUDGED_AFTER: u64 = 100;
 
 /// `100%`: it never is.
@@ -13,8 +13,10 @@ const OFF: u32 = 10_000;
 /// set aside, with its key as it may be shown.
 pub(super) fn judge(counted: &Counters, limit: u32, last: Option<(&Aside, String)>) -> Option<String> {
     let (items, bad) = (counted.items(), counted.conflicts + counted.failed);
+    // Of none at all the first one is too many, whatever comes after it.
+    let judged_after = if limit == 0 { 1 } else { JUDGED_AFTER };
     if limit >= OFF
-        || items < JUDGED_AFTER
+        || items < judged_after
         || bad == 0
         || bad.saturating_mul(10_000) < items.saturating_mul(u64::from(limit))
     {
@@ -61,6 +63,9 @@ mod tests {
             (counted(99_000, 0, 999), 1000, false),
             (counted(1_000, 0, 0), 0, false),
             (counted(1_000, 0, 1), 0, true),
+            (counted(0, 0, 1), 0, true),
+            (counted(40, 1, 0), 0, true),
+            (counted(40, 1, 0), 1, false),
             (counted(1, 0, 999), 9_999, false),
             (counted(0, 500, 500), 9_999, true),
             (counted(0, 500, 500), 10_000, false),
