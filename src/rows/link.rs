@@ -30,6 +30,11 @@ impl Link {
         Self { options, session }
     }
 
+    /// Takes the session out, if there is one.
+    pub(super) fn take(&mut self) -> Option<Session> {
+        self.session.take()
+    }
+
     /// Takes the session out, if there is one that still answers.
     pub(super) async fn alive(&mut self, deadline: Deadline) -> Option<Session> {
         let mut session = self.session.take()?;

@@ -19,6 +19,7 @@ mod mend;
 mod moving;
 mod phrase;
 mod plan;
+mod pool;
 mod resolve;
 mod rewriting;
 mod sizing;
@@ -42,13 +43,12 @@ use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome,
 use crate::fault::Fault;
 use crate::spec::Definition;
 use crate::sql::{ConnectOptions, Dialect, Session};
-use link::{Deadline, Link};
+use link::Deadline;
 use mapping::{Mapping, Stretch};
 use mend::Mend;
-use std::sync::Arc;
+use pool::Pool;
 use std::time::{Duration, SystemTime};
 use tables::Tables;
-use tokio::sync::Mutex;
 use walk::Step;
 use write::Writing;
 
@@ -60,10 +60,12 @@ pub struct Rows {
     mapping: Mapping,
     warnings: Vec<String>,
     max_item: u64,
-    /// Reads the next batch while the writer writes the current one; on SQLite both are one session.
-    reader: Arc<Mutex<Link>>,
-    writer: Arc<Mutex<Link>>,
+    /// One reads the next batch while another writes the current one; on SQLite there is but one.
+    sessions: Pool,
 }
+
+/// Sessions of one run: one that reads and one that writes.
+const SESSIONS: usize = 2;
 
 /// Below this a limit on the length of values would refuse statements, not documents.
 const SMALLEST_VALUE: u64 = 1 << 20;
@@ -89,27 +91,26 @@ impl Rows {
     /// is made by [`Rows::prepare`].
     pub async fn open(definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Self, RowsError> {
         let session = Session::open(options, limit).await?;
-        let writer = Link::new(options.clone(), None);
-        Self::over(definition, options, session, writer, Deadline::after(limit)).await
+        Self::over(definition, options, session, Vec::new(), Deadline::after(limit)).await
     }
 
     /// The same over the sessions of an earlier invocation, which are opened again if they were lost.
     pub async fn again(self, definition: &Definition, limit: Duration) -> Result<Self, RowsError> {
         let deadline = Deadline::after(limit);
-        let Self { options, reader, writer, .. } = self;
-        let session = match reader.lock().await.alive(deadline).await {
+        let Self { options, sessions, .. } = self;
+        let mut alive = sessions.into_alive(deadline).await;
+        let session = match alive.pop() {
             Some(session) => session,
             None => Session::open(&options, deadline.left()).await?,
         };
-        let writer = writer.lock().await.alive(deadline).await;
-        Self::over(definition, &options, session, Link::new(options.clone(), writer), deadline).await
+        Self::over(definition, &options, session, alive, deadline).await
     }
 
     async fn over(
         definition: &Definition,
         options: &ConnectOptions,
         mut session: Session,
-        writer: Link,
+        others: Vec<Session>,
         deadline: Deadline,
     ) -> Result<Self, RowsError> {
         let tables = Tables::look_up(&mut session, definition, deadline).await?;
@@ -125,9 +126,8 @@ impl Rows {
         let max_item = definition.limits.max_item.min(session.max_packet() / 2);
         // A document that is being built needs more room than it takes in the end.
         session.set_max_length(max_item.saturating_mul(2).max(SMALLEST_VALUE))?;
-        let one = session.make().dialect() == Dialect::Sqlite;
-        let reader = Arc::new(Mutex::new(Link::new(options.clone(), Some(session))));
-        let writer = if one { Arc::clone(&reader) } else { Arc::new(Mutex::new(writer)) };
+        let most = if session.make().dialect() == Dialect::Sqlite { 1 } else { SESSIONS };
+        let sessions = Pool::new(options.clone(), most, std::iter::once(session).chain(others).collect());
         Ok(Self {
             definition: definition.clone(),
             options: options.clone(),
@@ -135,8 +135,7 @@ impl Rows {
             mapping,
             warnings,
             max_item,
-            reader,
-            writer,
+            sessions,
         })
     }
 
@@ -156,7 +155,7 @@ impl Rows {
     pub async fn prepare(&self, limit: Duration) -> Result<(), RowsError> {
         let deadline = Deadline::after(limit);
         for statement in create::statements(&self.definition, &self.tables)? {
-            let mut link = self.writer.lock().await;
+            let mut link = self.sessions.take().await;
             // A note that somebody else has just created it is no harm; nor is PostgreSQL's error when two create it at
             // once: then it is there at the second attempt.
             match link.session(deadline).await?.execute(&statement, deadline.left()).await {
@@ -181,11 +180,8 @@ impl Rows {
 
     /// Says goodbye to the database.
     pub async fn close(self) {
-        for link in [self.reader, self.writer] {
-            let session = link.lock().await.alive(Deadline::after(GOODBYE)).await;
-            if let Some(session) = session {
-                session.close().await;
-            }
+        for session in self.sessions.into_alive(Deadline::after(GOODBYE)).await {
+            session.close().await;
         }
     }
 
@@ -212,7 +208,7 @@ impl Rows {
         if after == Some(&range.bound) {
             return Ok(None);
         }
-        let mut link = self.reader.lock().await;
+        let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
         let (step, found) = if sweeps {
             self.mapping.step_missing(session, range, after, size, deadline).await?
@@ -228,12 +224,12 @@ impl Migration for Rows {
 
     async fn bound(&self, least: Option<&Cursor>, limit: Duration) -> Result<Option<Cursor>, Fault> {
         let deadline = Deadline::after(limit);
-        Ok(self.mapping.find_bound(&mut *self.reader.lock().await, least, deadline).await?)
+        Ok(self.mapping.find_bound(&mut *self.sessions.take().await, least, deadline).await?)
     }
 
     async fn estimate(&self, pass_started: SystemTime, limit: Duration) -> Estimate {
         let deadline = Deadline::after(limit);
-        let counted = self.mapping.count_all(&mut *self.reader.lock().await, pass_started, deadline).await;
+        let counted = self.mapping.count_all(&mut *self.sessions.take().await, pass_started, deadline).await;
         counted.unwrap_or_else(|| {
             let rows = self.tables.source.as_ref().map_or(0, |source| source.rows_estimate);
             Estimate { keys: rows, items: rows, exact: false }
@@ -277,7 +273,7 @@ impl Migration for Rows {
         };
         let writing = Writing { stretch, pass_started: batch.pass_started, effort, max_item: self.max_item };
         let deadline = Deadline::after(effort.limit);
-        let mut link = self.writer.lock().await;
+        let mut link = self.sessions.take().await;
         match self.mapping.write(&mut link, &writing, deadline).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => {
@@ -290,7 +286,7 @@ impl Migration for Rows {
 
     async fn is_item(&self, range: &Range, key: &Cursor, limit: Duration) -> Result<bool, Fault> {
         let (keys, deadline) = ([key.clone()], Deadline::after(limit));
-        let mut link = self.reader.lock().await;
+        let mut link = self.sessions.take().await;
         let counted = self.mapping.count_items(&mut link, &Stretch::Keys(&keys), range.pass_started, deadline).await;
         Ok(counted.map_err(|error| self.mapping.of_query(error))? > 0)
     }
@@ -304,7 +300,7 @@ impl Migration for Rows {
         limit: Duration,
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let deadline = Deadline::after(limit);
-        let mut link = self.reader.lock().await;
+        let mut link = self.sessions.take().await;
         let compared = self.mapping.verify(&mut link, range, after, size, deadline).await;
         let Some((mut read, end)) = compared.map_err(|error| self.mapping.of_query(error))? else { return Ok(None) };
         if let Some(repair) = repair {

@@ -29,7 +29,7 @@ impl Rows {
     /// The statements of one batch, in their order, as they are sent.
     pub async fn statements(&self, limit: Duration) -> Result<Vec<(&'static str, String)>, RowsError> {
         let deadline = Deadline::after(limit);
-        let mut link = self.reader.lock().await;
+        let mut link = self.sessions.take().await;
         let sample = self.mapping.sample(link.session(deadline).await?, deadline).await?;
         let mut statements = Vec::new();
         for statement in create::statements(&self.definition, &self.tables)? {
@@ -46,7 +46,7 @@ impl Rows {
     /// the source. A user who may only read can have this explained.
     pub async fn query_plans(&self, limit: Duration) -> Result<Vec<QueryPlan>, RowsError> {
         let deadline = Deadline::after(limit);
-        let mut link = self.reader.lock().await;
+        let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
         let Some(sample) = self.mapping.sample(session, deadline).await? else { return Ok(Vec::new()) };
         let mut plans = Vec::new();
@@ -61,7 +61,7 @@ impl Rows {
     /// thousand keys are looked at in any case, the others for as long as `search`.
     pub async fn sample_document(&self, limit: Duration, search: Duration) -> Result<Option<String>, RowsError> {
         let deadline = Deadline::after(limit);
-        let mut link = self.reader.lock().await;
+        let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
         let Some(sample) = self.mapping.sample(session, deadline).await? else { return Ok(None) };
         let near = Stretch::Range { after: None, end: &sample.last };
@@ -80,7 +80,7 @@ impl Rows {
     /// What the database user would need and may not do, as problems.
     pub async fn missing_privileges(&self, limit: Duration) -> Result<Vec<Problem>, RowsError> {
         let deadline = Deadline::after(limit);
-        let mut link = self.reader.lock().await;
+        let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
         let (user, dialect) = (self.options.user.as_str(), session.make().dialect());
         let mut problems = Vec::new();

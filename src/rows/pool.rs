@@ -1,0 +1,75 @@
+//! Sessions with one database: as many as work side by side, each opened when it is first needed.
+
+use super::link::{Deadline, Link};
+use crate::sql::{ConnectOptions, Session};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// A pool of sessions.
+pub(super) struct Pool {
+    options: ConnectOptions,
+    /// Those that nobody uses, the one used last at the end.
+    idle: Mutex<Vec<Session>>,
+    /// How many more may be in use.
+    room: Semaphore,
+}
+
+/// A link that is somebody's until it is dropped.
+pub(super) struct Taken<'a> {
+    pool: &'a Pool,
+    link: Link,
+    _room: Option<SemaphorePermit<'a>>,
+}
+
+impl Pool {
+    /// A pool of up to `most` sessions, of which some are open.
+    pub(super) fn new(options: ConnectOptions, most: usize, mut open: Vec<Session>) -> Self {
+        open.truncate(most);
+        Self { options, idle: Mutex::new(open), room: Semaphore::new(most) }
+    }
+
+    /// A link of one's own; where all are in use, the next that comes back.
+    pub(super) async fn take(&self) -> Taken<'_> {
+        // It is never closed.
+        let room = self.room.acquire().await.ok();
+        let session = self.idle().pop();
+        Taken { pool: self, link: Link::new(self.options.clone(), session), _room: room }
+    }
+
+    /// Empties the pool: those of its sessions that still answer.
+    pub(super) async fn into_alive(self, deadline: Deadline) -> Vec<Session> {
+        let mut alive = Vec::new();
+        for session in self.idle.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            alive.extend(Link::new(self.options.clone(), Some(session)).alive(deadline).await);
+        }
+        alive
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Taken<'_> {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        &self.link
+    }
+}
+
+impl DerefMut for Taken<'_> {
+    fn deref_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
+impl Drop for Taken<'_> {
+    /// A session that was given up in the middle of a call knows it: whoever takes it next opens another.
+    fn drop(&mut self) {
+        if let Some(session) = self.link.take() {
+            self.pool.idle().push(session);
+        }
+    }
+}
