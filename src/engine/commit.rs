@@ -77,10 +77,12 @@ impl<M: Migration> Walk<'_, M> {
             } else {
                 let settled = self.lease.checkpoint().settled.clone();
                 let letters = letters::of(run, &self.state);
+                reach(Point::LettersCounted).await;
                 match hold(self.lease, run.budget.call(), letters.delete(settled)).await? {
                     Some(deleted) => deleted?,
                     None => return Ok(Kept::Fenced),
                 }
+                reach(Point::LettersDeleted).await;
             }
             for aside in &outcome.aside {
                 let key = run.show(&aside.key);

@@ -172,6 +172,7 @@ impl<M: Migration> Walk<'_, M> {
                 if self.lease.write(|it| it.recording = mark, run.budget.call()).await? == Kept::Fenced {
                     return Ok(None);
                 }
+                reach(Point::LettersMarked).await;
                 batch
             }
         };
@@ -193,7 +194,9 @@ impl<M: Migration> Walk<'_, M> {
             let done = tokio::time::timeout(remaining, work).await;
             done.map_or_else(|_| Err(dead::late()), |done| done.map_err(|error| dead::fault(&error)))
         };
-        Ok(hold(self.lease, run.budget.call(), recorded).await?)
+        let recorded = hold(self.lease, run.budget.call(), recorded).await?;
+        reach(Point::LettersRecorded).await;
+        Ok(recorded)
     }
 
     /// Writes a batch. Meanwhile the next one is read, the switches are looked at, and the lease is kept alive.

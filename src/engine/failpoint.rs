@@ -16,8 +16,12 @@ pub enum Point {
     AfterAnnounce,
     EffectsBegun,
     EffectsCommitted,
+    LettersMarked,
+    LettersRecorded,
     BeforeCommit,
     AfterCommit,
+    LettersCounted,
+    LettersDeleted,
     BeforeClosePass,
     AfterClosePass,
     BeforeRelease,
@@ -25,7 +29,7 @@ pub enum Point {
 }
 
 /// Every place that there is.
-pub const ALL: [Point; 14] = [
+pub const ALL: [Point; 18] = [
     Point::BeforeAcquire,
     Point::AfterAcquire,
     Point::BeforeOpenPass,
@@ -34,8 +38,12 @@ pub const ALL: [Point; 14] = [
     Point::AfterAnnounce,
     Point::EffectsBegun,
     Point::EffectsCommitted,
+    Point::LettersMarked,
+    Point::LettersRecorded,
     Point::BeforeCommit,
     Point::AfterCommit,
+    Point::LettersCounted,
+    Point::LettersDeleted,
     Point::BeforeClosePass,
     Point::AfterClosePass,
     Point::BeforeRelease,
