@@ -64,8 +64,10 @@ demo: setup-build ## See it work in a minute: a shop's closed orders become hist
 demos: setup
 	@scripts/check-demos.sh
 
-bench: setup ## Orders per second against one single INSERT … SELECT, on MariaDB and PostgreSQL
-	cargo bench $(LOCKED) --bench speed
+ONLY ?=
+bench: setup ## Side by side with a single INSERT … SELECT and pt-archiver: rates, processor time, memory; ONLY=copy for one part
+	@scripts/setup.sh bench
+	cargo bench $(LOCKED) --bench speed -- $(ONLY)
 
 clean: ## Remove what was built and the demo's folder; tools and servers stay
 	cargo clean

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing. Takes the groups that are wanted: build (a C compiler), test (database servers, Java and Node for
-# DynamoDB Local), aws (Python for the SAM command line). Quick when nothing is missing: it asks for presence alone.
+# DynamoDB Local), aws (Python for the SAM command line), bench (what milkrun is compared with). Quick when nothing is missing: it asks for presence alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export MILKRUN_TOOLS="${MILKRUN_TOOLS:-$HOME/.cache/milkrun}"
@@ -33,6 +33,10 @@ want_test() {
   need 'present javac' openjdk-17-jdk-headless
   need 'present node && present npm' nodejs npm
 }
+want_bench() {
+  need 'present pt-archiver' percona-toolkit
+  need '[ -x /usr/bin/time ]' time
+}
 want_aws() {
   need 'present python3 && python3 -c "import venv, ensurepip"' python3 python3-venv
 }
@@ -63,8 +67,9 @@ for group in "$@"; do
   case "$group" in
     build) want_build ;;
     test) want_test; scripts+=(scripts/setup-dynamodb.sh) ;;
+    bench) want_bench ;;
     aws) want_aws; scripts+=(scripts/setup-sam.sh) ;;
-    *) echo "setup: unknown group $group, expected build, test or aws" >&2; exit 2 ;;
+    *) echo "setup: unknown group $group, expected build, test, bench or aws" >&2; exit 2 ;;
   esac
 done
 [ "${#missing[@]}" = 0 ] || install_missing
