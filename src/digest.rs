@@ -1,15 +1,11 @@
 //! SHA-256 as text: the one form in which digests are shown, stored and compared.
 
+use crate::hex;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// The SHA-256 of some bytes as 64 lower-case hex digits.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

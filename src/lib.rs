@@ -13,7 +13,7 @@
 //! | [`sql`], [`s3`] | adapters: they know no migrations |
 //! | [`secret`] | what must never be shown, and where it is kept |
 //! | [`observe`] | log lines and metrics |
-//! | [`cursor`], [`fault`], [`digest`] | the words that all of them share |
+//! | [`cursor`], [`fault`], [`digest`], [`hex`] | the words that all of them share |
 
 pub mod cli;
 pub mod command;
@@ -22,6 +22,7 @@ mod debug;
 pub mod digest;
 pub mod engine;
 pub mod fault;
+pub mod hex;
 mod hint;
 pub mod ledger;
 pub mod observe;

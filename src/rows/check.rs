@@ -13,6 +13,8 @@ use crate::sql::Dialect;
 use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
 
+pub(super) use fit::fit as fit_of;
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {

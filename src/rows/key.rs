@@ -3,6 +3,7 @@
 use super::document::column;
 use crate::cursor::{Cursor, KeyPart};
 use crate::debug::debug_is_display;
+use crate::hex;
 use crate::sql::Dialect;
 use crate::sql::statement::{Bind, Statement};
 
@@ -272,7 +273,7 @@ impl Key {
                 statement.sql("+CAST(").bind(Bind::Text(text.clone())).sql(" AS REAL)");
             }
             (Dialect::Sqlite, KeyPart::Binary(text)) => {
-                statement.bind(Bind::Bytes(bytes(text).ok_or_else(wrong)?));
+                statement.bind(Bind::Bytes(hex::decode(text).ok_or_else(wrong)?));
             }
             (Dialect::Postgres, KeyPart::Binary(text)) => {
                 statement.sql("decode(").bind(Bind::Text(text.clone())).sql("::text, 'hex')");
@@ -296,11 +297,4 @@ fn dynamic(text: &str) -> Option<KeyPart> {
         "b" => Some(KeyPart::Binary(text)),
         _ => None,
     }
-}
-
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    if !hex.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect()
 }

@@ -2,6 +2,8 @@
 //! batches in transactions.
 
 mod accounting;
+mod affinity;
+pub mod carry;
 mod check;
 mod comparing;
 mod copy;
@@ -10,6 +12,7 @@ mod create;
 mod destination;
 pub mod document;
 mod faults;
+pub mod fit;
 pub mod form;
 pub mod key;
 pub mod landing;

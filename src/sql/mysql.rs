@@ -198,6 +198,7 @@ impl Wire for sqlx::MySql {
         let mut arguments = MySqlArguments::default();
         for bind in statement.binds() {
             match bind {
+                Bind::Null => arguments.add(None::<&str>),
                 Bind::Text(text) => arguments.add(text.as_str()),
                 Bind::Int(number) => arguments.add(number),
                 Bind::Unsigned(number) => arguments.add(number),

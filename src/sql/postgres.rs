@@ -146,6 +146,7 @@ impl Wire for sqlx::Postgres {
         let mut arguments = PgArguments::default();
         for bind in statement.binds() {
             match bind {
+                Bind::Null => arguments.add(None::<&str>),
                 // PostgreSQL's text holds no NUL; told here, because the server's own words would quote the rest.
                 Bind::Text(text) if text.contains('\0') => {
                     return Err(SqlError::Unsendable("PostgreSQL's text holds no NUL"));

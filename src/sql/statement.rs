@@ -5,6 +5,8 @@ use super::Dialect;
 /// A value that travels beside the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
+    /// NULL.
+    Null,
     /// Text; the statement casts it where the column is of another type.
     Text(String),
     /// A signed integer.

@@ -1,19 +1,24 @@
 //! What SQLite's own SQL lacks to build documents: exact JSON of a value by its storage class, base64, SHA-256.
 
 use crate::digest;
+use crate::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::functions::{Context, FunctionFlags};
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Error, ffi};
 use std::fmt::Write as _;
 
 /// `milkrun_members(name, value, …)` is the inside of a JSON object: `"name":value,…`, in the order given.
 /// `milkrun_sha256(text)` is the lower-case hex of a text's or blob's digest; NULL of NULL.
+/// `milkrun_value(x)` is a value with its storage class as text: `i`, `r`, `t` or `b`, and the integer, the shortest digits
+/// of the real, the text, or the blob's lower-case hex. `milkrun_stored(text)` is the value again.
 pub(super) fn register(connection: &Connection) -> Result<(), Error> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function(c"milkrun_members", -1, flags, members)?;
-    connection.create_scalar_function(c"milkrun_sha256", 1, flags, sha256)
+    connection.create_scalar_function(c"milkrun_sha256", 1, flags, sha256)?;
+    connection.create_scalar_function(c"milkrun_value", 1, flags, printed)?;
+    connection.create_scalar_function(c"milkrun_stored", 1, flags, stored)
 }
 
 fn members(context: &Context<'_>) -> Result<String, Error> {
@@ -39,6 +44,32 @@ fn sha256(context: &Context<'_>) -> Result<Option<String>, Error> {
         _ => return Err(mismatch()),
     };
     Ok(Some(digest))
+}
+
+fn printed(context: &Context<'_>) -> Result<Option<String>, Error> {
+    let text = match context.get_raw(0) {
+        ValueRef::Null => return Ok(None),
+        ValueRef::Integer(number) => format!("i{number}"),
+        ValueRef::Real(number) => format!("r{number:?}"),
+        value @ ValueRef::Text(_) => format!("t{}", utf8(value)?),
+        ValueRef::Blob(bytes) => format!("b{}", hex::encode(bytes)),
+    };
+    Ok(Some(text))
+}
+
+fn stored(context: &Context<'_>) -> Result<Value, Error> {
+    let raw = context.get_raw(0);
+    if raw == ValueRef::Null {
+        return Ok(Value::Null);
+    }
+    let (class, text) = utf8(raw)?.split_at_checked(1).ok_or_else(mismatch)?;
+    Ok(match class {
+        "i" => Value::Integer(text.parse().map_err(|_| mismatch())?),
+        "r" => Value::Real(text.parse().map_err(|_| mismatch())?),
+        "t" => Value::Text(text.to_owned()),
+        "b" => Value::Blob(hex::decode(text).ok_or_else(mismatch)?),
+        _ => return Err(mismatch()),
+    })
 }
 
 fn value(json: &mut String, value: ValueRef<'_>) -> Result<(), Error> {
@@ -123,6 +154,30 @@ mod tests {
         assert_eq!(ask("SELECT milkrun_sha256('abc')").unwrap().as_deref(), Some(abc));
         assert_eq!(ask("SELECT milkrun_sha256(x'616263')").unwrap().as_deref(), Some(abc));
         assert_eq!(ask("SELECT milkrun_sha256(NULL)").unwrap(), None);
+    }
+
+    #[test]
+    fn values_survive_as_text() {
+        for (sql, expected) in [
+            ("-9223372036854775808", "i-9223372036854775808"),
+            ("0.1 + 0.2", "r0.30000000000000004"),
+            ("5e-324", "r5e-324"),
+            ("-9e999", "r-inf"),
+            ("'i1' || char(0, 128512)", "ti1\0😀"),
+            ("''", "t"),
+            ("x'00ff'", "b00ff"),
+            ("x''", "b"),
+        ] {
+            assert_eq!(ask(&format!("SELECT milkrun_value({sql})")).unwrap().as_deref(), Some(expected), "{sql}");
+            let back = format!("milkrun_stored(milkrun_value({sql}))");
+            let same = format!("SELECT CAST({back} IS {sql} AND typeof({back}) = typeof({sql}) AS TEXT)");
+            assert_eq!(ask(&same).unwrap().as_deref(), Some("1"), "{sql}");
+        }
+        assert_eq!(ask("SELECT milkrun_value(NULL)").unwrap(), None);
+        assert_eq!(ask("SELECT milkrun_stored(NULL)").unwrap(), None);
+        for text in ["''", "'x1'", "'b0'", "'bzz'", "'i1.5'", "1"] {
+            assert!(ask(&format!("SELECT milkrun_stored({text})")).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -160,6 +160,7 @@ fn execute(connection: &Connection, statement: &Statement) -> Result<u64, SqlErr
 fn values(statement: &Statement) -> Result<Vec<Value>, SqlError> {
     let value = |bind: &Bind| {
         Ok(match bind {
+            Bind::Null => Value::Null,
             Bind::Text(text) => Value::Text(text.clone()),
             Bind::Int(number) => Value::Integer(*number),
             Bind::Unsigned(number) => Value::Integer(

@@ -1,12 +1,13 @@
 //! What MySQL and MariaDB, in strict mode, make of a value that is stored in a column of another type.
 
-use super::{BINARY_FRACTION, BLANKS, FRACTION, Fit, PART, ROUNDED, UNKNOWN, decimal, exact_if};
+use super::super::super::fit::{
+    BINARY_FRACTION, BLANKS, FRACTION, Fit, PADDED, PART, ROUNDED, UNKNOWN, decimal, exact_if,
+};
 use crate::sql::catalog::Column;
 
 /// Bytes that a character takes at most.
 const WIDEST: u64 = 4;
 const ZEROS: Fit = Fit::Changing("the zeros on the left would be lost");
-const PADDED: Fit = Fit::Changing("it would be padded with zero bytes");
 const MEMBERS: Fit = Fit::Changing("it does not have the same members");
 
 /// What a type is, as far as storing elsewhere goes.

@@ -1,6 +1,6 @@
 //! What PostgreSQL makes of a value that is assigned to a column of another type.
 
-use super::{BINARY_FRACTION, BLANKS, FRACTION, Fit, PART, ROUNDED, UNKNOWN, decimal, exact_if};
+use super::super::super::fit::{BINARY_FRACTION, BLANKS, FRACTION, Fit, PART, ROUNDED, UNKNOWN, decimal, exact_if};
 use crate::sql::catalog::Column;
 
 /// Times count microseconds where no digits are declared.
