@@ -107,6 +107,10 @@ impl From<RowsError> for CommandError {
     fn from(error: RowsError) -> Self {
         match &error {
             RowsError::Problems(_) => Self::Definition(chain(&error)),
+            // What says nothing of what to do: its class does.
+            RowsError::Sql(sql) if sql.refusal().is_some_and(|refusal| refusal.meaning.hint.is_empty()) => {
+                Fault::from(error).into()
+            }
             _ => Self::Database(chain(&error)),
         }
     }

@@ -216,6 +216,12 @@ impl SqlError {
         })
     }
 
+    /// The server takes no writes: it was the writer, or never is.
+    pub fn is_read_only(&self) -> bool {
+        let codes = ["1290", "1836", "1792", "3100", "3101", "1047", "25006"];
+        self.refusal().is_some_and(|refusal| codes.contains(&refusal.code.as_str()))
+    }
+
     /// The database user may not do this with a table or column.
     pub fn is_forbidden(&self) -> bool {
         self.refusal().is_some_and(|refusal| matches!(refusal.code.as_str(), "1142" | "1143" | "42501"))

@@ -17,7 +17,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// Each call takes the time that its statement may use: the server is told and stops the statement itself, with an error
 /// of class capacity. What the server then says is [`SqlError::Statement`], and the session stays usable. If it says
 /// nothing, or a call is abandoned before its end, the session is lost, and each further call answers
-/// [`SqlError::Abandoned`]; the server rolls the open transaction back. After a statement of a transaction has failed,
+/// [`SqlError::Abandoned`]; the server rolls the open transaction back. So it is where the server takes no writes. After a statement of a transaction has failed,
 /// nothing but [`Session::rollback`] is accepted.
 pub struct Session {
     driver: Driver,
@@ -258,7 +258,9 @@ impl Session {
     }
 
     fn settle<T>(&mut self, result: Result<T, SqlError>) -> Result<T, SqlError> {
-        self.away = result.as_ref().is_err_and(SqlError::is_lost);
+        // After a failover the old writer takes no writes any more, and the host's name leads to another: a session that stayed
+        // would meet it again and again.
+        self.away = result.as_ref().is_err_and(|error| error.is_lost() || error.is_read_only());
         if result.is_err() && self.transaction == Transaction::Open {
             self.transaction = Transaction::Spoiled;
         }

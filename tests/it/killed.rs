@@ -8,7 +8,7 @@ use crate::support::child::signal;
 use crate::support::database::{Database, TextRow};
 use crate::support::job::{Job, full};
 use crate::support::servers::Kind;
-use crate::support::shop::{self, Size};
+use crate::support::shop::Size;
 use crate::support::slow::Slow;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -82,10 +82,7 @@ fn kill(kind: Kind, victim: Victim) {
 }
 
 fn job(kind: Kind) -> Job {
-    let mut job = Job::new(kind);
-    shop::load(&job.database, SHOP);
-    job.source = Some(shop::closed(&job.database));
-    job.define(&shop::migration(LIMITS));
+    let mut job = Job::new(kind).with_shop(SHOP, LIMITS);
     job.set("MILKRUN_LEASE_MARGIN", "0s");
     job
 }

@@ -22,7 +22,8 @@ fn a_row_that_stays_locked_on_postgres_keeps_only_what_comes_after_it_waiting() 
 }
 
 fn wait_for_a_lock(kind: Kind) {
-    let job = Job::shop(kind, SHOP, "settle = \"0s\"");
+    let mut job = Job::shop(kind, SHOP, "settle = \"0s\"");
+    job.set("RUST_LOG", "info");
     job.reply(&["run", &job.name, "--max-items", "1"]);
     job.reply(&["reset", &job.name, "--confirm", &job.name]);
     job.database.execute("DELETE FROM order_history");
@@ -36,9 +37,13 @@ fn wait_for_a_lock(kind: Kind) {
     ));
     let mut runs = 0;
     let mut at_the_row = 0;
+    let met = format!("waited too long for a lock (error {})", if kind == Kind::MariaDb { "1205" } else { "55P03" });
     // Long enough for a lock to be waited for again and again once the row is alone.
     while at_the_row < 5 {
-        let reply = job.call(&["run", &job.name, "--time-limit", "3s"]).expect(0).reply();
+        let finished = job.run_once("3s").expect(0);
+        let reply = finished.reply();
+        let told = |line: &str| line.contains(&met) && line.contains("class=Locked");
+        assert!(finished.stderr.lines().any(told), "{kind:?}: {finished:?}");
         assert_eq!((&reply["outcome"], &reply["stopped_by"]), (&json!("more"), &json!("time")), "{kind:?}: {reply}");
         assert!(reply["elapsed_ms"].as_u64() < Some(3000), "{kind:?}: {reply}");
         runs += 1;

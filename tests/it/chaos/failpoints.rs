@@ -5,7 +5,7 @@ use crate::chaos::report;
 use crate::support::job::Job;
 use crate::support::refusing::{closed, cure, letters, refuse, spoil};
 use crate::support::servers::Kind;
-use crate::support::shop::{self, Size};
+use crate::support::shop::Size;
 use milkrun::engine::failpoint::{ALL, Point};
 use serde_json::json;
 use std::fs;
@@ -53,13 +53,7 @@ fn exercise_all(victim: Victim) {
 fn job(victim: Victim) -> Job {
     let mut job = match victim {
         Victim::CommandLine => Job::shop(Kind::Sqlite, SHOP, LIMITS),
-        Victim::Lambda => {
-            let mut job = Job::new(Kind::Postgres);
-            shop::load(&job.database, SHOP);
-            job.source = Some(shop::closed(&job.database));
-            job.define(&shop::migration(LIMITS));
-            job
-        }
+        Victim::Lambda => Job::new(Kind::Postgres).with_shop(SHOP, LIMITS),
     };
     job.set("MILKRUN_LEASE_MARGIN", "0s");
     job

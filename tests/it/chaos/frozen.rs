@@ -6,7 +6,7 @@ use crate::support::database::Database;
 use crate::support::fault_proxy::FaultProxy;
 use crate::support::job::Job;
 use crate::support::servers::Kind;
-use crate::support::shop::{self, Size};
+use crate::support::shop::Size;
 use crate::support::slow::Slow;
 use std::time::Duration;
 
@@ -24,10 +24,7 @@ fn a_holder_that_slept_through_its_lease_commits_nothing_on_postgres() {
 }
 
 fn freeze(kind: Kind) {
-    let mut job = Job::new(kind);
-    shop::load(&job.database, SHOP);
-    job.source = Some(shop::closed(&job.database));
-    job.define(&shop::migration(LIMITS));
+    let mut job = Job::new(kind).with_shop(SHOP, LIMITS);
     job.set("MILKRUN_LEASE_MARGIN", "0s");
     let proxy = FaultProxy::before(job.variable("AWS_ENDPOINT_URL_DYNAMODB"), 1, 0);
     job.set("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url());

@@ -5,16 +5,13 @@ use super::{report, seed, soaking};
 use crate::support::fault_proxy::FaultProxy;
 use crate::support::job::Job;
 use crate::support::servers::Kind;
-use crate::support::shop::{self, Size};
+use crate::support::shop::Size;
 
 const SHOP: Size = Size { orders: 500, closed: 240, items: 2, discounts: 1 };
 const LIMITS: &str = "settle = \"0s\"\nlease = \"2s\"\nmax_batch = 12\nmax_attempts = 1000";
 
 fn job(kind: Kind) -> Job {
-    let mut job = Job::new(kind);
-    shop::load(&job.database, SHOP);
-    job.source = Some(shop::closed(&job.database));
-    job.define(&shop::migration(LIMITS));
+    let mut job = Job::new(kind).with_shop(SHOP, LIMITS);
     job.set("MILKRUN_LEASE_MARGIN", "0s");
     job
 }

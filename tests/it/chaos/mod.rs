@@ -9,6 +9,7 @@ mod http;
 mod ledger_double;
 mod model;
 mod protocol;
+mod refusals;
 mod simulation;
 mod source_double;
 mod sql;

@@ -26,9 +26,14 @@ pub struct Job {
 impl Job {
     /// An empty database of a kind, a ledger in DynamoDB Local, and no migration yet.
     pub fn new(kind: Kind) -> Self {
+        Self::over(|folder| servers::fresh_database(kind, folder))
+    }
+
+    /// As `new`, over the empty database whose URL this gives; it is told the job's folder.
+    pub fn over(database: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("migrations")).expect("a folder in it");
-        let url = servers::fresh_database(kind, folder.path());
+        let url = database(folder.path());
         let (endpoint, table) = servers::fresh_ledger();
         let migrations = folder.path().join("migrations").display().to_string();
         let environment = [
@@ -47,12 +52,18 @@ impl Job {
 
     /// A shop with its migration, and the ledger in a file beside it: for what is the same with every ledger.
     pub fn shop(kind: Kind, size: Size, limits: &str) -> Self {
-        let mut job = Self::new(kind);
+        let mut job = Self::new(kind).with_shop(size, limits);
         job.set("MILKRUN_LEDGER", "sqlite://ledger.db");
-        shop::load(&job.database, size);
-        job.source = Some(shop::closed(&job.database));
-        job.define(&shop::migration(limits));
         job
+    }
+
+    /// Puts a shop into the database, and its migration into the folder.
+    #[must_use]
+    pub fn with_shop(mut self, size: Size, limits: &str) -> Self {
+        shop::load(&self.database, size);
+        self.source = Some(shop::closed(&self.database));
+        self.define(&shop::migration(limits));
+        self
     }
 
     /// A call of the command line with `--json`.

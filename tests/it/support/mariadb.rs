@@ -28,6 +28,11 @@ pub(crate) fn mariadb() -> &'static MariaDb {
     SERVER.get_or_init(|| MariaDb(Server::start("mariadb", FUNCTIONS)))
 }
 
+/// One more, for a test that changes what holds for the whole server.
+pub(crate) fn own_mariadb() -> MariaDb {
+    MariaDb(Server::start("mariadb", FUNCTIONS))
+}
+
 impl MariaDb {
     /// Its port on loopback.
     pub(crate) fn port(&self) -> u16 {
