@@ -50,6 +50,8 @@ impl Forecast {
             max_batch: limits.max_batch,
             bytes: u64::MAX / 2,
             items: None,
+            rate: None,
+            rate_bytes: None,
             failure: None,
             first: true,
         };

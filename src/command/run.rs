@@ -10,6 +10,7 @@ use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::lease::nonce;
+use crate::engine::rate::Rate;
 use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
 use crate::engine::run::{self, Run};
 use crate::engine::state::{self, Phase, Stored};
@@ -101,6 +102,7 @@ impl Handler {
             ledger: self.ledger.clone(),
             terms: self.terms(&definition.limits, budget),
             budget: *budget,
+            rate: Rate::default(),
             stop: invocation.stop.clone(),
             max_items,
             observer: invocation.observer.clone(),

@@ -8,6 +8,7 @@ use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Tally;
 use crate::engine::migration::Repair;
+use crate::engine::rate::Rate;
 use crate::engine::report::Outcome;
 use crate::engine::run::Run;
 use crate::engine::state;
@@ -54,6 +55,7 @@ impl Handler {
             ledger: self.ledger.clone(),
             terms: self.terms(&definition.limits, &budget),
             budget,
+            rate: Rate::default(),
             stop: invocation.stop.clone(),
             max_items: None,
             observer: invocation.observer.clone(),

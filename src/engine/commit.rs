@@ -32,7 +32,8 @@ impl<M: Migration> Walk<'_, M> {
             batches: 1,
             scanned: if ready.end.is_some() { ready.scanned } else { 0 },
         };
-        let announced = ahead.and_then(|next| self.announcement(next));
+        // Where it may have to wait for its turn, a batch is announced only then: who is killed while it waits has done nothing.
+        let announced = ahead.filter(|_| !run.is_rated()).and_then(|next| self.announcement(next));
         let target = run.budget.batch_time(run.limits.batch_time);
         let (commit_time, capped) = (self.commit_time, self.narrow.cap().is_some());
         let began = Instant::now();

@@ -153,6 +153,12 @@ pub trait Migration: Send + Sync {
     /// Applies a batch: all of it or, when this fails, nothing of it.
     fn write(&self, batch: &Self::Batch, effort: &Effort) -> impl Future<Output = Result<Outcome, Fault>> + Send;
 
+    /// Items in a batch that `read` has given, if that can be told before it is written. Asked only where the batch looks at
+    /// more keys than the rate has items left; a kind whose every key is an item need not answer.
+    fn count(&self, _batch: &Self::Batch, _limit: Duration) -> impl Future<Output = Result<Option<u64>, Fault>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// Whether this key is an item at all: a row that is there and matches. Asked before an item is set aside, since what is
     /// none counts nowhere. A kind whose every key is an item need not answer.
     fn is_item(

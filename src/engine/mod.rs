@@ -1,7 +1,7 @@
 //! One run: acquire, loop, commit, release.
 //!
 //! [`run`] is the whole of it, [`walk`](walk) its loop over batches, which [`fetch`](fetch), [`effects`](effects) and [`commit`](commit) carry out; [`lease`] is the protocol, [`state`] and
-//! [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started; [`migration`] is what a kind gives.
+//! [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started, [`rate`] when; [`migration`] is what a kind gives.
 //! A kind of your own runs by [`run::Run::new`] and [`run::Run::chunk`]: see `examples/custom.rs`.
 
 mod breaker;
@@ -21,6 +21,7 @@ mod mend;
 pub mod migration;
 mod narrow;
 mod pass;
+pub mod rate;
 pub mod report;
 pub mod run;
 pub mod sizer;
@@ -28,5 +29,7 @@ mod start;
 pub mod state;
 pub mod stop;
 mod stretch;
+mod timeline;
+mod turn;
 pub mod verify;
 mod walk;

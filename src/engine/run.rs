@@ -8,6 +8,7 @@ use super::failpoint::{Point, reach};
 use super::lease::{Acquired, Kept, Lease, Terms};
 use super::letters::{self, Reading};
 use super::migration::Migration;
+use super::rate::Rate;
 use super::report::{Outcome, Progress, Report, ShardReport, StoppedBy};
 use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
@@ -16,7 +17,7 @@ use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
 use crate::debug::debug_is_display;
 use crate::digest;
-use crate::fault::Fault;
+use crate::fault::{Fault, chain};
 use crate::ledger::{Ledger, LedgerError, item};
 use crate::spec::Limits;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Run<'a, M: Migration> {
     pub terms: Terms,
     /// Time and memory.
     pub budget: Budget,
+    /// What it may move in a second, shared with every other run.
+    pub rate: Rate,
     /// The wish to stop.
     pub stop: Stop,
     /// Stop after so many items.
@@ -104,6 +107,9 @@ impl<M: Migration> Run<'_, M> {
         }
         reach(Point::AfterAcquire).await;
         let ended = self.passes(&mut lease, stored, &mut chunk).await;
+        if let Err(error) = self.pay_debt().await {
+            tracing::warn!(migration = %self.migration, "what was moved above the rate is not accounted for: {}", chain(&error));
+        }
         let call = self.budget.call();
         let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
         if !fenced {
@@ -279,7 +285,7 @@ impl<M: Migration> Run<'_, M> {
             Walked::Failed(fault) if chunk.counters.batches == 0 => return Err(fault.into()),
             Walked::Failed(fault) => {
                 let ended = Ended::new(Outcome::More, StoppedBy::Error, stored.state);
-                Ended { reason: Some(crate::fault::chain(&fault)), ..ended }
+                Ended { reason: Some(chain(&fault)), ..ended }
             }
         })))
     }

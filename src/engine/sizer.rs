@@ -14,6 +14,8 @@ const FIRST_SIZE: (u64, u64) = (64, 1000);
 const GROWTH: f64 = 1.5;
 /// The weight of everything before, as a new batch comes in.
 const MEMORY: f64 = 0.75;
+/// What a key is taken to hold as long as none was moved, where bytes have a rate.
+const UNSEEN_BYTES: u64 = 4096;
 /// Less than this much of a byte a key is none.
 const NOTHING: f64 = 1e-3;
 /// Up to this size a batch may be all fixed cost.
@@ -38,6 +40,8 @@ pub enum BoundBy {
     Growth,
     /// `max_items`.
     Items,
+    /// `items_per_second` or `bytes_per_second`.
+    Rate,
     /// A batch that failed or was killed.
     Failure,
 }
@@ -55,6 +59,10 @@ pub struct Caps {
     pub bytes: u64,
     /// Items that the run may still pass.
     pub items: Option<u64>,
+    /// Keys that hold no more items than the rate allows now.
+    pub rate: Option<u64>,
+    /// Bytes that the rate allows now.
+    pub rate_bytes: Option<u64>,
     /// No more than this, because a batch failed.
     pub failure: Option<u64>,
     /// The run has done nothing yet: something is started in any case, or what was learned from one bad moment would keep
@@ -103,15 +111,22 @@ impl Tuner {
                 (size, bound) = (whole(fits), BoundBy::Time);
             }
         }
-        if self.bytes_per_key > 0.0 {
-            let by_bytes = whole(usual(caps.bytes) / self.bytes_per_key);
-            if by_bytes < size {
-                (size, bound) = (by_bytes, BoundBy::Bytes);
+        for (bytes, why) in [(Some(caps.bytes), BoundBy::Bytes), (caps.rate_bytes, BoundBy::Rate)] {
+            if let (Some(bytes), true) = (bytes, self.bytes_per_key > 0.0) {
+                let by_bytes = whole(usual(bytes) / self.bytes_per_key);
+                if by_bytes < size {
+                    (size, bound) = (by_bytes, why);
+                }
             }
         }
-        for (cap, why) in
-            [(Some(caps.max_batch), BoundBy::MaxBatch), (caps.items, BoundBy::Items), (caps.failure, BoundBy::Failure)]
-        {
+        let unseen = caps.rate_bytes.filter(|_| self.weight <= 0.0).map(|bytes| bytes / UNSEEN_BYTES);
+        for (cap, why) in [
+            (Some(caps.max_batch), BoundBy::MaxBatch),
+            (caps.items, BoundBy::Items),
+            (caps.rate, BoundBy::Rate),
+            (unseen, BoundBy::Rate),
+            (caps.failure, BoundBy::Failure),
+        ] {
             if let Some(cap) = cap.filter(|&cap| cap < size) {
                 (size, bound) = (cap, why);
             }
@@ -248,6 +263,8 @@ mod tests {
             max_batch: 10_000,
             bytes: u64::MAX / 2,
             items: None,
+            rate: None,
+            rate_bytes: None,
             failure: None,
             first: false,
         }
@@ -425,6 +442,10 @@ mod tests {
         let mut tuner = Tuner::default();
         walk(&mut tuner, 30, 0.02, 0.001);
         assert_eq!(tuner.next(&Caps { items: Some(7), ..caps() }), Some((7, BoundBy::Items)));
+        assert_eq!(tuner.next(&Caps { rate: Some(9), ..caps() }), Some((9, BoundBy::Rate)));
+        assert_eq!(tuner.next(&Caps { rate_bytes: Some(1000), ..caps() }), Some((10, BoundBy::Rate)));
+        let fresh = Tuner::default();
+        assert_eq!(fresh.next(&Caps { rate_bytes: Some(8 << 10), ..caps() }), Some((2, BoundBy::Rate)));
         assert_eq!(tuner.next(&Caps { failure: Some(3), ..caps() }), Some((3, BoundBy::Failure)));
         assert_eq!(tuner.next(&Caps { max_batch: 50, ..caps() }), Some((50, BoundBy::MaxBatch)));
         assert_eq!(tuner.next(&Caps { bytes: 1000, ..caps() }), Some((10, BoundBy::Bytes)));

@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::lease::{Terms, nonce, system_clock};
 use super::migration::Migration;
+use super::rate::Rate;
 use super::report::{Outcome, Progress, Report};
 use super::run::{EngineError, Run};
 use super::state;
@@ -36,6 +37,7 @@ impl<'a, M: Migration> Run<'a, M> {
             ledger,
             terms: Terms { lease: limits.lease, margin_ms: LEASE_MARGIN_MS, deadline_ms, clock },
             budget: Budget::new(time, memory_mb),
+            rate: Rate::default(),
             stop: Stop::default(),
             max_items: None,
             observer: Arc::new(|_, _| ()),

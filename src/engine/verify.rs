@@ -96,6 +96,8 @@ impl<M: Migration> Run<'_, M> {
                 max_batch: self.limits.max_batch,
                 bytes: self.batch_bytes(),
                 items: None,
+                rate: None,
+                rate_bytes: None,
                 failure: cap,
                 first,
             };

@@ -8,11 +8,13 @@ use super::lease::{Kept, Lease};
 use super::letters::Reading;
 use super::migration::{Migration, Range};
 use super::narrow::Narrow;
+use super::rate::Claim;
 use super::report::{BatchSize, StoppedBy};
 use super::run::{EngineError, Run};
 use super::sizer::Caps;
 use super::state::State;
 use super::stretch::Ready;
+use super::turn::{Fitting, Next};
 use crate::cursor::Cursor;
 use crate::fault::Fault;
 use std::time::Duration;
@@ -46,6 +48,10 @@ pub(super) struct Walk<'a, M: Migration> {
     pub(super) locked: bool,
     pub(super) commit_time: Duration,
     pub(super) backoff: Duration,
+    /// What the next batch may move.
+    pub(super) claim: Option<Claim>,
+    /// Items among the keys of late.
+    pub(super) density: f64,
     pub(super) chunk: &'a mut Chunk,
 }
 
@@ -69,19 +75,35 @@ impl<'a, M: Migration> Walk<'a, M> {
             locked: false,
             commit_time: Duration::from_millis(5),
             backoff: Duration::from_millis(40),
+            claim: None,
+            density: 1.0,
             chunk,
         }
     }
 
     pub(super) async fn walk(&mut self) -> Result<Walked, EngineError> {
+        let walked = self.batches().await;
+        self.unclaim().await;
+        walked
+    }
+
+    async fn batches(&mut self) -> Result<Walked, EngineError> {
         let mut ahead: Option<Ready<M::Batch>> = None;
+        // Keys to read at most, after a batch was found to hold more items than the rate allows.
+        let mut fewer: Option<u64> = None;
         loop {
             if let Some(why) = self.stop() {
                 return Ok(Walked::Stopped(why));
             }
+            match self.turn().await? {
+                Next::Begin => {}
+                Next::Again => continue,
+                Next::Over(walked) => return Ok(walked),
+            }
             let Some((size, bound_by)) = self.lease.checkpoint().tuner.next(&self.caps()) else {
                 return Ok(Walked::Stopped(StoppedBy::Time));
             };
+            let size = fewer.take().map_or(size, |fewer| fewer.min(size));
             self.chunk.size = Some(BatchSize { size, bound_by });
             let started = Instant::now();
             let ready = match ahead.take().filter(|ready| self.fits(ready)) {
@@ -91,6 +113,14 @@ impl<'a, M: Migration> Walk<'a, M> {
                     Fetched::Again => continue,
                     Fetched::Over(walked) => return Ok(walked),
                 },
+            };
+            let ready = match self.within_claim(ready).await? {
+                Fitting::Fits(ready) => ready,
+                Fitting::TooMany(most) => {
+                    fewer = Some(most);
+                    continue;
+                }
+                Fitting::Over(walked) => return Ok(walked),
             };
             if self.announce(&ready).await? == Kept::Fenced {
                 return Ok(Walked::Stopped(StoppedBy::Fence));
@@ -111,6 +141,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             let (passed, scanned) = (ready.end.clone(), ready.scanned);
             let Settled { outcome, single } = outcome;
             ahead = next.filter(|_| self.narrow.cap().is_none());
+            self.settle(scanned, &outcome).await;
             if self.commit(ready, outcome, started.elapsed(), ahead.as_ref()).await? == Kept::Fenced {
                 return Ok(Walked::Stopped(StoppedBy::Fence));
             }
@@ -121,10 +152,8 @@ impl<'a, M: Migration> Walk<'a, M> {
             } else {
                 self.narrow.passed(scanned, passed.as_ref(), most);
             }
-            match switch {
-                Some(now) if now.life != self.state.life => return Ok(Walked::Stopped(StoppedBy::Fence)),
-                Some(State { paused: Some(pause), .. }) => return Ok(Walked::Paused(StoppedBy::Pause, pause.reason)),
-                _ => {}
+            if let Some(walked) = self.switched(switch) {
+                return Ok(walked);
             }
             if let Some(reason) = self.breaker() {
                 return Ok(Walked::Paused(StoppedBy::Breaker, reason));
@@ -163,6 +192,8 @@ impl<'a, M: Migration> Walk<'a, M> {
             max_batch: self.run.limits.max_batch,
             bytes: self.run.batch_bytes(),
             items: self.run.max_items.map(|most| most.saturating_sub(self.chunk.counters.items())),
+            rate: self.rated(),
+            rate_bytes: self.rated_bytes(),
             failure: if self.lease.checkpoint().kills >= self.run.limits.max_attempts {
                 Some(1)
             } else {

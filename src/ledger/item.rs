@@ -47,6 +47,11 @@ pub fn run(time: OffsetDateTime, id: &str) -> String {
     format!("{RUN}{}#{id}", sortable(time))
 }
 
+/// Up to when the migration's rate is given out.
+pub fn rate() -> String {
+    "rate".to_owned()
+}
+
 /// What an operator did: `operator#2026-11-21T20:51:00.123456Z`.
 pub fn operator(time: OffsetDateTime) -> String {
     format!("{OPERATOR}{}", sortable(time))
@@ -68,6 +73,7 @@ mod tests {
     #[test]
     fn items_read_as_designed() {
         assert_eq!(state(), "state");
+        assert_eq!(rate(), "rate");
         assert_eq!(shard(0), "move#0000");
         assert_eq!(verify(12), "verify#0012");
         assert_eq!(dead(r#"["17"]"#), r#"dead#["17"]"#);

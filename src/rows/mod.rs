@@ -287,6 +287,16 @@ impl Migration for Rows {
         }
     }
 
+    async fn count(&self, batch: &Batch, limit: Duration) -> Result<Option<u64>, Fault> {
+        let stretch = match &batch.what {
+            What::Range { after, end } => Stretch::Range { after: after.as_ref(), end },
+            What::Keys(keys) => Stretch::Keys(keys),
+        };
+        let mut link = self.sessions.take().await;
+        let counted = self.mapping.count_items(&mut link, &stretch, batch.pass_started, Deadline::after(limit)).await;
+        Ok(Some(counted.map_err(|error| self.mapping.of_query(error))?))
+    }
+
     async fn is_item(&self, range: &Range, key: &Cursor, limit: Duration) -> Result<bool, Fault> {
         let (keys, deadline) = ([key.clone()], Deadline::after(limit));
         let mut link = self.sessions.take().await;

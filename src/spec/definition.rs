@@ -182,6 +182,10 @@ pub struct Limits {
     pub max_batch: u64,
     /// Bytes of a document or of a copied row, at most.
     pub max_item: u64,
+    /// Items moved in a second, at most, over all runs and shards; 0: unlimited.
+    pub items_per_second: u64,
+    /// Bytes moved in a second, likewise.
+    pub bytes_per_second: u64,
     /// A batch of one whose holder was killed this many times in a row is set aside.
     pub max_attempts: u32,
     /// Conflicts and failures among a run's items at which the breaker pauses the migration, in hundredths of a percent;
@@ -203,6 +207,8 @@ impl Default for Limits {
             batch_time: Duration::from_secs(1),
             max_batch: 10_000,
             max_item: 8 << 20,
+            items_per_second: 0,
+            bytes_per_second: 0,
             max_attempts: 3,
             stop_when_failed: 1000,
             settle: Duration::from_secs(10),

@@ -160,14 +160,12 @@ pub(super) struct LimitsSection {
     #[schemars(example = 1, extend("const" = 1))]
     #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
     pub(super) lanes: Option<i64>,
-    /// Items moved in a second, at most. Only 0, unlimited, in this version.
-    #[schemars(example = 0, extend("const" = 0))]
-    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    /// Items moved in a second, at most, by all runs together. 0: unlimited.
+    #[schemars(example = 50, extend("default" = 0, "minimum" = 0, "maximum" = 1_000_000_000))]
     pub(super) items_per_second: Option<i64>,
-    /// Bytes moved in a second, at most. Only 0, unlimited, in this version.
-    #[schemars(example = 0, extend("const" = 0))]
-    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
-    pub(super) bytes_per_second: Option<i64>,
+    /// Bytes moved in a second, at most, by all runs together: a size, or a number of bytes. 0: unlimited.
+    #[schemars(example = &"1 MB", extend("default" = 0))]
+    pub(super) bytes_per_second: Option<Bytes>,
     /// How often in a row a batch of one may be killed before its item is set aside.
     #[schemars(example = 3, extend("default" = 3, "minimum" = 1, "maximum" = 1000))]
     pub(super) max_attempts: Option<i64>,
@@ -195,6 +193,35 @@ pub(super) struct LimitsSection {
     /// Whether keys appear in logs, messages and replies; hashed if not.
     #[schemars(example = true, extend("default" = true))]
     pub(super) log_keys: Option<bool>,
+}
+
+/// A size such as `1 MB`, or a number of bytes.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Bytes {
+    /// A size with its unit.
+    Size(String),
+    /// Bytes.
+    Number(i64),
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = Bytes;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string or a whole number")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Bytes, E> {
+                Ok(Bytes::Size(text.to_owned()))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Bytes, E> {
+                Ok(Bytes::Number(number))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// Where a database is: `"$NAME"` takes a URL from the environment, `"secret:NAME-OR-ARN"` from Secrets Manager, or a

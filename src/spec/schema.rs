@@ -66,8 +66,9 @@ fn properties(schema: &'static Value) -> Option<&'static Map<String, Value>> {
 /// What has to stand at this place, in words.
 pub(super) fn expected(path: &Path) -> &'static str {
     let Some(schema) = at(path) else { return "something else" };
-    if schema.get("anyOf").is_some() {
-        return "a string or a table";
+    if let Some(forms) = schema.get("anyOf").and_then(Value::as_array) {
+        let number = forms.iter().any(|form| form.get("type").is_some_and(|kind| kind == "integer"));
+        return if number { "a string or a whole number" } else { "a string or a table" };
     }
     match schema.get("type").and_then(Value::as_str) {
         Some("string") => "a string",

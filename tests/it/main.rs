@@ -22,6 +22,7 @@ mod memory;
 mod migrations;
 mod overlap;
 mod plan;
+mod rates;
 mod refused;
 mod retry;
 mod rows;

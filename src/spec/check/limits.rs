@@ -1,7 +1,7 @@
 //! `[limits]`, with the defaults filled in.
 
 use crate::spec::definition::Limits;
-use crate::spec::file::LimitsSection;
+use crate::spec::file::{Bytes, LimitsSection};
 use crate::spec::problem::{Path, Problems};
 use crate::spec::{schema, units};
 use std::fmt::Display;
@@ -18,6 +18,9 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
         fields.duration("batch_time", written.batch_time, default.batch_time, millisecond..=minutes(15), "1ms to 15m");
     let max_batch = fields.number("max_batch", written.max_batch, default.max_batch, 1..=1_000_000);
     let max_item = fields.size("max_item", written.max_item, default.max_item, 1 << 10..=1 << 30, "1 KB to 1 GB");
+    let items_per_second =
+        fields.number("items_per_second", written.items_per_second, default.items_per_second, 0..=1_000_000_000);
+    let bytes_per_second = fields.rate("bytes_per_second", written.bytes_per_second, default.bytes_per_second);
     let max_attempts = fields.number("max_attempts", written.max_attempts, default.max_attempts, 1..=1_000);
     let stop_when_failed =
         fields.percentage("stop_when_failed", written.stop_when_failed, default.stop_when_failed, 0..=10_000);
@@ -29,6 +32,8 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
         batch_time: batch_time?,
         max_batch: max_batch?,
         max_item: max_item?,
+        items_per_second: items_per_second?,
+        bytes_per_second: bytes_per_second?,
         max_attempts: max_attempts?,
         stop_when_failed: stop_when_failed?,
         settle: settle?,
@@ -72,6 +77,16 @@ impl Fields<'_> {
         let Some(text) = written else { return Some(default) };
         let form = "a whole number with `B`, `KB`, `MB` or `GB`";
         self.measured(name, &text, units::bytes(&text), &range, ("a size", form, in_words))
+    }
+
+    /// Bytes in a second: a size, or a number of bytes.
+    fn rate(&mut self, name: &str, written: Option<Bytes>, default: u64) -> Option<u64> {
+        const MOST: i64 = 1 << 40;
+        match written {
+            Some(Bytes::Size(text)) => self.size(name, Some(text), default, 0..=MOST.unsigned_abs(), "0 to 1024 GB"),
+            Some(Bytes::Number(number)) => self.number(name, Some(number), default, 0..=MOST.unsigned_abs()),
+            None => Some(default),
+        }
     }
 
     fn percentage(

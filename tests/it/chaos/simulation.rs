@@ -76,6 +76,7 @@ impl World {
                 settle: Duration::from_millis(random.random_range(0..500)),
                 max_sweeps: 1000,
                 lease: Duration::from_millis(random.random_range(300..3000)),
+                items_per_second: [0, 0, 0, 0, 3, 25][random.random_range(0..6)],
                 ..Limits::default()
             },
         };
