@@ -13,8 +13,15 @@ use std::time::Duration;
 /// Sessions that outlive an invocation.
 pub(super) struct Kept {
     digest: String,
-    options: ConnectOptions,
+    sides: Sides,
     rows: Rows,
+}
+
+/// Where the source and the target are; often it is one database.
+#[derive(Clone, PartialEq, Eq)]
+struct Sides {
+    source: ConnectOptions,
+    target: ConnectOptions,
 }
 
 impl Handler {
@@ -41,16 +48,16 @@ impl Handler {
         let mut wait = Duration::from_millis(100);
         let mut forgot = false;
         loop {
-            let options = self.options(definition, budget).await?;
-            let error = match Box::pin(self.in_time(definition, &options, budget)).await {
+            let sides = self.options(definition, budget).await?;
+            let error = match Box::pin(self.in_time(definition, &sides, budget)).await {
                 Ok(rows) => return Ok(Ok(rows)),
                 Err(RowsError::Problems(problems)) => return Ok(Err(problems)),
                 Err(error) => error,
             };
             if error.is_authentication() && !forgot {
-                forgot = self.databases.forget(&definition.source.database);
                 // Both, or a password that was rotated would make them two logins.
-                self.databases.forget(&definition.target.database);
+                forgot = self.databases.forget(&definition.source.database);
+                forgot |= self.databases.forget(&definition.target.database);
                 if forgot {
                     continue;
                 }
@@ -65,66 +72,45 @@ impl Handler {
     }
 
     /// Waits for the database no longer than the run can afford, whatever a server that is silent makes of its limit.
-    async fn in_time(
-        &self,
-        definition: &Definition,
-        options: &ConnectOptions,
-        budget: &Budget,
-    ) -> Result<Rows, RowsError> {
+    async fn in_time(&self, definition: &Definition, sides: &Sides, budget: &Budget) -> Result<Rows, RowsError> {
         let limit = budget.remaining();
-        let opening = Box::pin(self.sessions(definition, options, limit));
+        let opening = Box::pin(self.sessions(definition, sides, limit));
         let late = || RowsError::Sql(SqlError::Timeout { limit });
         tokio::time::timeout(limit + budget.reserve() / 4, opening).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Keeps sessions for the next invocation. They are checked before they are used again.
     pub(super) async fn keep(&self, definition: &Definition, rows: Rows) {
-        let kept = Kept { digest: definition.digest.clone(), options: rows.options().clone(), rows };
+        let source = rows.options().clone();
+        let target = rows.target_options().unwrap_or(&source).clone();
+        let kept = Kept { digest: definition.digest.clone(), sides: Sides { source, target }, rows };
         *self.kept.lock().await = Some(kept);
     }
 
-    async fn sessions(
-        &self,
-        definition: &Definition,
-        options: &ConnectOptions,
-        limit: Duration,
-    ) -> Result<Rows, RowsError> {
+    async fn sessions(&self, definition: &Definition, sides: &Sides, limit: Duration) -> Result<Rows, RowsError> {
         let kept = self.kept.lock().await.take();
         if let Some(kept) = kept {
-            if kept.digest == definition.digest && kept.options == *options {
+            if kept.digest == definition.digest && kept.sides == *sides {
                 // A session that died while the sandbox was frozen is nobody's fault: open another.
-                if let Ok(rows) = kept.rows.again(definition, limit).await {
+                if let Ok(rows) = Box::pin(kept.rows.again(definition, limit)).await {
                     return Ok(rows);
                 }
             } else {
                 kept.rows.close().await;
             }
         }
-        Rows::open(definition, options, limit).await
+        Rows::between(definition, &sides.source, &sides.target, limit).await
     }
 
-    async fn options(&self, definition: &Definition, budget: &Budget) -> Result<ConnectOptions, CommandError> {
+    /// Where the source and the target are.
+    async fn options(&self, definition: &Definition, budget: &Budget) -> Result<Sides, CommandError> {
         let limit = budget.call();
         let source = self.databases.resolve(&definition.source.database, limit).await?;
-        if definition.target.database != definition.source.database {
-            let target = self.databases.resolve(&definition.target.database, limit).await?;
-            if !source.same_place(&target) {
-                return Err(CommandError::Definition(format!(
-                    "{}.toml: target.database: is another database than `source.database`; moving between databases is not \
-                     built in this version yet",
-                    definition.name
-                )));
-            }
-            // One session reads and writes: a second login would be ignored.
-            if !source.same_login(&target) {
-                return Err(CommandError::Definition(format!(
-                    "{}.toml: target.database: leads to the database of `source.database` with another user, password or \
-                     `ca`, which is not built in this version yet; write the same reference as in `source.database`, for a \
-                     user who may do both",
-                    definition.name
-                )));
-            }
-        }
-        Ok(source)
+        let target = if definition.target.database == definition.source.database {
+            source.clone()
+        } else {
+            self.databases.resolve(&definition.target.database, limit).await?
+        };
+        Ok(Sides { source, target })
     }
 }

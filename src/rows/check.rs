@@ -1,5 +1,6 @@
 //! A definition held against the catalog: everything that does not fit, at once, and what to do about it.
 
+mod across;
 mod copies;
 mod fit;
 mod holding;
@@ -36,6 +37,7 @@ pub fn check(definition: &Definition, tables: &Tables) -> Findings {
     source::check(&mut findings, definition, tables);
     copies::check(&mut findings, definition, tables);
     target::check(&mut findings, definition, tables);
+    across::check(&mut findings, definition, tables);
     findings
 }
 

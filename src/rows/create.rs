@@ -14,14 +14,15 @@ pub(super) fn statements(definition: &Definition, tables: &Tables) -> Result<Vec
     destination::all(definition, tables)
         .iter()
         .filter(|destination| destination.found.is_none() && destination.create)
-        .map(|destination| statement(tables.make.dialect(), destination, &tables.default_schema))
+        .map(|destination| statement(tables, destination))
         .collect::<Option<_>>()
         .ok_or(RowsError::Shape("the catalog"))
 }
 
 /// `None` if the source or a mapped column is missing.
-fn statement(dialect: Dialect, destination: &Destination<'_>, default_schema: &str) -> Option<Statement> {
-    let table = table(dialect, destination, default_schema)?;
+fn statement(tables: &Tables, destination: &Destination<'_>) -> Option<Statement> {
+    let dialect = tables.target_make.dialect();
+    let table = table(tables, destination)?;
     let mut statement = Statement::new(dialect);
     statement.sql("CREATE TABLE IF NOT EXISTS ");
     statement.sql(&quoted_table(dialect, Some(&table.schema), &table.name)).sql(" (");
@@ -59,7 +60,8 @@ fn statement(dialect: Dialect, destination: &Destination<'_>, default_schema: &s
 }
 
 /// The table that the statement makes.
-pub(super) fn table(dialect: Dialect, destination: &Destination<'_>, default_schema: &str) -> Option<Table> {
+pub(super) fn table(tables: &Tables, destination: &Destination<'_>) -> Option<Table> {
+    let (dialect, default_schema) = (tables.target_make.dialect(), &tables.target_default_schema);
     let source = destination.source?;
     let columns = destination.columns.iter().map(|(name, value)| column(dialect, source, destination.key, name, value));
     Some(Table {

@@ -62,6 +62,16 @@ pub enum RowsError {
         /// The database's code.
         code: String,
     },
+    /// A duplicate key, before it is known of what.
+    #[error("a key exists in the target already")]
+    Taken {
+        /// The index, where the server names it.
+        constraint: Option<String>,
+        /// How many targets were there before.
+        before: usize,
+        /// Of these.
+        keys: Vec<crate::cursor::Cursor>,
+    },
     /// A unique index of the target other than by what is there already.
     #[error(
         "a unique index{} of the target refuses the row, though no target with its key exists: \
@@ -83,7 +93,7 @@ impl RowsError {
                 Class::Fatal
             }
             Self::Sql(sql) => sql.class(),
-            Self::Overtaken | Self::Moving => Class::Transient,
+            Self::Overtaken | Self::Moving | Self::Taken { .. } => Class::Transient,
             Self::TooLarge { .. } => Class::TooLarge,
             Self::Swallowed | Self::Duplicate { .. } => Class::Poison,
         }

@@ -76,7 +76,7 @@ pub(super) async fn execute(session: &mut Session, statement: &Statement, deadli
     Ok(changed)
 }
 
-async fn without_warnings(session: &mut Session, deadline: Deadline) -> Result<(), SqlError> {
+pub(super) async fn without_warnings(session: &mut Session, deadline: Deadline) -> Result<(), SqlError> {
     match session.warnings(deadline.left()).await?.first() {
         None => Ok(()),
         Some(code) => Err(SqlError::of_warning(session.make().dialect(), *code)),

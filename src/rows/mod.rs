@@ -1,7 +1,8 @@
-//! Rows of one database become history in the same database, as documents or column by column: statements in SQL,
-//! batches in transactions.
+//! Rows of a database become history, as documents or column by column: in the same database by statements in SQL, in another
+//! one by reading and writing. Batches are transactions.
 
 mod accounting;
+mod across;
 mod affinity;
 pub mod carry;
 mod check;
@@ -45,17 +46,20 @@ use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
 use crate::fault::Fault;
 use crate::spec::Definition;
+use crate::sql::grid::Grid;
 use crate::sql::{ConnectOptions, Dialect, Session};
+use across::{Across, Carrying};
 use link::Deadline;
 use mapping::{Mapping, Stretch};
 use mend::Mend;
 use pool::Pool;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tables::Tables;
 use walk::Step;
 use write::Writing;
 
-/// A migration of kind `rows` whose source and target are in one database.
+/// A migration of kind `rows`.
 pub struct Rows {
     definition: Definition,
     options: ConnectOptions,
@@ -65,6 +69,8 @@ pub struct Rows {
     max_item: u64,
     /// One reads the next batch while another writes the current one; on SQLite there is but one.
     sessions: Pool,
+    /// The target, where it is in another database.
+    across: Option<Across>,
 }
 
 /// Sessions of one run: one that reads and one that writes.
@@ -76,7 +82,7 @@ const SMALLEST_VALUE: u64 = 1 << 20;
 /// How long it may take to find out whether a session that is to be closed still lives.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// A batch: not its rows, which stay in the database, but which they are.
+/// A batch: not its rows, which stay in the database, but which they are; where they go to another one, its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     what: What,
@@ -87,6 +93,19 @@ pub struct Batch {
 enum What {
     Range { after: Option<Cursor>, end: Cursor },
     Keys(Vec<Cursor>),
+    Page(Arc<Grid>),
+}
+
+impl Batch {
+    /// Items that were read.
+    fn page(page: Grid, pass_started: SystemTime) -> Self {
+        Self { what: What::Page(Arc::new(page)), pass_started }
+    }
+
+    /// A stretch that was not.
+    fn range(after: Option<Cursor>, end: Cursor, pass_started: SystemTime) -> Self {
+        Self { what: What::Range { after, end }, pass_started }
+    }
 }
 
 impl Rows {
@@ -94,29 +113,65 @@ impl Rows {
     /// is made by [`Rows::prepare`].
     pub async fn open(definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Self, RowsError> {
         let session = Session::open(options, limit).await?;
-        Self::over(definition, options, session, Vec::new(), Deadline::after(limit)).await
+        Self::over(definition, options, (session, Vec::new()), None, Deadline::after(limit)).await
+    }
+
+    /// The same where the target is in another database, or is reached by another user.
+    pub async fn between(
+        definition: &Definition,
+        source: &ConnectOptions,
+        target: &ConnectOptions,
+        limit: Duration,
+    ) -> Result<Self, RowsError> {
+        if source.same_place(target) && source.same_login(target) {
+            return Self::open(definition, source, limit).await;
+        }
+        let deadline = Deadline::after(limit);
+        let session = Session::open(source, limit).await?;
+        let other = Session::open(target, deadline.left()).await?;
+        Self::over(definition, source, (session, Vec::new()), Some((target, vec![other])), deadline).await
     }
 
     /// The same over the sessions of an earlier invocation, which are opened again if they were lost.
     pub async fn again(self, definition: &Definition, limit: Duration) -> Result<Self, RowsError> {
         let deadline = Deadline::after(limit);
-        let Self { options, sessions, .. } = self;
+        let Self { options, sessions, across, .. } = self;
+        let mut target = match across {
+            Some(across) => Some((across.options, across.sessions.into_alive(deadline).await)),
+            None => None,
+        };
+        let target = target.as_mut().map(|(options, alive)| (&*options, std::mem::take(alive)));
         let mut alive = sessions.into_alive(deadline).await;
         let session = match alive.pop() {
             Some(session) => session,
             None => Session::open(&options, deadline.left()).await?,
         };
-        Self::over(definition, &options, session, alive, deadline).await
+        Self::over(definition, &options, (session, alive), target, deadline).await
     }
 
     async fn over(
         definition: &Definition,
-        options: &ConnectOptions,
-        mut session: Session,
-        others: Vec<Session>,
+        source: &ConnectOptions,
+        (mut session, others): (Session, Vec<Session>),
+        target: Option<(&ConnectOptions, Vec<Session>)>,
         deadline: Deadline,
     ) -> Result<Self, RowsError> {
-        let tables = Tables::look_up(&mut session, definition, deadline).await?;
+        let mut packet = session.max_packet();
+        let (tables, target) = match target {
+            None => (Tables::look_up(&mut session, definition, deadline).await?, None),
+            Some((options, mut open)) => {
+                let mut other = match open.pop() {
+                    Some(session) => session,
+                    None => Session::open(options, deadline.left()).await?,
+                };
+                packet = packet.min(other.max_packet());
+                let sides = (&mut session, &mut other);
+                let mut tables = Tables::look_up_across(sides, definition, deadline).await?;
+                tables.is_same_place = source.same_place(options);
+                open.push(other);
+                (tables, Some((options, open)))
+            }
+        };
         let Findings { mut problems, warnings } = check(definition, &tables);
         if !problems.is_empty() {
             problems.dedup();
@@ -126,19 +181,29 @@ impl Rows {
         if let Some(problem) = mapping.try_filter(&mut session, deadline).await? {
             return Err(RowsError::Problems(vec![problem]));
         }
-        let max_item = definition.limits.max_item.min(session.max_packet() / 2);
+        let max_item = definition.limits.max_item.min(packet / 2);
         // A document that is being built needs more room than it takes in the end.
         session.set_max_length(max_item.saturating_mul(2).max(SMALLEST_VALUE))?;
         let most = if session.make().dialect() == Dialect::Sqlite { 1 } else { SESSIONS };
-        let sessions = Pool::new(options.clone(), most, std::iter::once(session).chain(others).collect());
+        let sessions = Pool::new(source.clone(), most, std::iter::once(session).chain(others).collect());
+        let across = match target {
+            Some((options, open)) => {
+                let most = if tables.target_make.dialect() == Dialect::Sqlite { 1 } else { SESSIONS };
+                let sessions = Pool::new(options.clone(), most, open);
+                let across = Across::new(definition, &tables, options.clone(), sessions);
+                Some(across.ok_or(RowsError::Shape("the catalog"))?)
+            }
+            None => None,
+        };
         Ok(Self {
             definition: definition.clone(),
-            options: options.clone(),
+            options: source.clone(),
             tables,
             mapping,
             warnings,
             max_item,
             sessions,
+            across,
         })
     }
 
@@ -158,7 +223,7 @@ impl Rows {
     pub async fn prepare(&self, limit: Duration) -> Result<(), RowsError> {
         let deadline = Deadline::after(limit);
         for statement in create::statements(&self.definition, &self.tables)? {
-            let mut link = self.sessions.take().await;
+            let mut link = self.across.as_ref().map_or(&self.sessions, |across| &across.sessions).take().await;
             // A note that somebody else has just created it is no harm; nor is PostgreSQL's error when two create it at
             // once: then it is there at the second attempt.
             match link.session(deadline).await?.execute(&statement, deadline.left()).await {
@@ -176,6 +241,18 @@ impl Rows {
         &self.options
     }
 
+    /// Where its targets are, if that is another database.
+    pub fn target_options(&self) -> Option<&ConnectOptions> {
+        self.across.as_ref().map(|across| &across.options)
+    }
+
+    /// A batch may hold that many bytes, where it holds its rows.
+    pub fn hold_at_most(&mut self, bytes: u64) {
+        if let Some(across) = &mut self.across {
+            across.batch_bytes = bytes;
+        }
+    }
+
     /// What the catalog says may turn out badly.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -183,8 +260,10 @@ impl Rows {
 
     /// Says goodbye to the database.
     pub async fn close(self) {
-        for session in self.sessions.into_alive(Deadline::after(GOODBYE)).await {
-            session.close().await;
+        for pool in std::iter::once(self.sessions).chain(self.across.map(|across| across.sessions)) {
+            for session in pool.into_alive(Deadline::after(GOODBYE)).await {
+                session.close().await;
+            }
         }
     }
 
@@ -213,7 +292,9 @@ impl Rows {
         }
         let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
-        let (step, found) = if sweeps {
+        let (step, found) = if let Some(across) = self.across.as_ref().filter(|_| sweeps) {
+            across.step_missing(&self.mapping, session, range, after, size, deadline).await?
+        } else if sweeps {
             self.mapping.step_missing(session, range, after, size, deadline).await?
         } else {
             (self.mapping.step(session, range, after, size, deadline).await?, Vec::new())
@@ -246,9 +327,14 @@ impl Migration for Rows {
         size: u64,
         limit: Duration,
     ) -> Result<Option<Read<Batch>>, Fault> {
+        if let Some(across) = &self.across {
+            let mut link = self.sessions.take().await;
+            let sizes = (size, self.max_item);
+            let read = across.read(&self.mapping, &mut link, range, after, sizes, Deadline::after(limit)).await;
+            return Ok(read.map_err(|error| self.mapping.of_query(error))?);
+        }
         let Some((step, _)) = self.next(range, after, size, limit, false).await? else { return Ok(None) };
-        let what = What::Range { after: after.cloned(), end: step.end.clone() };
-        let batch = Batch { what, pass_started: range.pass_started };
+        let batch = Batch::range(after.cloned(), step.end.clone(), range.pass_started);
         Ok(Some(Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
     }
 
@@ -273,7 +359,29 @@ impl Migration for Rows {
             What::Range { after, end } => Stretch::Range { after: after.as_ref(), end },
             What::Keys(keys) if keys.is_empty() => return Ok(Outcome::default()),
             What::Keys(keys) => Stretch::Keys(keys),
+            What::Page(page) => {
+                let Some(across) = &self.across else { return Err(RowsError::Shape("a batch").into()) };
+                return Ok(across.write(&self.mapping, page, effort).await?);
+            }
         };
+        if let Some(across) = &self.across {
+            let mut source = self.sessions.take().await;
+            let carrying = Carrying {
+                pass_started: batch.pass_started,
+                stamp: &Stamp { now: SystemTime::now(), run: effort.run.clone() },
+                recovered: effort.recovered,
+                overwrite: false,
+                max_item: self.max_item,
+            };
+            let deadline = Deadline::after(effort.limit);
+            return match across.carry(&self.mapping, &mut source, &stretch, &carrying, deadline).await {
+                Ok(outcome) => Ok(outcome),
+                Err(error) => {
+                    let at = batch.pass_started;
+                    Err(self.mapping.of_batch(&mut source, error, &stretch, at, deadline).await.into())
+                }
+            };
+        }
         let writing = Writing { stretch, pass_started: batch.pass_started, effort, max_item: self.max_item };
         let deadline = Deadline::after(effort.limit);
         let mut link = self.sessions.take().await;
@@ -291,6 +399,7 @@ impl Migration for Rows {
         let stretch = match &batch.what {
             What::Range { after, end } => Stretch::Range { after: after.as_ref(), end },
             What::Keys(keys) => Stretch::Keys(keys),
+            What::Page(page) => return Ok(Some(page.len() as u64)),
         };
         let mut link = self.sessions.take().await;
         let counted = self.mapping.count_items(&mut link, &stretch, batch.pass_started, Deadline::after(limit)).await;
@@ -314,6 +423,21 @@ impl Migration for Rows {
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let deadline = Deadline::after(limit);
         let mut link = self.sessions.take().await;
+        if let Some(across) = &self.across {
+            let walk = (range, after, size);
+            let stamp = |repair: &Repair| Stamp { now: SystemTime::now(), run: repair.run.clone() };
+            let stamp = repair.map(stamp);
+            let carrying = repair.zip(stamp.as_ref()).map(|(repair, stamp)| Carrying {
+                pass_started: range.pass_started,
+                stamp,
+                recovered: false,
+                overwrite: repair.overwrite,
+                max_item: self.max_item,
+            });
+            let compared =
+                across.verify(&self.mapping, &mut link, walk, carrying.as_ref(), self.max_item, deadline).await;
+            return Ok(compared?);
+        }
         let compared = self.mapping.verify(&mut link, range, after, size, deadline).await;
         let Some((mut read, end)) = compared.map_err(|error| self.mapping.of_query(error))? else { return Ok(None) };
         if let Some(repair) = repair {

@@ -36,7 +36,11 @@ impl Rows {
             statements.push(("create", statement.text().to_owned()));
         }
         let Some(sample) = sample else { return Ok(statements) };
-        for (purpose, statement) in self.mapping.batch(&sample, self.max_item)? {
+        let batch = match &self.across {
+            Some(across) => across.batch(&self.mapping, &sample, self.max_item)?,
+            None => self.mapping.batch(&sample, self.max_item)?,
+        };
+        for (purpose, statement) in batch {
             statements.push((purpose, statement.text().to_owned()));
         }
         Ok(statements)
@@ -49,6 +53,9 @@ impl Rows {
         let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
         let Some(sample) = self.mapping.sample(session, deadline).await? else { return Ok(Vec::new()) };
+        if let Some(across) = &self.across {
+            return across.query_plans(&self.mapping, &mut link, (&sample, self.max_item), deadline).await;
+        }
         let mut plans = Vec::new();
         for (purpose, statement) in self.mapping.explained(&sample)? {
             let plan = explain(session, &statement, deadline).await?;
@@ -93,6 +100,14 @@ impl Rows {
                 problems.push(missing(&field, "SELECT", table, user, dialect));
             }
         }
+        let mut other = match &self.across {
+            Some(across) => Some(across.sessions.take().await),
+            None => None,
+        };
+        let session = match &mut other {
+            Some(link) => link.session(deadline).await?,
+            None => session,
+        };
         for destination in destination::all(&self.definition, &self.tables) {
             self.privileges_on(session, &destination, &mut problems, deadline).await?;
         }
@@ -106,11 +121,12 @@ impl Rows {
         problems: &mut Vec<Problem>,
         deadline: Deadline,
     ) -> Result<(), RowsError> {
-        let (user, dialect) = (self.options.user.as_str(), session.make().dialect());
+        let options = self.target_options().unwrap_or(&self.options);
+        let (user, dialect) = (options.user.as_str(), session.make().dialect());
         let schema = destination.schema;
         let held = catalog::privileges(session, schema, destination.table, deadline.left()).await?;
         let described = Table {
-            schema: schema.unwrap_or(&self.tables.default_schema).to_owned(),
+            schema: schema.unwrap_or(&self.tables.target_default_schema).to_owned(),
             name: destination.table.to_owned(),
             ..Table::default()
         };
@@ -167,7 +183,11 @@ fn missing(field: &str, privilege: &str, table: &Table, user: &str, dialect: Dia
     }
 }
 
-async fn explain(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<String, RowsError> {
+pub(super) async fn explain(
+    session: &mut Session,
+    statement: &Statement,
+    deadline: Deadline,
+) -> Result<String, RowsError> {
     let dialect = statement.dialect();
     let mut explained = Statement::new(dialect);
     explained.sql(match dialect {
@@ -184,13 +204,13 @@ async fn explain(session: &mut Session, statement: &Statement, deadline: Deadlin
 
 /// The first keys of a source.
 pub(super) struct Sample {
-    first: Cursor,
-    last: Cursor,
-    bound: Cursor,
+    pub(super) first: Cursor,
+    pub(super) last: Cursor,
+    pub(super) bound: Cursor,
 }
 
 /// Keys that a sample spans.
-const SAMPLED: u64 = 1000;
+pub(super) const SAMPLED: u64 = 1000;
 
 impl Mapping {
     async fn sample(&self, session: &mut Session, deadline: Deadline) -> Result<Option<Sample>, RowsError> {

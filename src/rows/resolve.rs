@@ -14,6 +14,7 @@ use crate::spec::{ColumnValue, Definition, Related};
 use crate::sql::Dialect;
 use crate::sql::catalog::Table;
 use hint::child_hint;
+pub(super) use landing::{cast, key, quoted};
 
 /// The mapping of a definition that [`super::check`] found nothing wrong with; `None` if it did.
 pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mapping> {
@@ -30,8 +31,12 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
         hint: hint::hint(tables.make, source, &from.key),
         columns: referred(definition, source),
         filter: from.filter.as_deref().map(pieces),
-        landing: landing::landing(dialect, &own, &tables.default_schema, ("t", "h"), document, digest)?,
-        copies: copies::copies(definition, tables, source)?,
+        landing: if tables.is_across {
+            landing::without_target(dialect, source, &from.key, document, digest)?
+        } else {
+            landing::landing(tables, &own, ("t", "h"), document, digest)?
+        },
+        copies: if tables.is_across { Vec::new() } else { copies::copies(definition, tables, source)? },
     })
 }
 

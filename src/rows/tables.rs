@@ -11,10 +11,18 @@ use std::fmt::Write as _;
 /// The tables of a definition; `None` for one that does not exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tables {
-    /// Which server.
+    /// Which server the source is on.
     pub make: Make,
-    /// Where a table without a schema lies.
+    /// Where a source table without a schema lies.
     pub default_schema: String,
+    /// Which server the targets are on.
+    pub target_make: Make,
+    /// Where a target without a schema lies.
+    pub target_default_schema: String,
+    /// Source and targets are in different databases.
+    pub is_across: bool,
+    /// They are in one database all the same, reached as different users.
+    pub is_same_place: bool,
     /// The source.
     pub source: Option<Table>,
     /// Its related tables, as they stand in the definition.
@@ -41,16 +49,51 @@ impl Tables {
         definition: &Definition,
         deadline: Deadline,
     ) -> Result<Self, RowsError> {
+        let mut tables = Self::of_source(session, definition, deadline).await?;
+        tables.look_up_targets(session, definition, deadline).await?;
+        Ok(tables)
+    }
+
+    /// The same where the targets are in another database.
+    pub(super) async fn look_up_across(
+        (session, target): (&mut Session, &mut Session),
+        definition: &Definition,
+        deadline: Deadline,
+    ) -> Result<Self, RowsError> {
+        let mut tables = Self::of_source(session, definition, deadline).await?;
+        tables.is_across = true;
+        tables.target_make = target.make();
+        target.default_schema().clone_into(&mut tables.target_default_schema);
+        tables.look_up_targets(target, definition, deadline).await?;
+        Ok(tables)
+    }
+
+    async fn of_source(session: &mut Session, definition: &Definition, deadline: Deadline) -> Result<Self, RowsError> {
         let source = &definition.source;
         let schema = source.schema.as_deref();
-        let target = &definition.target;
         Ok(Self {
             make: session.make(),
             default_schema: session.default_schema().to_owned(),
+            target_make: session.make(),
+            target_default_schema: session.default_schema().to_owned(),
+            is_across: false,
+            is_same_place: true,
             source: catalog::table(session, schema, &source.table, deadline.left()).await?,
-            related: look_up_related(session, (schema, target.schema.as_deref()), &source.related, deadline).await?,
-            target: catalog::table(session, target.schema.as_deref(), &target.table, deadline.left()).await?,
+            related: look_up_related(session, schema, &source.related, deadline).await?,
+            target: None,
         })
+    }
+
+    async fn look_up_targets(
+        &mut self,
+        session: &mut Session,
+        definition: &Definition,
+        deadline: Deadline,
+    ) -> Result<(), RowsError> {
+        let target = &definition.target;
+        let schema = target.schema.as_deref();
+        self.target = catalog::table(session, schema, &target.table, deadline.left()).await?;
+        look_up_copies(session, schema, &definition.source.related, &mut self.related, deadline).await
     }
 
     /// SHA-256 of names and types of the source's columns and of the related tables', less what is excluded: a change of
@@ -81,7 +124,7 @@ fn describe_related(text: &mut String, related: &[Related], tables: &[RelatedTab
 
 async fn look_up_related(
     session: &mut Session,
-    (schema, target_schema): (Option<&str>, Option<&str>),
+    schema: Option<&str>,
     related: &[Related],
     deadline: Deadline,
 ) -> Result<Vec<RelatedTable>, RowsError> {
@@ -89,15 +132,25 @@ async fn look_up_related(
     for one in related {
         let schema = one.schema.as_deref().or(schema);
         let table = catalog::table(session, schema, &one.table, deadline.left()).await?;
-        let target = match &one.target {
-            Some(target) => {
-                let schema = target.schema.as_deref().or(target_schema);
-                catalog::table(session, schema, &target.table, deadline.left()).await?
-            }
-            None => None,
-        };
-        let related = Box::pin(look_up_related(session, (schema, target_schema), &one.related, deadline)).await?;
-        found.push(RelatedTable { table, target, related });
+        let related = Box::pin(look_up_related(session, schema, &one.related, deadline)).await?;
+        found.push(RelatedTable { table, target: None, related });
     }
     Ok(found)
+}
+
+async fn look_up_copies(
+    session: &mut Session,
+    schema: Option<&str>,
+    related: &[Related],
+    found: &mut [RelatedTable],
+    deadline: Deadline,
+) -> Result<(), RowsError> {
+    for (one, found) in related.iter().zip(found) {
+        if let Some(target) = &one.target {
+            let schema = target.schema.as_deref().or(schema);
+            found.target = catalog::table(session, schema, &target.table, deadline.left()).await?;
+        }
+        Box::pin(look_up_copies(session, schema, &one.related, &mut found.related, deadline)).await?;
+    }
+    Ok(())
 }

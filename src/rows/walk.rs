@@ -201,21 +201,9 @@ impl Mapping {
         let mut step = self.step(session, range, after, size, deadline).await?;
         let stretch = Stretch::Range { after, end: &step.end };
         let statement = self.missing(&stretch, range.pass_started, FOUND)?;
-        let found = rows(session, &statement, deadline).await.map_err(|error| self.of_query(error.into()))?;
-        let full = found.len() as u64 == FOUND;
-        let mut keys = Vec::with_capacity(found.len());
-        let mut bytes = 0;
-        let mut cut = full;
-        for row in &found {
-            let key = self.key().read(row, 0)?;
-            // In a record each part stands with its kind.
-            bytes += key.json().len() + KIND_BYTES * key.0.len() + 1;
-            if bytes > FOUND_BYTES && !keys.is_empty() {
-                cut = true;
-                break;
-            }
-            keys.push(key);
-        }
+        let answer = rows(session, &statement, deadline).await.map_err(|error| self.of_query(error.into()))?;
+        let keys = answer.iter().map(|row| self.key().read(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        let (keys, cut) = found(keys.into_iter());
         if let (true, Some(end)) = (cut, keys.last()) {
             let scanned = number(session, &self.keys(&Stretch::Range { after, end })?, deadline).await?;
             step = Step { last: *end == range.bound, end: end.clone(), scanned };
@@ -236,6 +224,23 @@ impl Mapping {
         let number = |place: usize| row.get(place)?.as_deref()?.parse().ok();
         Some(Estimate { keys: number(0)?, items: number(1)?, exact: true })
     }
+}
+
+/// As many of these keys as one sweep finds, and whether there may be more.
+pub(super) fn found(missing: impl Iterator<Item = Cursor>) -> (Vec<Cursor>, bool) {
+    let (mut keys, mut bytes) = (Vec::new(), 0);
+    for key in missing {
+        // In a record each part stands with its kind.
+        bytes += key.json().len() + KIND_BYTES * key.0.len() + 1;
+        if bytes > FOUND_BYTES && !keys.is_empty() {
+            return (keys, true);
+        }
+        keys.push(key);
+        if keys.len() as u64 == FOUND {
+            return (keys, true);
+        }
+    }
+    (keys, false)
 }
 
 /// The one number that a statement answers.

@@ -1,16 +1,19 @@
 //! The databases: sessions that are pinned to one behaviour, statements, catalogs, errors. Nothing here knows a migration.
 
+pub mod bulk;
 pub mod catalog;
 pub mod class;
 mod connect;
 mod deadline;
 mod error;
+pub mod grid;
 mod mysql;
 mod options;
 mod postgres;
 mod session;
 mod sqlite;
 pub mod statement;
+mod stream;
 mod text;
 mod trust;
 mod url;

@@ -1,15 +1,18 @@
 //! Sessions with MySQL and MariaDB.
 
+use super::bulk::{Rows, Table, Value};
 use super::deadline::{Armed, lock_wait};
 use super::error::Refusal;
+use super::grid::Page;
 use super::statement::{Bind, Statement};
+use super::stream::{self, Cells};
 use super::wire::{self, Wire, execute, failed, fetch};
-use super::{ConnectOptions, Dialect, Make, SqlError, class, connect, trust, wording};
+use super::{ConnectOptions, Dialect, Make, SqlError, class, connect, text, trust, wording};
 use sqlx::error::DatabaseError;
 use sqlx::mysql::{
     MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlQueryResult, MySqlRow, MySqlSslMode,
 };
-use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Row as _, TypeInfo as _};
+use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, TypeInfo as _};
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -72,6 +75,51 @@ impl MySql {
     pub(super) async fn execute(&mut self, statement: &Statement, limit: Duration) -> Result<u64, SqlError> {
         self.arm(limit).await?;
         stopped_after(limit, self.make, self.id, &self.options, execute(&mut self.connection, statement)).await
+    }
+
+    pub(super) async fn read(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
+        self.arm(limit).await?;
+        let work = stream::read(&mut self.connection, statement, bytes);
+        stopped_after(limit, self.make, self.id, &self.options, work).await
+    }
+
+    /// How many rows arrived, and the codes of the warnings that this left.
+    pub(super) async fn insert(
+        &mut self,
+        table: &Table,
+        rows: &dyn Rows,
+        limit: Duration,
+    ) -> Result<(u64, Vec<u32>), SqlError> {
+        self.arm(limit).await?;
+        let (mut from, mut arrived, mut warnings) = (0, 0, Vec::new());
+        while from < rows.len() {
+            let count = table.fitting(rows, from, self.max_packet);
+            let insert = table.insert(count);
+            let mut arguments = MySqlArguments::default();
+            for row in from..from + count {
+                for column in 0..table.columns.len() {
+                    match rows.value(row, column) {
+                        Value::Null => arguments.add(None::<&str>),
+                        Value::Text(text) => {
+                            let text = std::str::from_utf8(text);
+                            arguments.add(text.map_err(|_| wire::unreadable(column, wire::NOT_UTF8))?)
+                        }
+                        Value::Bytes(bytes) => arguments.add(bytes),
+                        Value::Int(number) => arguments.add(number),
+                        Value::Real(bits) => arguments.add(f64::from_bits(bits)),
+                    }
+                    .map_err(wire::unencodable)?;
+                }
+            }
+            let work = self.connection.execute(sqlx::query_with(text::safe(&insert), arguments));
+            let done = stopped_after(limit, self.make, self.id, &self.options, async {
+                work.await.map_err(failed::<sqlx::MySql>)
+            });
+            arrived += done.await?.rows_affected();
+            warnings.extend(self.warnings().await?);
+            from += count;
+        }
+        Ok((arrived, warnings))
     }
 
     /// Begins a transaction, and tells the server its time limit on the way.
@@ -243,6 +291,17 @@ impl Wire for sqlx::MySql {
         let mut refusal = Refusal::new(error.number().to_string(), class::mysql(error.number(), error.code()));
         wording::mysql(&mut refusal, error.number(), error.message());
         Some(SqlError::Statement(Box::new(refusal)))
+    }
+}
+
+impl Cells for sqlx::MySql {
+    fn bytes(row: &MySqlRow, column: usize) -> Result<Option<&[u8]>, SqlError> {
+        // Of other types the bytes would be the protocol's own form.
+        match row.column(column).type_info().name() {
+            "CHAR" | "VARCHAR" | "TEXT" | "BINARY" | "VARBINARY" | "BLOB" | "TINYTEXT" | "MEDIUMTEXT" | "LONGTEXT"
+            | "TINYBLOB" | "MEDIUMBLOB" | "LONGBLOB" | "NULL" => wire::read::<&[u8], _>(row, column),
+            name => Err(wire::unreadable(column, name)),
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Sessions with PostgreSQL.
 
+use super::bulk::{self, Rows, Table};
 use super::deadline::{Armed, lock_wait};
 use super::error::Refusal;
+use super::grid::Page;
 use super::statement::{Bind, Statement};
+use super::stream::{self, Cells};
 use super::wire::{self, Wire, execute, failed, fetch};
 use super::{ConnectOptions, Dialect, SqlError, class, connect, trust, wording};
 use crate::secret::Secret;
@@ -21,6 +24,9 @@ const PIN: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL RE
     SET idle_in_transaction_session_timeout = '60s'; SET jit = off; SET enable_seqscan = off;\
     SET row_security = off;\
     SELECT current_setting('server_version_num')";
+
+/// Bytes of COPY's text that are sent at once.
+const CHUNK: usize = 256 * 1024;
 
 /// One connection.
 pub(super) struct Postgres {
@@ -60,6 +66,26 @@ impl Postgres {
     pub(super) async fn execute(&mut self, statement: &Statement, limit: Duration) -> Result<u64, SqlError> {
         self.arm(limit).await?;
         execute(&mut self.connection, statement).await
+    }
+
+    pub(super) async fn read(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
+        self.arm(limit).await?;
+        stream::read(&mut self.connection, statement, bytes).await
+    }
+
+    /// How many rows arrived: fewer than were sent where a trigger drops some.
+    pub(super) async fn insert(&mut self, table: &Table, rows: &dyn Rows, limit: Duration) -> Result<u64, SqlError> {
+        self.arm(limit).await?;
+        let mut copy = self.connection.copy_in_raw(table.copy().text()).await.map_err(failed::<sqlx::Postgres>)?;
+        let mut text = Vec::with_capacity(CHUNK + CHUNK / 4);
+        for row in 0..rows.len() {
+            bulk::line(&mut text, table, rows, row);
+            if text.len() >= CHUNK || row + 1 == rows.len() {
+                copy.send(text.as_slice()).await.map_err(failed::<sqlx::Postgres>)?;
+                text.clear();
+            }
+        }
+        copy.finish().await.map_err(failed::<sqlx::Postgres>)
     }
 
     /// Begins a transaction, and tells the server its time limit on the way.
@@ -205,5 +231,20 @@ impl Wire for sqlx::Postgres {
         refusal.column = error.column().map(str::to_owned).or(refusal.column);
         refusal.constraint = error.constraint().map(str::to_owned);
         Some(SqlError::Statement(Box::new(refusal)))
+    }
+}
+
+impl Cells for sqlx::Postgres {
+    fn bytes(row: &PgRow, column: usize) -> Result<Option<&[u8]>, SqlError> {
+        let raw = row.try_get_raw(column).map_err(|_| wire::unreadable(column, wire::UNREAD))?;
+        if sqlx::ValueRef::is_null(&raw) {
+            return Ok(None);
+        }
+        // Of other types the bytes would be the server's own form.
+        match row.column(column).type_info().name() {
+            "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "UNKNOWN" | "JSON" | "BYTEA" => {}
+            name => return Err(wire::unreadable(column, name)),
+        }
+        raw.as_bytes().map(Some).map_err(|_| wire::unreadable(column, wire::UNREAD))
     }
 }

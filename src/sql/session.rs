@@ -1,12 +1,15 @@
 //! A session: one connection, pinned to one behaviour, on which every call has a time limit.
 
+use super::bulk::{Rows, Table};
 use super::deadline::GRACE;
+use super::grid::Page;
 use super::mysql::MySql;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::statement::Statement;
 use super::{ConnectOptions, Dialect, Make, SqlError, connect};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a goodbye may take.
@@ -119,6 +122,41 @@ impl Session {
         };
         let result = within(limit, work).await;
         self.settle(result.inspect_err(|error| log(statement, error)))
+    }
+
+    /// The first rows of a query that has values, until they have `bytes`; the last of them may make it more. All columns
+    /// are text or bytes.
+    pub async fn read(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
+        self.admit()?;
+        let work = async {
+            match &mut self.driver {
+                Driver::MySql(mysql) => mysql.read(statement, bytes, limit).await,
+                Driver::Postgres(postgres) => postgres.read(statement, bytes, limit).await,
+                Driver::Sqlite(sqlite) => sqlite.read(statement, bytes, limit).await,
+            }
+        };
+        let result = within(limit, work).await;
+        self.settle(result.inspect_err(|error| log(statement, error)))
+    }
+
+    /// Inserts rows, in the open transaction: how many arrived. A warning of the database is an error.
+    pub async fn insert(&mut self, table: &Table, rows: &Arc<dyn Rows>, limit: Duration) -> Result<u64, SqlError> {
+        self.admit()?;
+        let work = async {
+            match &mut self.driver {
+                Driver::MySql(mysql) => {
+                    let (arrived, warnings) = mysql.insert(table, &**rows, limit).await?;
+                    match warnings.first() {
+                        None => Ok(arrived),
+                        Some(code) => Err(SqlError::of_warning(Dialect::MySql, *code)),
+                    }
+                }
+                Driver::Postgres(postgres) => postgres.insert(table, &**rows, limit).await,
+                Driver::Sqlite(sqlite) => sqlite.insert(table, rows, limit).await,
+            }
+        };
+        let result = within(limit, work).await;
+        self.settle(result.inspect_err(|error| log(&table.shown(), error)))
     }
 
     /// Begins a transaction that writes, after rolling back one that was left open. On SQLite it holds the file's write

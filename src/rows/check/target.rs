@@ -15,8 +15,8 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
     for (place, destination) in all.iter().enumerate() {
         let mut checked = Checked { findings, tables, destination, max_item: definition.limits.max_item };
         checked.mapped();
-        let own = destination.place(&tables.default_schema);
-        if let Some(first) = all[..place].iter().find(|one| one.place(&tables.default_schema) == own) {
+        let own = destination.place(&tables.target_default_schema);
+        if let Some(first) = all[..place].iter().find(|one| one.place(&tables.target_default_schema) == own) {
             let message = format!("is the table of `{}.table`", first.field);
             findings.problem(format!("{}.table", destination.field), message, "copy each into a table of its own");
             continue;
@@ -49,14 +49,15 @@ impl Checked<'_> {
         if !is_table(self.findings, &field, table) {
             return;
         }
-        let place = |table: &Table| (table.schema.clone(), table.name.clone());
+        let place = |table: &Table| self.tables.is_same_place.then(|| (table.schema.clone(), table.name.clone()));
+        let is_one = |one: &Table, two: &Table| place(one).is_some_and(|place_of_one| Some(place_of_one) == place(two));
         if let Some(source) = &self.tables.source
-            && place(source) == place(table)
+            && is_one(source, table)
         {
             self.findings.problem(field, "is the source itself", "name the table that is to hold the history");
             return;
         }
-        if is_related(&self.tables.related, &|one| place(one) == place(table)) {
+        if is_related(&self.tables.related, &|one| is_one(one, table)) {
             self.findings.problem(field, "is one of the related tables", "write to a table of its own");
             return;
         }
@@ -109,7 +110,7 @@ impl Checked<'_> {
             }
             match value {
                 ColumnValue::Column(from) => self.kept(&field, column, from),
-                _ => holds(self.findings, &field, self.tables.make.dialect(), self.max_item, column, value),
+                _ => holds(self.findings, &field, self.tables.target_make.dialect(), self.max_item, column, value),
             }
         }
         for column in &table.columns {
@@ -130,7 +131,10 @@ impl Checked<'_> {
     /// Whether a column keeps what the source's column feeds it. A key that sorts differently is another problem, told by it.
     fn kept(&mut self, field: &str, column: &Column, from: &String) {
         let Some(ours) = self.destination.source.and_then(|source| source.column(from)) else { return };
-        let dialect = self.tables.make.dialect();
+        let dialect = self.tables.target_make.dialect();
+        if self.tables.is_across {
+            return;
+        }
         let key =
             self.destination.source_key.contains(from) && self.destination.fed_by(from) == Some(column.name.as_str());
         let sorted_otherwise = dialect != Dialect::Sqlite && key_kind(dialect, ours) != key_kind(dialect, column);
@@ -142,7 +146,7 @@ impl Checked<'_> {
     fn key(&mut self, table: &Table) {
         let Destination { field, key, source_key, .. } = self.destination;
         let at = format!("{field}.key");
-        let dialect = self.tables.make.dialect();
+        let dialect = self.tables.target_make.dialect();
         let there = key.iter().all(|name| table.column(name).is_some());
         for name in key.iter().filter(|name| table.column(name).is_none()) {
             missing_column(self.findings, &at, table, name);
@@ -170,8 +174,9 @@ impl Checked<'_> {
                 continue;
             };
             let (Some(ours), Some(theirs)) = (source.column(name), table.column(fed)) else { continue };
-            if let (Ok(ours_kind), theirs_kind) = (key_kind(dialect, ours), key_kind(dialect, theirs))
-                && dialect != Dialect::Sqlite
+            let from = self.tables.make.dialect();
+            if let (Ok(ours_kind), theirs_kind) = (key_kind(from, ours), key_kind(dialect, theirs))
+                && ![from, dialect].contains(&Dialect::Sqlite)
                 && theirs_kind != Ok(ours_kind)
             {
                 self.findings.problem(

@@ -51,9 +51,8 @@ fn gather(
             alias: alias.clone(),
         });
         if let Some(destination) = destination::of_related(definition, &path, one, found) {
-            let schema = &tables.default_schema;
             let aliases = (alias.as_str(), "k");
-            let landing = landing(dialect, &destination, schema, aliases, String::new(), &definition.digest)?;
+            let landing = landing(tables, &destination, aliases, String::new(), &definition.digest)?;
             copies.push(Copy { name: name.clone(), branches: branches.clone(), landing });
         }
         let below = Above { path: &path, name: &name, alias: &alias, table, branches: &branches };

@@ -5,6 +5,7 @@ use super::super::destination::Destination;
 use super::super::document;
 use super::super::key::{Collate, Key, KeyColumn, KeyKind};
 use super::super::landing::{Fill, FillKind, KeyPair, Landing};
+use super::super::tables::Tables;
 use super::super::types::{fill_kind, key_kind, width};
 use crate::spec::ColumnValue;
 use crate::sql::Dialect;
@@ -12,18 +13,18 @@ use crate::sql::catalog::{Column, Table};
 
 /// A row `ours` of what feeds a destination, as the row `theirs` of it; `None` if something of it does not exist.
 pub(super) fn landing(
-    dialect: Dialect,
+    tables: &Tables,
     destination: &Destination<'_>,
-    default_schema: &str,
     (ours, theirs): (&str, &'static str),
     document: String,
     definition: &str,
 ) -> Option<Landing> {
+    let dialect = tables.make.dialect();
     let source = destination.source?;
     // One that is to be created is spoken of as it will be.
     let created = match destination.found {
         Some(_) => None,
-        None => create::table(dialect, destination, default_schema),
+        None => create::table(tables, destination),
     };
     let target = destination.found.or(created.as_ref())?;
     let fill = |(name, value): &(String, ColumnValue)| {
@@ -60,8 +61,30 @@ pub(super) fn landing(
     })
 }
 
+/// What of it is the source's alone, where the target is in another database.
+pub(super) fn without_target(
+    dialect: Dialect,
+    source: &Table,
+    names: &[String],
+    document: String,
+    definition: &str,
+) -> Option<Landing> {
+    Some(Landing {
+        dialect,
+        ours: "t".to_owned(),
+        theirs: "h",
+        target: String::new(),
+        meddled: false,
+        key: key(dialect, source, names)?,
+        target_key: Vec::new(),
+        fills: Vec::new(),
+        document,
+        definition: definition.to_owned(),
+    })
+}
+
 /// The type that a target is compared as. An explicit cast to a length would cut in silence what an INSERT refuses.
-fn cast(dialect: Dialect, column: &Column) -> String {
+pub(in super::super) fn cast(dialect: Dialect, column: &Column) -> String {
     if dialect != Dialect::Postgres {
         return column.type_name.clone();
     }
@@ -73,11 +96,11 @@ fn cast(dialect: Dialect, column: &Column) -> String {
     }
 }
 
-pub(super) fn quoted(dialect: Dialect, table: &Table) -> String {
+pub(in super::super) fn quoted(dialect: Dialect, table: &Table) -> String {
     document::table(dialect, Some(&table.schema), &table.name)
 }
 
-fn key(dialect: Dialect, table: &Table, names: &[String]) -> Option<Key> {
+pub(in super::super) fn key(dialect: Dialect, table: &Table, names: &[String]) -> Option<Key> {
     let columns = names
         .iter()
         .map(|name| {

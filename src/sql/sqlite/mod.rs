@@ -3,14 +3,17 @@
 mod functions;
 mod watch;
 
+use super::bulk::{self, Rows, Table};
 use super::deadline::lock_wait;
 use super::error::Refusal;
+use super::grid::{Grid, Page};
 use super::statement::{Bind, Statement};
 use super::{ConnectOptions, SqlError, class, wording};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use std::sync::Arc;
 use std::time::Duration;
 use watch::Watch;
 
@@ -46,6 +49,22 @@ impl Sqlite {
     pub(super) async fn execute(&mut self, statement: &Statement, limit: Duration) -> Result<u64, SqlError> {
         let statement = statement.clone();
         self.work(limit, move |connection| execute(connection, &statement)).await
+    }
+
+    pub(super) async fn read(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
+        let statement = statement.clone();
+        self.work(limit, move |connection| read(connection, &statement, bytes)).await
+    }
+
+    /// How many rows arrived.
+    pub(super) async fn insert(
+        &mut self,
+        table: &Table,
+        rows: &Arc<dyn Rows>,
+        limit: Duration,
+    ) -> Result<u64, SqlError> {
+        let (table, rows) = (table.clone(), Arc::clone(rows));
+        self.work(limit, move |connection| insert(connection, &table, &*rows)).await
     }
 
     /// A transaction that will write takes the lock at once: two that read first and write later would deadlock.
@@ -147,6 +166,52 @@ pub(super) fn rows(connection: &Connection, statement: &Statement) -> Result<Vec
         rows.push((0..columns).map(value).collect::<Result<_, SqlError>>()?);
     }
     Ok(rows)
+}
+
+fn read(connection: &Connection, statement: &Statement, bytes: u64) -> Result<Page, SqlError> {
+    let mut prepared = connection.prepare(statement.text()).map_err(failed)?;
+    let columns = prepared.column_count();
+    let mut found = prepared.query(params_from_iter(values(statement)?)).map_err(failed)?;
+    let mut page = Page { rows: Grid::new(columns), is_cut: false };
+    while let Some(row) = found.next().map_err(failed)? {
+        for column in 0..columns {
+            let value = match row.get_ref(column).map_err(failed)? {
+                ValueRef::Null => None,
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes),
+                ValueRef::Integer(_) | ValueRef::Real(_) => {
+                    return Err(SqlError::Unreadable { column: column + 1, found: "a number".to_owned() });
+                }
+            };
+            if !page.rows.push(value) {
+                return Err(SqlError::Unsendable("a batch of more than 4 GB"));
+            }
+        }
+        if page.rows.bytes() >= bytes {
+            page.is_cut = true;
+            break;
+        }
+    }
+    Ok(page)
+}
+
+/// One statement for all of them: here nothing travels, and a long one would only be longer to read.
+fn insert(connection: &Connection, table: &Table, rows: &dyn Rows) -> Result<u64, SqlError> {
+    let mut prepared = connection.prepare(table.insert(1).text()).map_err(failed)?;
+    let mut arrived = 0;
+    for row in 0..rows.len() {
+        for column in 0..table.columns.len() {
+            let value = match rows.value(row, column) {
+                bulk::Value::Null => ValueRef::Null,
+                bulk::Value::Text(bytes) => ValueRef::Text(bytes),
+                bulk::Value::Bytes(bytes) => ValueRef::Blob(bytes),
+                bulk::Value::Int(number) => ValueRef::Integer(number),
+                bulk::Value::Real(bits) => ValueRef::Real(f64::from_bits(bits)),
+            };
+            prepared.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(value)).map_err(failed)?;
+        }
+        arrived += prepared.raw_execute().map_err(failed)? as u64;
+    }
+    Ok(arrived)
 }
 
 fn execute(connection: &Connection, statement: &Statement) -> Result<u64, SqlError> {

@@ -1,5 +1,6 @@
 //! The kind `rows`, driven without the engine, on the three databases.
 
+mod across;
 mod archived;
 mod cases;
 mod columns;

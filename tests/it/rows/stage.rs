@@ -130,23 +130,26 @@ impl Stage {
 
     pub(super) fn repair_all(&self, definition: &Definition, size: u64, repair: Option<&Repair>) -> Comparison {
         let rows = self.open(definition);
-        self.run(async {
-            let mut sum = Comparison::default();
-            let Some(range) = range(&rows).await else { return sum };
-            let mut after: Option<Cursor> = None;
-            while let Some(read) = rows.verify(&range, after.as_ref(), size, repair, LIMIT).await.expect("a stretch") {
-                sum.checked += read.batch.checked;
-                sum.equal += read.batch.equal;
-                sum.missing += read.batch.missing;
-                sum.different += read.batch.different;
-                sum.extra += read.batch.extra;
-                sum.repaired += read.batch.repaired;
-                sum.examples.extend(read.batch.examples);
-                after = Some(read.end);
-            }
-            sum
-        })
+        self.run(compare(&rows, size, repair))
     }
+}
+
+/// Compares everything, in stretches of `size`.
+pub(super) async fn compare(rows: &Rows, size: u64, repair: Option<&Repair>) -> Comparison {
+    let mut sum = Comparison::default();
+    let Some(range) = range(rows).await else { return sum };
+    let mut after: Option<Cursor> = None;
+    while let Some(read) = rows.verify(&range, after.as_ref(), size, repair, LIMIT).await.expect("a stretch") {
+        sum.checked += read.batch.checked;
+        sum.equal += read.batch.equal;
+        sum.missing += read.batch.missing;
+        sum.different += read.batch.different;
+        sum.extra += read.batch.extra;
+        sum.repaired += read.batch.repaired;
+        sum.examples.extend(read.batch.examples);
+        after = Some(read.end);
+    }
+    sum
 }
 
 pub(super) fn effort() -> Effort {

@@ -1,0 +1,94 @@
+//! Whether a target is what would be written: each compared column by the SHA-256 of its text, so that no document travels
+//! to be compared.
+
+use super::super::landing::FillKind;
+use super::super::phrase::digest;
+use super::route::{Fill, Origin, Route};
+use crate::digest::sha256;
+use crate::sql::Dialect;
+use crate::sql::grid::Grid;
+use crate::sql::statement::{Bind, Statement};
+
+/// The digests of an item's compared columns; `None` for NULL.
+pub(super) type Print = Vec<Option<String>>;
+
+impl Route {
+    /// SQL of the digests of a target's compared columns, over `h`.
+    pub(super) fn held_prints(&self) -> Vec<String> {
+        self.compared().map(|(_, fill)| digest_of(self.dialect(), &fill.held, fill.is_bytes)).collect()
+    }
+
+    /// SQL of the digests of what would be written, over `t`: as [`Route::print`] has them of what was read.
+    pub(super) fn sent_prints(&self, dialect: Dialect, document: &str) -> Vec<String> {
+        self.compared()
+            .map(|(_, fill)| match fill.origin {
+                Origin::Cell(column) => {
+                    let read = column.checked_sub(self.parts).and_then(|place| self.selected.get(place));
+                    digest_of(dialect, read.map_or("NULL", String::as_str), fill.is_bytes)
+                }
+                Origin::Digest => digest(dialect, &digest(dialect, document)),
+                _ => digest(dialect, document),
+            })
+            .collect()
+    }
+
+    /// The digests of what would be written for a row that was read.
+    pub(super) fn print(&self, page: &Grid, row: usize) -> Print {
+        self.compared()
+            .map(|(_, fill)| match fill.origin {
+                Origin::Cell(column) => page.cell(row, column).map(sha256),
+                Origin::Digest => self.document.and_then(|column| page.cell(row, column)).map(sha256).map(sha256),
+                _ => self.document.and_then(|column| page.cell(row, column)).map(sha256),
+            })
+            .collect()
+    }
+
+    /// The compared column that holds the document in a type that rewrites its text: its place among the compared ones.
+    pub(super) fn rewritten(&self) -> Option<usize> {
+        let rewrites = |(_, fill): (usize, &Fill)| fill.origin == Origin::Document && fill.kind == FillKind::Json;
+        self.compared().position(rewrites)
+    }
+
+    /// The digests of documents as the target's JSON type would give them back, with their places.
+    pub(super) fn rewrite(&self, documents: &[&str]) -> Statement {
+        let mut statement = Statement::new(self.dialect());
+        match self.dialect() {
+            Dialect::MySql => {
+                statement.sql("SELECT CAST(v.n - 1 AS CHAR), ");
+                statement.sql(&digest(Dialect::MySql, "CAST(CAST(v.d AS JSON) AS CHAR)"));
+                let list = serde_json::Value::from(documents.to_vec()).to_string();
+                statement.sql(" FROM JSON_TABLE(").bind(Bind::Text(list));
+                statement.sql(", '$[*]' COLUMNS (n FOR ORDINALITY, d LONGTEXT CHARACTER SET utf8mb4 PATH '$')) v");
+            }
+            Dialect::Postgres | Dialect::Sqlite => {
+                statement.sql("SELECT (v.n - 1)::text, ").sql(&digest(Dialect::Postgres, "v.d::jsonb::text"));
+                let list = serde_json::Value::from(documents.to_vec()).to_string();
+                statement.sql(" FROM jsonb_array_elements_text(").bind(Bind::Text(list));
+                statement.sql("::text::jsonb) WITH ORDINALITY v (d, n)");
+            }
+        }
+        statement
+    }
+
+    /// Which columns differ, as a conflict's message says it.
+    pub(super) fn conflict(&self, ours: &Print, theirs: &Print) -> String {
+        let mut differing = Vec::new();
+        let mut digests = String::new();
+        for ((fill, what), (ours, theirs)) in self.compared().zip(ours.iter().zip(theirs)) {
+            if ours != theirs {
+                differing.push(format!("`{}`", self.name(fill)));
+            }
+            if let (Origin::Document, Some(ours), Some(theirs)) = (what.origin, ours, theirs) {
+                digests = format!("; SHA-256 of the document: source {ours}, target {theirs}");
+            }
+        }
+        format!("the target exists and differs in {}{digests}", differing.join(", "))
+    }
+}
+
+fn digest_of(dialect: Dialect, x: &str, is_bytes: bool) -> String {
+    match dialect {
+        Dialect::Postgres if is_bytes => format!("encode(sha256({x}), 'hex')"),
+        _ => digest(dialect, x),
+    }
+}

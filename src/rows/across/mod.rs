@@ -1,0 +1,317 @@
+//! Rows of one database become rows of another: read in pages, written in bulk, compared by digests.
+
+mod comparing;
+mod lookup;
+mod passage;
+mod planning;
+mod reading;
+mod route;
+mod routing;
+mod shipment;
+mod sweeping;
+mod updating;
+mod verifying;
+mod writing;
+
+use super::Batch;
+use super::destination;
+use super::faults::RowsError;
+use super::key::Key;
+use super::landing::Stamp;
+use super::link::{Deadline, Link};
+use super::mapping::{Mapping, Stretch};
+use super::pool::Pool;
+use super::tables::Tables;
+use super::walk::{Step, number};
+use crate::cursor::Cursor;
+use crate::engine::migration::{Effort, Outcome, Range, Read};
+use crate::fault::Action;
+use crate::spec::Definition;
+use crate::sql::grid::Grid;
+use crate::sql::{ConnectOptions, Session};
+use reading::{Items, Most};
+use route::Route;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+use writing::Writing;
+
+/// The other database, and how rows get there.
+pub(super) struct Across {
+    pub(super) options: ConnectOptions,
+    /// As of the source: whoever needs one of both takes the source's first.
+    pub(super) sessions: Pool,
+    route: Route,
+    /// The target exists.
+    is_there: bool,
+    /// The target's key, in the order of the source's, as it is walked.
+    target_key: Key,
+    /// The source's key, as keys of the target are looked up by it.
+    source_key: Vec<route::KeyColumn>,
+    /// The last batch found targets that exist: the next one looks first.
+    expects_targets: AtomicBool,
+    /// Bytes that a batch may hold.
+    pub(super) batch_bytes: u64,
+}
+
+/// Bytes of a batch where nobody says how many.
+const BATCH_BYTES: u64 = 16 << 20;
+
+/// Items that are read at once, where they are not named.
+const PAGE: u64 = 1000;
+
+/// Keys whose items are read at once.
+const NAMED: usize = 200;
+
+impl Across {
+    /// `None` if something of the definition does not exist.
+    pub(super) fn new(
+        definition: &Definition,
+        tables: &Tables,
+        options: ConnectOptions,
+        sessions: Pool,
+    ) -> Option<Self> {
+        let own = destination::own(definition, tables);
+        Some(Self {
+            target_key: routing::target_key(tables, &own)?,
+            source_key: routing::source_key(tables, &own)?,
+            route: routing::route(tables, &own, "t")?,
+            is_there: own.found.is_some(),
+            options,
+            sessions,
+            expects_targets: AtomicBool::new(false),
+            batch_bytes: BATCH_BYTES,
+        })
+    }
+
+    /// The next batch, with its items in it.
+    pub(super) async fn read(
+        &self,
+        mapping: &Mapping,
+        source: &mut Link,
+        range: &Range,
+        after: Option<&Cursor>,
+        (size, max_item): (u64, u64),
+        deadline: Deadline,
+    ) -> Result<Option<Read<Batch>>, RowsError> {
+        if after == Some(&range.bound) {
+            return Ok(None);
+        }
+        let session = source.session(deadline).await?;
+        // Where all rows match, what is read says where the batch ends.
+        let all = mapping.filter.is_none();
+        let step = if all {
+            Step { end: range.bound.clone(), scanned: size.max(1), last: true }
+        } else {
+            mapping.step(session, range, after, size, deadline).await?
+        };
+        if step.scanned == 0 {
+            return Ok(None);
+        }
+        let stretch = Stretch::Range { after, end: &step.end };
+        let most = Most { items: size.max(1), bytes: self.batch_bytes, item: max_item };
+        let items = mapping.read_items(session, &self.route, &stretch, range.pass_started, most, deadline).await;
+        let items = match items {
+            // An item that cannot be read: the batch says it when it is written, and of whom.
+            Err(error) if error.class().action() == Action::Bisect => {
+                let step = if all { mapping.step(session, range, after, size, deadline).await? } else { step };
+                let batch = Batch::range(after.cloned(), step.end.clone(), range.pass_started);
+                let unread = Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found: Vec::new() };
+                return Ok(Some(unread));
+            }
+            items => items?,
+        };
+        let Items { page, is_cut, too_large } = items;
+        let last = match (page.len().checked_sub(1), &too_large) {
+            (Some(row), _) => Some(mapping.key_at(&page, row)?),
+            (None, Some(key)) => Some(key.clone()),
+            (None, None) => None,
+        };
+        let found = (page.len() as u64).max(u64::from(last.is_some()));
+        let (end, scanned) = match last {
+            None if all => return Ok(None),
+            // A batch of one key ends at it, so that whatever becomes of it is said of that key.
+            Some(last) if all && (is_cut || found == 1) => (last, found),
+            _ if all => (step.end, found),
+            Some(last) if is_cut => {
+                let cut = Stretch::Range { after, end: &last };
+                let scanned = number(session, &mapping.keys(&cut)?, deadline).await?;
+                (last, scanned)
+            }
+            _ => (step.end, step.scanned),
+        };
+        let bytes = page.bytes();
+        // One that is too large is a batch of its own, which is said when it is written.
+        let batch = if page.is_empty() && too_large.is_some() {
+            Batch::range(after.cloned(), end.clone(), range.pass_started)
+        } else {
+            Batch::page(page, range.pass_started)
+        };
+        Ok(Some(Read { batch, end, scanned, bytes, found: Vec::new() }))
+    }
+
+    /// Writes a page that was read.
+    pub(super) async fn write(
+        &self,
+        mapping: &Mapping,
+        page: &Arc<Grid>,
+        effort: &Effort,
+    ) -> Result<Outcome, RowsError> {
+        if page.is_empty() {
+            return Ok(Outcome::default());
+        }
+        let deadline = Deadline::after(effort.limit);
+        let mut link = self.sessions.take().await;
+        let session = link.session(deadline).await?;
+        let stamp = Stamp { now: SystemTime::now(), run: effort.run.clone() };
+        let (route, recovered) = (&self.route, effort.recovered);
+        let writing = Writing { mapping, route, page, stamp: &stamp, recovered, overwrite: false };
+        if !recovered && !self.expects_targets.load(Ordering::Relaxed) {
+            session.begin(deadline.left()).await?;
+            let result = writing.at_once(session, deadline).await;
+            if let Some(outcome) = finish(session, result, deadline).await? {
+                return Ok(outcome);
+            }
+        }
+        session.begin(deadline.left()).await?;
+        match writing.with_care(session, deadline).await {
+            Ok(outcome) => {
+                session.commit(deadline.left()).await?;
+                let there = outcome.skipped > 0 || !outcome.aside.is_empty();
+                self.expects_targets.store(there, Ordering::Relaxed);
+                Ok(outcome)
+            }
+            Err(error) => {
+                // A session that cannot roll back is dropped with its transaction.
+                let _ = session.rollback(deadline.left()).await;
+                Err(writing.explain(session, error, deadline).await)
+            }
+        }
+    }
+
+    /// Reads the items of a stretch and writes them, a page after another, all in one transaction of the target.
+    pub(super) async fn carry(
+        &self,
+        mapping: &Mapping,
+        source: &mut Link,
+        stretch: &Stretch<'_>,
+        carrying: &Carrying<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let source = source.session(deadline).await?;
+        let mut link = self.sessions.take().await;
+        let target = link.session(deadline).await?;
+        target.begin(deadline.left()).await?;
+        let mut sum = Outcome::default();
+        let mut left = Left::new(stretch);
+        while let Some(stretch) = left.next() {
+            let items = match stretch {
+                Stretch::Keys(keys) => keys.len() as u64,
+                Stretch::Range { .. } => PAGE,
+            };
+            let most = Most { items, bytes: self.batch_bytes, item: carrying.max_item };
+            let started = carrying.pass_started;
+            let items = mapping.read_items(source, &self.route, &stretch, started, most, deadline).await;
+            let Items { page, is_cut, too_large } = match items {
+                Ok(items) => items,
+                Err(error) => {
+                    let _ = target.rollback(deadline.left()).await;
+                    return Err(error);
+                }
+            };
+            if let Some(key) = too_large.filter(|_| page.is_empty()) {
+                let _ = target.rollback(deadline.left()).await;
+                let bytes = number(source, &mapping.measure(&self.route, &key, started)?, deadline).await?;
+                return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item: carrying.max_item });
+            }
+            let read = (0..page.len()).map(|row| mapping.key_at(&page, row)).collect::<Result<Vec<_>, _>>()?;
+            let writing = Writing {
+                mapping,
+                route: &self.route,
+                page: &Arc::new(page),
+                stamp: carrying.stamp,
+                recovered: carrying.recovered,
+                overwrite: carrying.overwrite,
+            };
+            match writing.with_care(target, deadline).await {
+                Ok(outcome) => {
+                    sum.moved += outcome.moved;
+                    sum.skipped += outcome.skipped;
+                    sum.bytes += outcome.bytes;
+                    sum.aside.extend(outcome.aside);
+                }
+                Err(error) => {
+                    let _ = target.rollback(deadline.left()).await;
+                    return Err(writing.explain(target, error, deadline).await);
+                }
+            }
+            left.read(&read, is_cut);
+        }
+        target.commit(deadline.left()).await?;
+        Ok(sum)
+    }
+}
+
+/// How a stretch is to be carried over.
+pub(super) struct Carrying<'a> {
+    pub(super) pass_started: SystemTime,
+    pub(super) stamp: &'a Stamp,
+    pub(super) recovered: bool,
+    pub(super) overwrite: bool,
+    pub(super) max_item: u64,
+}
+
+/// Commits what went well, and rolls back what did not.
+async fn finish(
+    session: &mut Session,
+    result: Result<Option<Outcome>, RowsError>,
+    deadline: Deadline,
+) -> Result<Option<Outcome>, RowsError> {
+    if let Ok(Some(_)) = &result {
+        session.commit(deadline.left()).await?;
+    } else {
+        // A session that cannot roll back is dropped with its transaction.
+        let _ = session.rollback(deadline.left()).await;
+    }
+    result
+}
+
+/// What is left of a stretch while it is read page by page.
+enum Left<'a> {
+    Range { after: Option<Cursor>, end: &'a Cursor },
+    Keys { now: Vec<Cursor>, later: &'a [Cursor] },
+    Nothing,
+}
+
+impl<'a> Left<'a> {
+    fn new(stretch: &Stretch<'a>) -> Self {
+        match *stretch {
+            Stretch::Range { after, end } => Self::Range { after: after.cloned(), end },
+            Stretch::Keys(later) => Self::Keys { now: Vec::new(), later },
+        }
+    }
+
+    fn next(&mut self) -> Option<Stretch<'_>> {
+        match self {
+            Self::Range { after, end } => Some(Stretch::Range { after: after.as_ref(), end }),
+            Self::Keys { now, later } => {
+                if now.is_empty() {
+                    let (first, rest) = later.split_at(later.len().min(NAMED));
+                    (*now, *later) = (first.to_vec(), rest);
+                }
+                (!now.is_empty()).then_some(Stretch::Keys(now))
+            }
+            Self::Nothing => None,
+        }
+    }
+
+    /// These were read; `is_cut`: there may be more of what was asked for.
+    fn read(&mut self, keys: &[Cursor], is_cut: bool) {
+        match self {
+            Self::Range { after, .. } if is_cut && !keys.is_empty() => *after = keys.last().cloned(),
+            Self::Keys { now, .. } if is_cut && !keys.is_empty() => now.retain(|key| !keys.contains(key)),
+            Self::Keys { now, .. } => now.clear(),
+            _ => *self = Self::Nothing,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! From the source to a target in another database: what is read of each row, and which of it fills which column.
+
+use super::super::landing::FillKind;
+use crate::sql::bulk;
+use crate::sql::{Dialect, bulk::Column};
+
+/// One target, and what a row that is read for it holds: the parts of its key first, then `selected`.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    /// Columns of the source's key.
+    pub(super) parts: usize,
+    /// What is read behind them: SQL over the source's row.
+    pub(super) selected: Vec<String>,
+    /// Which of all columns read is the document; it is the last one.
+    pub(super) document: Option<usize>,
+    /// What fills the target's columns, one for each of `into`.
+    pub(super) fills: Vec<Fill>,
+    /// Where the rows go.
+    pub(super) into: bulk::Table,
+    /// The target's key, in the order of the source's.
+    pub(super) key: Vec<KeyColumn>,
+    /// Triggers of the target may drop or change what is inserted, or it is not known that none does.
+    pub(super) meddled: bool,
+}
+
+/// A column of the target's key: how a value that arrives as text is compared with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KeyColumn {
+    pub(super) name: String,
+    /// The type in which MySQL unpacks the text; empty elsewhere.
+    pub(super) unpacked: &'static str,
+    pub(super) turn: Column,
+}
+
+/// A target column and what fills it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fill {
+    pub(super) origin: Origin,
+    /// How the target compares it.
+    pub(super) kind: FillKind,
+    /// SQL of the target's value `h` as the text that was sent for it.
+    pub(super) held: String,
+    /// It travels as bytes.
+    pub(super) is_bytes: bool,
+    /// PostgreSQL: the target's own type, as casts name it.
+    pub(super) cast: String,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A column of what was read.
+    Cell(usize),
+    /// The document.
+    Document,
+    /// The document's SHA-256.
+    Digest,
+    /// The batch's time, as the database's own type or as a text that says that it is UTC.
+    Now {
+        as_text: bool,
+    },
+    Run,
+    Definition,
+}
+
+impl Route {
+    /// Whose SQL the target speaks.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.into.dialect
+    }
+
+    /// The fills that take part in comparisons, as the same-database path has them: all but the moments, the run and the
+    /// definition, and the digest where the document that it follows from is there too.
+    pub(super) fn compared(&self) -> impl Iterator<Item = (usize, &Fill)> {
+        let document = self.fills.iter().any(|fill| fill.origin == Origin::Document);
+        self.fills.iter().enumerate().filter(move |(_, fill)| match fill.origin {
+            Origin::Cell(_) | Origin::Document => true,
+            Origin::Digest => !document,
+            Origin::Now { .. } | Origin::Run | Origin::Definition => false,
+        })
+    }
+
+    /// Some digest of the document is needed.
+    pub(super) fn is_digested(&self) -> bool {
+        self.fills.iter().any(|fill| fill.origin == Origin::Digest)
+    }
+
+    /// A column's name in the target.
+    pub(super) fn name(&self, fill: usize) -> &str {
+        self.into.columns.get(fill).map_or("", |column| column.name.as_str())
+    }
+}

@@ -1,0 +1,140 @@
+//! From a destination and the catalogs of both databases to a route.
+
+use super::super::create;
+use super::super::destination::Destination;
+use super::super::document::column;
+use super::super::key::{Key, KeyKind};
+use super::super::landing::FillKind;
+use super::super::resolve::{cast, key, quoted};
+use super::super::tables::Tables;
+use super::super::types::{fill_kind, key_kind};
+use super::passage::passage;
+use super::route::{Fill, KeyColumn, Origin, Route};
+use crate::spec::ColumnValue;
+use crate::sql::bulk::{self, Column as Turn};
+use crate::sql::catalog::Column;
+use crate::sql::{Dialect, Make};
+
+/// The route of the rows `t` of a destination's source; `None` if something of it does not exist.
+pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str) -> Option<Route> {
+    let (from, to) = (tables.make.dialect(), tables.target_make.dialect());
+    let source = destination.source?;
+    // One that is to be created is spoken of as it will be.
+    let created = match destination.found {
+        Some(_) => None,
+        None => create::table(tables, destination),
+    };
+    let target = destination.found.or(created.as_ref())?;
+    let parts = destination.source_key.len();
+    let mut selected = Vec::new();
+    let mut fills = Vec::new();
+    let mut columns = Vec::new();
+    for (name, value) in destination.columns {
+        let theirs = target.column(name)?;
+        let held = column(to, "h", name);
+        let kind = fill_kind(to, theirs);
+        let mut fill =
+            Fill { origin: Origin::Run, kind, held: text(to, &held), is_bytes: false, cast: cast(to, theirs) };
+        match value {
+            ColumnValue::Column(from_name) => {
+                let from_column = source.column(from_name)?;
+                let x = column(from, ours, from_name);
+                let passage = passage((from, from_column, &x), (to, theirs, &held));
+                fill.origin = Origin::Cell(parts + selected.len());
+                (fill.held, fill.is_bytes) = (passage.held, passage.is_bytes);
+                selected.push(passage.read);
+            }
+            ColumnValue::Document => fill.origin = Origin::Document,
+            ColumnValue::Digest => fill.origin = Origin::Digest,
+            ColumnValue::Now => {
+                fill.origin = Origin::Now { as_text: !(kind == FillKind::Value && to != Dialect::Sqlite) };
+            }
+            ColumnValue::Run => {}
+            ColumnValue::Definition => fill.origin = Origin::Definition,
+        }
+        columns.push(Turn { name: name.clone(), ..Turn::default() });
+        fills.push(fill);
+    }
+    let told = |fill: &Fill| matches!(fill.origin, Origin::Document | Origin::Digest);
+    let document = fills.iter().any(told).then_some(parts + selected.len());
+    let key = destination.source_key.iter().map(|name| {
+        let fed = destination.fed_by(name)?;
+        Some(key_column(tables.target_make, target.column(fed)?))
+    });
+    Some(Route {
+        parts,
+        selected,
+        document,
+        fills,
+        into: bulk::Table { dialect: to, name: quoted(to, target), columns },
+        key: key.collect::<Option<_>>()?,
+        // Of MySQL's triggers a user hears only with a privilege of its own.
+        meddled: target.insert_triggers || to == Dialect::MySql,
+    })
+}
+
+fn text(dialect: Dialect, x: &str) -> String {
+    match dialect {
+        Dialect::MySql => format!("CONVERT({x} USING utf8mb4)"),
+        Dialect::Postgres => format!("{x}::text"),
+        Dialect::Sqlite => format!("CAST({x} AS TEXT)"),
+    }
+}
+
+/// The target's key, in the order of the source's, as the target walks it: by an index that begins with it in any order.
+pub(super) fn target_key(tables: &Tables, destination: &Destination<'_>) -> Option<Key> {
+    let created = match destination.found {
+        Some(_) => None,
+        None => create::table(tables, destination),
+    };
+    let target = destination.found.or(created.as_ref())?;
+    let names: Vec<String> =
+        destination.source_key.iter().map(|name| destination.fed_by(name).map(str::to_owned)).collect::<Option<_>>()?;
+    key(tables.target_make.dialect(), target, &names)
+}
+
+/// The source's key, as keys of the target are looked up by it.
+pub(super) fn source_key(tables: &Tables, destination: &Destination<'_>) -> Option<Vec<KeyColumn>> {
+    let source = destination.source?;
+    destination.source_key.iter().map(|name| Some(key_column(tables.make, source.column(name)?))).collect()
+}
+
+/// How a key that arrives as text is compared with a column, so that the column's index serves.
+pub(super) fn key_column(make: Make, column: &Column) -> KeyColumn {
+    let dialect = make.dialect();
+    let kind = key_kind(dialect, column).unwrap_or(KeyKind::Text);
+    let (before, behind) = match (dialect, kind) {
+        (Dialect::MySql, KeyKind::Int) if column.unsigned => ("CAST(".to_owned(), " AS UNSIGNED)".to_owned()),
+        (Dialect::MySql, KeyKind::Int) => ("CAST(".to_owned(), " AS SIGNED)".to_owned()),
+        // With more digits than there are: a key that the column would round is none of it.
+        (Dialect::MySql, KeyKind::Decimal) => ("CAST(".to_owned(), " AS DECIMAL(65, 30))".to_owned()),
+        (Dialect::MySql, KeyKind::Time) => match column.base.as_str() {
+            "date" => ("CAST(".to_owned(), " AS DATE)".to_owned()),
+            "time" => ("CAST(".to_owned(), " AS TIME(6))".to_owned()),
+            _ => ("CAST(".to_owned(), " AS DATETIME(6))".to_owned()),
+        },
+        (Dialect::MySql, KeyKind::Uuid) => ("CAST(".to_owned(), " AS UUID)".to_owned()),
+        (Dialect::MySql, KeyKind::Binary) => ("UNHEX(".to_owned(), ")".to_owned()),
+        (Dialect::MySql, KeyKind::Text) => (
+            "CONVERT(".to_owned(),
+            format!(
+                " USING {}) COLLATE {}",
+                column.charset.as_deref().unwrap_or("utf8mb4"),
+                column.collation.as_deref().unwrap_or("utf8mb4_bin")
+            ),
+        ),
+        (Dialect::Postgres, KeyKind::Binary) => ("decode(".to_owned(), ", 'hex')".to_owned()),
+        // A cast to a length would cut in silence.
+        (Dialect::Postgres, KeyKind::Text) if column.base == "bpchar" => (String::new(), "::bpchar".to_owned()),
+        (Dialect::Postgres, KeyKind::Text) => (String::new(), "::text".to_owned()),
+        (Dialect::Postgres, _) => (String::new(), format!("::{}", column.resolved)),
+        (Dialect::Sqlite, _) => (String::new(), String::new()),
+    };
+    let unpacked = match (dialect, kind) {
+        (Dialect::MySql, KeyKind::Int) => "VARCHAR(20) CHARACTER SET utf8mb4",
+        (Dialect::MySql, KeyKind::Decimal | KeyKind::Time | KeyKind::Uuid) => "VARCHAR(80) CHARACTER SET utf8mb4",
+        (Dialect::MySql, _) => "TEXT CHARACTER SET utf8mb4",
+        _ => "",
+    };
+    KeyColumn { name: column.name.clone(), unpacked, turn: Turn { name: column.name.clone(), before, behind } }
+}

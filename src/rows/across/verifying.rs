@@ -1,0 +1,278 @@
+//! Comparing source and target, both ways: first each item of the source is looked up in the target, then each row of the
+//! target in the source, each side walked in its own order. Nothing is assumed of how the two compare keys.
+
+use super::super::faults::RowsError;
+use super::super::key::{Key, KeyError, Side};
+use super::super::link::{Deadline, Link, rows};
+use super::super::mapping::{Mapping, Stretch};
+use super::super::phrase::count;
+use super::comparing::Print;
+use super::lookup::look_up;
+use super::reading::{Items, Most};
+use super::writing::{find, place_of};
+use super::{Across, Carrying};
+use crate::cursor::{Cursor, KeyPart};
+use crate::engine::migration::{Comparison, Range, Read};
+use crate::sql::Session;
+use crate::sql::statement::Statement;
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+/// Keys that a stretch names of each kind.
+const EXAMPLES: usize = 5;
+
+/// Where a comparison is.
+enum Place {
+    /// In the source, beyond this key.
+    Source(Option<Cursor>),
+    /// In the target, likewise.
+    Target(Option<Cursor>),
+}
+
+impl Place {
+    /// A cursor that is in the target has one part more than a key, and before its first key two.
+    fn of(after: Option<&Cursor>, parts: usize) -> Self {
+        match after {
+            Some(cursor) if cursor.0.len() == parts + 1 => Self::Target(Some(Cursor(cursor.0[..parts].to_vec()))),
+            Some(cursor) if cursor.0.len() > parts => Self::Target(None),
+            after => Self::Source(after.cloned()),
+        }
+    }
+
+    fn cursor(key: Option<&Cursor>, parts: usize) -> Cursor {
+        let mark = KeyPart::Text("target".to_owned());
+        match key {
+            Some(key) => Cursor(key.0.iter().cloned().chain([mark]).collect()),
+            None => Cursor(vec![mark; parts + 2]),
+        }
+    }
+}
+
+/// What one stretch of the source came to.
+struct Compared {
+    comparison: Comparison,
+    missing: Vec<Cursor>,
+    different: Vec<Cursor>,
+}
+
+impl Across {
+    /// The next stretch, and in it what there is to mend.
+    pub(in super::super) async fn verify(
+        &self,
+        mapping: &Mapping,
+        source: &mut Link,
+        (range, after, size): (&Range, Option<&Cursor>, u64),
+        mending: Option<&Carrying<'_>>,
+        max_item: u64,
+        deadline: Deadline,
+    ) -> Result<Option<Read<Comparison>>, RowsError> {
+        let parts = mapping.key().columns.len();
+        let session = source.session(deadline).await?;
+        let mut link = self.sessions.take().await;
+        let target = link.session(deadline).await?;
+        let after = match Place::of(after, parts) {
+            Place::Source(after) => after,
+            Place::Target(after) => {
+                return self.extras(mapping, (session, target), range, after.as_ref(), size, deadline).await;
+            }
+        };
+        let step = if after.as_ref() == Some(&range.bound) {
+            None
+        } else {
+            Some(mapping.step(session, range, after.as_ref(), size, deadline).await?).filter(|step| step.scanned > 0)
+        };
+        let Some(step) = step else {
+            let end = Place::cursor(None, parts);
+            let batch = Comparison::default();
+            return Ok(Some(Read { batch, end, scanned: 0, bytes: 0, found: Vec::new() }));
+        };
+        let stretch = Stretch::Range { after: after.as_ref(), end: &step.end };
+        let started = range.pass_started;
+        let mut compared = self.compare(mapping, (session, target), &stretch, started, max_item, deadline).await?;
+        if let Some(carrying) = mending {
+            let mut wrong = compared.missing;
+            if carrying.overwrite {
+                wrong.append(&mut compared.different);
+            }
+            if !wrong.is_empty() {
+                drop(link);
+                let stretch = Stretch::Keys(&wrong);
+                compared.comparison.repaired = match self.carry(mapping, source, &stretch, carrying, deadline).await {
+                    Ok(mended) => mended.moved,
+                    Err(error) => return Err(mapping.of_batch(source, error, &stretch, started, deadline).await),
+                };
+            }
+        }
+        let end = if step.last { Place::cursor(None, parts) } else { step.end.clone() };
+        Ok(Some(Read { batch: compared.comparison, end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    async fn compare(
+        &self,
+        mapping: &Mapping,
+        (session, target): (&mut Session, &mut Session),
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        max_item: u64,
+        deadline: Deadline,
+    ) -> Result<Compared, RowsError> {
+        let parts = mapping.key().columns.len();
+        let mut compared = Compared { comparison: Comparison::default(), missing: Vec::new(), different: Vec::new() };
+        let statement = self.prints(mapping, stretch, pass_started)?;
+        let found = rows(session, &statement, deadline).await.map_err(|error| mapping.of_query(error.into()))?;
+        let mut keys = Vec::with_capacity(found.len());
+        let mut ours: Vec<Print> = Vec::with_capacity(found.len());
+        for mut row in found {
+            ours.push(row.split_off(parts));
+            keys.push(mapping.key().read(&row, 0)?);
+        }
+        let there = find(target, &self.route, &keys, &self.route.held_prints(), deadline).await?;
+        let rewritten = self.route.rewritten().is_some();
+        if rewritten {
+            let asked: Vec<Cursor> = there.keys().filter_map(|place| keys.get(*place).cloned()).collect();
+            let known = self.rewritten(mapping, (session, target), &asked, pass_started, max_item, deadline).await?;
+            for (key, print) in keys.iter().zip(&mut ours) {
+                if let Some(known) = known.iter().find(|(one, _)| one == key) {
+                    print.clone_from(&known.1);
+                }
+            }
+        }
+        let found = &mut compared.comparison;
+        for (place, (key, ours)) in keys.into_iter().zip(&ours).enumerate() {
+            found.checked += 1;
+            match there.get(&place) {
+                None => {
+                    found.missing += 1;
+                    compared.missing.push(key);
+                }
+                Some(theirs) if theirs == ours => found.equal += 1,
+                Some(_) => {
+                    found.different += 1;
+                    compared.different.push(key);
+                }
+            }
+        }
+        for (keys, kind) in [(&compared.missing, "missing"), (&compared.different, "different")] {
+            found.examples.extend(keys.iter().take(EXAMPLES).map(|key| (key.clone(), kind)));
+        }
+        Ok(compared)
+    }
+
+    /// What documents would be in a target of a type that rewrites their text: there they have to be asked for.
+    async fn rewritten(
+        &self,
+        mapping: &Mapping,
+        (session, target): (&mut Session, &mut Session),
+        keys: &[Cursor],
+        pass_started: SystemTime,
+        max_item: u64,
+        deadline: Deadline,
+    ) -> Result<Vec<(Cursor, Print)>, RowsError> {
+        let (Some(place), Some(document)) = (self.route.rewritten(), self.route.document) else {
+            return Ok(Vec::new());
+        };
+        let mut known = Vec::new();
+        for chunk in keys.chunks(super::NAMED) {
+            let mut left = chunk.to_vec();
+            while !left.is_empty() {
+                let most = Most { items: left.len() as u64, bytes: self.batch_bytes, item: max_item };
+                let stretch = Stretch::Keys(&left);
+                let read = mapping.read_items(session, &self.route, &stretch, pass_started, most, deadline).await?;
+                let Items { page, .. } = read;
+                if page.is_empty() {
+                    break;
+                }
+                let documents: Vec<&str> =
+                    (0..page.len()).map(|row| page.text(row, document).unwrap_or_default()).collect();
+                let mut prints: Vec<Print> = (0..page.len()).map(|row| self.route.print(&page, row)).collect();
+                for found in rows(target, &self.route.rewrite(&documents), deadline).await? {
+                    let row = place_of(&found)?;
+                    if let Some(print) = prints.get_mut(row).and_then(|print| print.get_mut(place)) {
+                        *print = found.get(1).cloned().flatten();
+                    }
+                }
+                for (row, print) in prints.into_iter().enumerate() {
+                    let key = mapping.key_at(&page, row)?;
+                    left.retain(|one| *one != key);
+                    known.push((key, print));
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Targets without an item in the source.
+    async fn extras(
+        &self,
+        mapping: &Mapping,
+        (session, target): (&mut Session, &mut Session),
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        deadline: Deadline,
+    ) -> Result<Option<Read<Comparison>>, RowsError> {
+        let parts = mapping.key().columns.len();
+        let statement = self.target_keys(after, size.max(1))?;
+        let found = rows(target, &statement, deadline).await?;
+        let keys = found.iter().map(|row| self.target_key.read(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        let Some(last) = keys.last() else { return Ok(None) };
+        let statement = self.sources(mapping, &keys, range.pass_started);
+        let items = rows(session, &statement, deadline).await.map_err(|error| mapping.of_query(error.into()))?;
+        let items = items.iter().map(|row| place_of(row)).collect::<Result<HashSet<_>, _>>()?;
+        let extra = keys.iter().enumerate().filter(|(place, _)| !items.contains(place)).map(|(_, key)| key);
+        let examples = extra.clone().take(EXAMPLES).map(|key| (key.clone(), "extra")).collect();
+        let batch = Comparison { extra: extra.count() as u64, examples, ..Comparison::default() };
+        let (end, scanned) = (Place::cursor(Some(last), parts), keys.len() as u64);
+        Ok(Some(Read { batch, end, scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    /// Keys and digests of the items of a stretch.
+    pub(super) fn prints(
+        &self,
+        mapping: &Mapping,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+    ) -> Result<Statement, KeyError> {
+        let mut statement = mapping.statement();
+        statement.sql("SELECT ");
+        mapping.key().print(&mut statement, "t");
+        for print in self.route.sent_prints(mapping.dialect, &mapping.landing.document) {
+            statement.sql(", ").sql(&print);
+        }
+        mapping.items(&mut statement, stretch, pass_started)?;
+        statement.sql(" ORDER BY ");
+        mapping.key().order(&mut statement, "t", false);
+        Ok(statement)
+    }
+
+    /// Keys of the target, in its own order.
+    pub(super) fn target_keys(&self, after: Option<&Cursor>, size: u64) -> Result<Statement, KeyError> {
+        let key: &Key = &self.target_key;
+        let mut statement = Statement::new(key.dialect);
+        statement.sql("SELECT ");
+        key.print(&mut statement, "h");
+        statement.sql(" FROM ").sql(&self.route.into.name).sql(" h");
+        if let Some(after) = after {
+            statement.sql(" WHERE ");
+            key.compare(&mut statement, "h", Side::After, after)?;
+        }
+        statement.sql(" ORDER BY ");
+        key.order(&mut statement, "h", false);
+        statement.sql(" LIMIT ");
+        count(&mut statement, size);
+        Ok(statement)
+    }
+
+    /// Which of these keys of the target belong to items of the source.
+    pub(super) fn sources(&self, mapping: &Mapping, keys: &[Cursor], pass_started: SystemTime) -> Statement {
+        let key = ("t", self.source_key.as_slice());
+        look_up(mapping.dialect, key, keys, &[], |statement| {
+            // A derived table, so that `where` sees the source alone.
+            statement.sql("(SELECT ");
+            mapping.key().order(statement, "t", false);
+            statement.sql(" FROM ").sql(&mapping.source).sql(" t WHERE 1 = 1");
+            mapping.filtered(statement, pass_started);
+            statement.sql(")");
+        })
+    }
+}

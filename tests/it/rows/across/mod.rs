@@ -1,0 +1,5 @@
+//! From one database to another: all nine pairs.
+
+mod commands;
+mod documents;
+mod pair;
