@@ -93,6 +93,11 @@ const PRINTED: [&str; 46] = [
     "jsonpath",
 ];
 
+/// A type that every database of PostgreSQL's has.
+pub(super) fn is_built_in(base: &str) -> bool {
+    PRINTED.contains(&base) || !matches!(postgres_form(base, None), Form::ToJsonText)
+}
+
 fn postgres_form(base: &str, fraction: Option<u32>) -> Form {
     let digits = fraction.unwrap_or(6);
     match base {

@@ -1,10 +1,10 @@
 //! How a column's values travel to a column of another database.
 //!
-//! The source prints a value as text ([`Carry::read`]), bytes as hex. The text is turned into what the target will say of the
-//! value ([`Carry::turn`]), or found [`Unfit`] to be held there: nothing is left for the target to change in silence. That
-//! text is written, bound to a statement ([`Carry::bind`]) or as a cell of PostgreSQL's COPY ([`Carry::copy`]). What the
-//! target prints of a value that it holds ([`Carry::held`], [`Carry::settled`]) is the same text if, and only if, the value
-//! is the one that would be written: so equality is decided by comparing texts, or their digests.
+//! The source prints a value as text, or gives its bytes ([`Carry::read`]). The text is turned into what the target will say of
+//! the value ([`Carry::turn`]), or found [`Unfit`] to be held there: nothing is left for the target to change in silence. That
+//! text is what is written: by COPY, or bound between [`Carry::before`] and [`Carry::behind`]. What the target prints of a value
+//! that it holds ([`Carry::held`], [`Carry::settled`]) is the same text if, and only if, the value is the one that would be
+//! written: so equality is decided by comparing texts, or their digests.
 //!
 //! | value | the text |
 //! | --- | --- |
@@ -12,12 +12,15 @@
 //! | decimals | digits, as many behind the point as the target declares; undeclared, as they come |
 //! | floating point | the shortest digits that read back the same |
 //! | dates and times | as the target prints them, a point in time in UTC and without a zone |
-//! | bytes | lower-case hex |
+//! | bytes | no text, but themselves |
 //! | text, JSON, everything else | the database's own text |
 //! | a value of SQLite, or for it | the same behind a letter for its storage class: `i`, `r`, `t` or `b` |
 //! | any of these in a column of text | as a document says it: `T` between date and time, `true` and `false` |
 
+mod key;
 mod kind;
+mod made;
+mod measure;
 mod number;
 mod print;
 mod route;
@@ -27,18 +30,19 @@ mod time;
 mod typed;
 mod unfit;
 
+pub use made::made;
+pub use measure::fit_into_a_row;
 pub use unfit::Unfit;
 
-use super::fit::{Fit, UNKNOWN};
-use crate::hex;
+use super::fit::Fit;
 use crate::sql::catalog::Column;
-use crate::sql::statement::{Bind, Statement};
 use crate::sql::{Dialect, Make};
 use kind::{Blanks, Kind};
 use print::{Mode, cast, is_shape, print};
 use route_sqlite::Letter;
 use std::borrow::Cow;
 use step::Step;
+use typed::Class;
 
 /// A column, and whose it is.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +64,9 @@ pub struct Carry {
     step: Step,
     letter: Option<Letter>,
     settling: Settling,
-    writing: Writing,
+    is_bytes: bool,
+    /// PostgreSQL: what a bound text is cast to.
+    cast: Option<String>,
 }
 
 /// What is done to the text of a value that the target holds.
@@ -73,23 +79,6 @@ enum Settling {
     },
     /// SQLite turns reals that are whole numbers into integers, and back.
     Number,
-}
-
-/// How a text becomes a value of the target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Writing {
-    /// Bound as a number.
-    Int,
-    /// Bound as it is.
-    Text,
-    /// Bound as bytes.
-    Bytes,
-    /// PostgreSQL: bound as text and cast.
-    Cast(String),
-    /// PostgreSQL: hex.
-    Hex,
-    /// SQLite: by its letter.
-    Stored,
 }
 
 /// What becomes of the values of one column in another.
@@ -110,6 +99,9 @@ fn plan(source: Side<'_>, target: Side<'_>) -> Result<Plan, Fit> {
     let declared = |side: Side<'_>| (side.column.resolved.clone(), side.column.charset.clone(), side.column.is_json);
     let blank = matches!(to, Kind::Text { blanks: Blanks::Filled, .. });
     if ours == theirs && declared(source) == declared(target) && !blank {
+        return Ok(Plan { same: true, step: Step::AsIs, letter: None, fit: Fit::Exact });
+    }
+    if ours == Dialect::Postgres && theirs == ours && holds_elements(source.column, target.column) {
         return Ok(Plan { same: true, step: Step::AsIs, letter: None, fit: Fit::Exact });
     }
     match (&from, &to) {
@@ -134,28 +126,29 @@ fn plan(source: Side<'_>, target: Side<'_>) -> Result<Plan, Fit> {
     }
 }
 
+/// An array whose elements are of the same type, once domains are resolved, without a measure that could cut or round.
+fn holds_elements(ours: &Column, theirs: &Column) -> bool {
+    let measures = |column: &Column| (column.precision, column.scale, column.fraction, column.length);
+    ours.element.is_some()
+        && ours.element == theirs.element
+        && (measures(theirs) == measures(ours) || measures(theirs) == measures(&Column::default()))
+}
+
 impl Carry {
     /// From one column to another; the reason if the target would not keep the values.
     pub fn between(source: Side<'_>, target: Side<'_>) -> Result<Self, Fit> {
         let plan = plan(source, target)?;
         let kind = Kind::of(target.make.dialect(), target.column);
         let dynamic = matches!(kind, Kind::Dynamic(_));
+        let is_mysql = target.make.dialect() == Dialect::MySql;
         let settling = match kind {
-            Kind::Float { single, .. } if !plan.same => Settling::Float { single },
-            _ if plan.letter == Some(Letter::Always(typed::Class::Real)) => Settling::Number,
+            // MySQL prints all digits that a number has as a double.
+            Kind::Float { single, .. } if !plan.same => Settling::Float { single: single && !is_mysql },
+            _ if plan.letter == Some(Letter::Always(Class::Real)) => Settling::Number,
             _ if dynamic && plan.same && source.column.type_name != target.column.type_name => Settling::Number,
             _ => Settling::None,
         };
-        let shape = plan.same && is_shape(&target.column.base);
-        let writing = match (target.make.dialect(), &kind) {
-            (Dialect::Sqlite, _) => Writing::Stored,
-            (Dialect::MySql, Kind::Int { .. }) => Writing::Int,
-            (Dialect::MySql, Kind::Bytes { .. }) => Writing::Bytes,
-            (Dialect::MySql, _) if shape => Writing::Bytes,
-            (Dialect::MySql, _) => Writing::Text,
-            (Dialect::Postgres, Kind::Bytes { .. }) => Writing::Hex,
-            (Dialect::Postgres, _) => Writing::Cast(cast(target).ok_or(UNKNOWN)?),
-        };
+        let shape = plan.same && is_mysql && is_shape(&target.column.base);
         Ok(Self {
             typed: source.make == Make::Sqlite && !dynamic,
             source: (source.make, source.column.clone()),
@@ -164,24 +157,20 @@ impl Carry {
             step: plan.step,
             letter: plan.letter,
             settling,
-            writing,
+            is_bytes: dynamic || shape || matches!(kind, Kind::Bytes { .. }),
+            cast: cast(target),
         })
     }
 
-    /// SQL at the source: the text of the value `x`, a quoted column; NULL of NULL.
+    /// SQL at the source: text or bytes of the value `x`, a quoted column; NULL of NULL.
     pub fn read(&self, x: &str) -> String {
         let (make, column) = &self.source;
         print(Side { make: *make, column }, x, if self.same { Mode::Same } else { Mode::Read })
     }
 
-    /// The text as the target will say it.
-    pub fn turn<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, Unfit> {
-        let turned = if self.typed {
-            let (class, text) = typed::split(text)?;
-            self.step.admit(class, text)?
-        } else {
-            self.step.apply(text)?
-        };
+    /// What was read, as the target will say it.
+    pub fn turn<'a>(&self, value: &'a [u8]) -> Result<Cow<'a, [u8]>, Unfit> {
+        let turned = if self.typed { self.admit(value)? } else { self.stepped(value)? };
         Ok(match (self.letter, self.settling) {
             (Some(letter), _) => letter.before(&turned).into(),
             (None, Settling::Number) => settle_number(turned),
@@ -189,62 +178,60 @@ impl Carry {
         })
     }
 
-    /// Appends a turned value to a statement at the target, so that it becomes the column's type. The statement's text is the
-    /// same for every value.
-    pub fn bind(&self, statement: &mut Statement, value: Option<&str>) {
-        let bound = match (value, &self.writing) {
-            (None, _) => Bind::Null,
-            (Some(text), Writing::Int) => match text.parse() {
-                Ok(signed) => Bind::Int(signed),
-                Err(_) => text.parse().map_or_else(|_| Bind::Text(text.to_owned()), Bind::Unsigned),
-            },
-            (Some(text), Writing::Bytes) => hex::decode(text).map_or_else(|| Bind::Text(text.to_owned()), Bind::Bytes),
-            (Some(text), _) => Bind::Text(text.to_owned()),
-        };
-        match &self.writing {
-            Writing::Int | Writing::Text | Writing::Bytes => statement.bind(bound),
-            Writing::Cast(cast) => statement.bind(bound).sql("::text::").sql(cast),
-            Writing::Hex => statement.sql("decode(").bind(bound).sql("::text, 'hex')"),
-            Writing::Stored => statement.sql("milkrun_stored(").bind(bound).sql(")"),
-        };
+    fn admit<'a>(&self, value: &'a [u8]) -> Result<Cow<'a, [u8]>, Unfit> {
+        match typed::split(value)? {
+            (Class::Blob, bytes) if self.is_bytes => Ok(bytes.into()),
+            (class, text) => Ok(bytes(self.step.admit(class, utf8(text)?)?)),
+        }
     }
 
-    /// Appends a turned value to a line of PostgreSQL's COPY in its text format: without the tab or newline behind it.
-    pub fn copy(&self, line: &mut Vec<u8>, value: Option<&str>) {
-        let Some(text) = value else {
-            line.extend_from_slice(b"\\N");
-            return;
-        };
-        if self.writing == Writing::Hex {
-            line.extend_from_slice(b"\\\\x");
+    fn stepped<'a>(&self, value: &'a [u8]) -> Result<Cow<'a, [u8]>, Unfit> {
+        match self.step {
+            Step::AsIs => Ok(value.into()),
+            step => Ok(bytes(step.apply(utf8(value)?)?)),
         }
-        let mut rest = text.as_bytes();
-        while let Some(place) = rest.iter().position(|byte| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r')) {
-            let (plain, special) = rest.split_at(place);
-            line.extend_from_slice(plain);
-            line.extend_from_slice(match special.first() {
-                Some(b'\t') => b"\\t",
-                Some(b'\n') => b"\\n",
-                Some(b'\r') => b"\\r",
-                _ => b"\\\\",
-            });
-            rest = special.get(1..).unwrap_or_default();
-        }
-        line.extend_from_slice(rest);
     }
 
-    /// SQL at the target: the text of a value `x` that it holds, a quoted column; NULL of NULL. [`Carry::settled`] makes of it
-    /// what [`Carry::turn`] makes of the source's.
+    /// A turned value is bytes; otherwise text.
+    pub fn is_bytes(&self) -> bool {
+        self.is_bytes
+    }
+
+    /// SQL at the target before the placeholder of a turned value. COPY needs none.
+    pub fn before(&self) -> &'static str {
+        match self.target.0 {
+            Make::Sqlite => "milkrun_stored(",
+            // A text would be taken for its characters' bits, or for a year of our century.
+            Make::MySql | Make::MariaDb if matches!(self.target.1.base.as_str(), "bit" | "year") => "CAST(",
+            _ => "",
+        }
+    }
+
+    /// SQL at the target behind the placeholder of a turned value, which PostgreSQL is given as text, or bytes as bytea.
+    pub fn behind(&self) -> String {
+        match (&self.cast, self.before()) {
+            (Some(cast), _) if !self.is_bytes => format!("::text::{cast}"),
+            (_, "CAST(") => " AS UNSIGNED)".to_owned(),
+            (_, "") => String::new(),
+            _ => ")".to_owned(),
+        }
+    }
+
+    /// SQL at the target: text or bytes of a value `x` that it holds, a quoted column; NULL of NULL. [`Carry::settled`] makes of
+    /// it what [`Carry::turn`] makes of the source's.
     pub fn held(&self, x: &str) -> String {
         let (make, column) = &self.target;
         print(Side { make: *make, column }, x, if self.same { Mode::Same } else { Mode::Held })
     }
 
-    /// The text of a value that the target holds, to be compared with a turned one.
-    pub fn settled<'a>(&self, held: &'a str) -> Cow<'a, str> {
+    /// What the target says of a value that it holds, to be compared with a turned one.
+    pub fn settled<'a>(&self, held: &'a [u8]) -> Cow<'a, [u8]> {
         match self.settling {
             Settling::None => held.into(),
-            Settling::Float { single } => number::float(held, single).map_or_else(|_| held.into(), Into::into),
+            Settling::Float { single } => match utf8(held).and_then(|text| number::float(text, single)) {
+                Ok(number) => number.into_bytes().into(),
+                Err(_) => held.into(),
+            },
             Settling::Number => settle_number(held.into()),
         }
     }
@@ -254,18 +241,28 @@ impl Carry {
         self.settling == Settling::None
     }
 
-    /// The text goes through as it is.
+    /// What is read is written as it is.
     pub fn is_plain(&self) -> bool {
         self.step == Step::AsIs && !self.typed && self.letter.is_none() && self.settling == Settling::None
     }
 }
 
 /// An integer of SQLite's as the real number that it equals.
-fn settle_number(text: Cow<'_, str>) -> Cow<'_, str> {
-    match typed::split(&text) {
-        Ok((typed::Class::Integer, digits)) => {
-            number::whole_as_float(digits).map_or_else(|_| text.clone(), |real| format!("r{real}").into())
-        }
-        _ => text,
+fn settle_number(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let real = match typed::split(&value) {
+        Ok((Class::Integer, digits)) => utf8(digits).and_then(number::whole_as_float).ok(),
+        _ => None,
+    };
+    real.map_or(value, |real| typed::join(Class::Real, real.as_bytes()).into())
+}
+
+fn utf8(value: &[u8]) -> Result<&str, Unfit> {
+    std::str::from_utf8(value).map_err(|_| Unfit::Written)
+}
+
+fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => text.as_bytes().into(),
+        Cow::Owned(text) => text.into_bytes().into(),
     }
 }

@@ -1,4 +1,4 @@
-//! The SQL that gives a value as text, bytes as lower-case hex: the same where it is read and where it is compared.
+//! The SQL that gives a value as text or, of bytes, as itself: the same where it is read and where it is compared.
 
 use super::Side;
 use super::kind::{Blanks, Kind};
@@ -15,7 +15,7 @@ pub(super) enum Mode {
     Held,
 }
 
-/// Text of the value `x`, a quoted column of `side`; NULL of NULL.
+/// Text or bytes of the value `x`, a quoted column of `side`; NULL of NULL.
 pub(super) fn print(side: Side<'_>, x: &str, mode: Mode) -> String {
     let dialect = side.make.dialect();
     match dialect {
@@ -39,8 +39,8 @@ fn mysql(side: Side<'_>, x: &str, mode: Mode) -> String {
         // Of single precision it would print six digits; of DOUBLE(10,2) two.
         Kind::Float { .. } => format!("CAST(({x} * 1e0) AS CHAR)"),
         Kind::Text { .. } | Kind::Json { rewritten: false } => format!("CONVERT({x} USING utf8mb4)"),
-        Kind::Bytes { .. } => format!("LOWER(HEX({x}))"),
-        Kind::Printed if is_shape(&column.base) && mode == Mode::Same => format!("LOWER(HEX({x}))"),
+        Kind::Bytes { .. } => format!("CAST({x} AS BINARY)"),
+        Kind::Printed if is_shape(&column.base) && mode == Mode::Same => format!("CAST({x} AS BINARY)"),
         Kind::Printed if is_shape(&column.base) => format!("ST_AsText({x})"),
         _ => format!("CAST({x} AS CHAR)"),
     }
@@ -49,7 +49,7 @@ fn mysql(side: Side<'_>, x: &str, mode: Mode) -> String {
 fn postgres(side: Side<'_>, x: &str, mode: Mode) -> String {
     match Kind::of(Dialect::Postgres, side.column) {
         Kind::Bool => format!("{x}::int::text"),
-        Kind::Bytes { .. } => format!("encode({x}, 'hex')"),
+        Kind::Bytes { .. } => x.to_owned(),
         Kind::Moment { zoned: true, .. } => format!("({x} AT TIME ZONE 'UTC')::text"),
         // A cast would take its blanks away, which are part of what a document shows.
         Kind::Text { blanks: Blanks::Filled, .. } if mode == Mode::Read => format!("textin(bpcharout({x}))"),

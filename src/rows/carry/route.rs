@@ -58,7 +58,8 @@ pub(super) fn route((source, from): (Dialect, &Kind), (target, to): (Dialect, &K
         }
         (Kind::Float { single: ours, .. }, Kind::Float { single: theirs, .. }) => {
             // MySQL prints a number of single precision with all the digits that it has as a double.
-            let widen = *ours && !*theirs && source == Dialect::Postgres;
+            let widen = *ours && source == Dialect::Postgres && !(*theirs && target == Dialect::Postgres)
+                || *theirs && target == Dialect::MySql;
             let step = Step::Float { single: *theirs, widen, infinite: special, nan: special };
             way(step, if *theirs && !*ours { BINARY_FRACTION } else { Fit::Exact })
         }
@@ -111,7 +112,8 @@ fn dynamic(affinity: Affinity, target: Dialect, to: &Kind) -> Result<Route, Fit>
         Kind::Bool if numbers => (Step::Bool, false),
         Kind::Decimal { places, .. } => (Step::Decimal { places: *places, special }, false),
         Kind::Float { single, rounded: false } if numbers => {
-            let step = Step::Float { single: *single, widen: false, infinite: special, nan: special };
+            let widen = *single && target == Dialect::MySql;
+            let step = Step::Float { single: *single, widen, infinite: special, nan: special };
             (step, affinity == Affinity::Real && !single)
         }
         Kind::Date => (Step::Date(calendar), false),

@@ -5,7 +5,7 @@ use super::super::fit::{BINARY_FRACTION, Fit, UNKNOWN, exact_if};
 use super::kind::Kind;
 use super::route::{Route, digits};
 use super::step::Step;
-use super::typed::Class;
+use super::typed::{Class, join};
 
 const AS_NUMBER: Fit = Fit::Changing("texts that look like numbers would become numbers");
 
@@ -18,19 +18,15 @@ pub(super) enum Letter {
 }
 
 impl Letter {
-    /// The text of a value with its letter.
-    pub(super) fn before(self, text: &str) -> String {
-        let letter = match self {
-            Self::Always(Class::Integer) => 'i',
-            Self::Always(Class::Real) => 'r',
-            Self::Always(Class::Blob) => 'b',
-            Self::IntegerOrText if text.parse::<i64>().is_ok() => 'i',
-            Self::Always(Class::Text) | Self::IntegerOrText => 't',
+    /// A value with its letter.
+    pub(super) fn before(self, value: &[u8]) -> Vec<u8> {
+        let is_integer = || std::str::from_utf8(value).is_ok_and(|text| text.parse::<i64>().is_ok());
+        let class = match self {
+            Self::Always(class) => class,
+            Self::IntegerOrText if is_integer() => Class::Integer,
+            Self::IntegerOrText => Class::Text,
         };
-        let mut typed = String::with_capacity(text.len() + 1);
-        typed.push(letter);
-        typed.push_str(text);
-        typed
+        join(class, value)
     }
 }
 

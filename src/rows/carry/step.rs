@@ -15,7 +15,8 @@ pub(super) enum Step {
     Int { least: i128, most: i128 },
     /// A decimal number padded to the target's scale.
     Decimal { places: Option<(u32, u32)>, special: bool },
-    /// A floating-point number; `widen`: from single precision. NaN and infinity where they are not refused.
+    /// A floating-point number; `single`: it has to be one of single precision; `widen`: written with the digits that it has as
+    /// a double. NaN and infinity where they are not refused.
     Float { single: bool, widen: bool, infinite: bool, nan: bool },
     /// A whole number as a floating-point one.
     WholeAsFloat,
@@ -49,7 +50,11 @@ impl Step {
             Self::Int { least, most } => whole(text, least, most)?.into(),
             Self::Decimal { places, special } => decimal(text, places, special)?,
             Self::Float { single, widen, infinite, nan } => {
-                let number = if widen { widened(text)? } else { float(text, single)? };
+                let number = match (single, widen) {
+                    (true, true) => widened(&float(text, true)?)?,
+                    (false, true) => widened(text)?,
+                    (_, false) => float(text, single)?,
+                };
                 match number.as_str() {
                     "NaN" if !nan => return Err(Unfit::NotANumber),
                     "inf" | "-inf" if !infinite => return Err(Unfit::NotANumber),
@@ -93,7 +98,6 @@ impl Step {
     pub(super) fn admit(self, class: Class, text: &str) -> Result<Cow<'_, str>, Unfit> {
         let refused = Err(Unfit::Class(class.name()));
         match (self, class) {
-            (Self::AsIs, Class::Blob) => Ok(text.into()),
             (Self::Decimal { .. }, Class::Real) => Ok(self.apply(&unfolded(text)?)?.into_owned().into()),
             (Self::Float { single: false, .. }, Class::Integer) => {
                 self.apply(text).and(whole_as_float(text)).map(Cow::Owned)
@@ -158,7 +162,6 @@ mod tests {
         assert_eq!(decimal.admit(Class::Integer, "1").as_deref(), Ok("1.00"));
         assert_eq!(decimal.admit(Class::Real, "1.125"), Err(Unfit::Digits));
         assert_eq!(Step::AsIs.admit(Class::Text, "a"), Err(Unfit::Class("text")));
-        assert_eq!(Step::AsIs.admit(Class::Blob, "00").as_deref(), Ok("00"));
         let int = Step::Int { least: -9, most: 9 };
         assert_eq!(int.admit(Class::Real, "1.0"), Err(Unfit::Class("real")));
         let float = Step::Float { single: false, widen: false, infinite: true, nan: true };

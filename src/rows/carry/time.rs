@@ -55,7 +55,8 @@ pub(super) fn moment(text: &str, calendar: Calendar, digits: u32) -> Result<Cow<
     if far(text) {
         return if calendar == Calendar::Postgres { Ok(text.into()) } else { Err(Unfit::FarDate) };
     }
-    let text = text.strip_suffix('Z').unwrap_or(text);
+    // Everything is in UTC.
+    let text = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00")).unwrap_or(text);
     let Some((day, time)) = text.split_once([' ', 'T']) else {
         date(text, calendar)?;
         return moment_of(&format!("{text} 00:00:00"), calendar, digits);
@@ -160,6 +161,7 @@ mod tests {
         assert_eq!(moment("2020-02-29 12:34:56.100000", Postgres, 6).as_deref(), Ok("2020-02-29 12:34:56.1"));
         assert_eq!(moment("2020-02-29 12:34:56.1", MySql, 6).as_deref(), Ok("2020-02-29 12:34:56.100000"));
         assert_eq!(moment("2020-02-29T12:34:56.10Z", Postgres, 6).as_deref(), Ok("2020-02-29 12:34:56.1"));
+        assert_eq!(moment("2020-02-29 12:34:56.1+00", Postgres, 6).as_deref(), Ok("2020-02-29 12:34:56.1"));
         assert_eq!(moment("2020-02-29", MySql, 3).as_deref(), Ok("2020-02-29 00:00:00.000"));
         assert_eq!(moment("2020-02-29", Postgres, 3).as_deref(), Ok("2020-02-29 00:00:00"));
         assert_eq!(moment("2020-02-29 12:34:56.123", Postgres, 2), Err(Unfit::Digits));

@@ -1,7 +1,6 @@
 //! What SQLite's own SQL lacks to build documents: exact JSON of a value by its storage class, base64, SHA-256.
 
 use crate::digest;
-use crate::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -11,8 +10,8 @@ use std::fmt::Write as _;
 
 /// `milkrun_members(name, value, …)` is the inside of a JSON object: `"name":value,…`, in the order given.
 /// `milkrun_sha256(text)` is the lower-case hex of a text's or blob's digest; NULL of NULL.
-/// `milkrun_value(x)` is a value with its storage class as text: `i`, `r`, `t` or `b`, and the integer, the shortest digits
-/// of the real, the text, or the blob's lower-case hex. `milkrun_stored(text)` is the value again.
+/// `milkrun_value(x)` is a value with its storage class: a blob of `i`, `r`, `t` or `b`, and the integer, the shortest digits
+/// of the real, the text, or the blob's bytes. `milkrun_stored(blob)` is the value again.
 pub(super) fn register(connection: &Connection) -> Result<(), Error> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function(c"milkrun_members", -1, flags, members)?;
@@ -46,28 +45,33 @@ fn sha256(context: &Context<'_>) -> Result<Option<String>, Error> {
     Ok(Some(digest))
 }
 
-fn printed(context: &Context<'_>) -> Result<Option<String>, Error> {
-    let text = match context.get_raw(0) {
-        ValueRef::Null => return Ok(None),
-        ValueRef::Integer(number) => format!("i{number}"),
-        ValueRef::Real(number) => format!("r{number:?}"),
-        value @ ValueRef::Text(_) => format!("t{}", utf8(value)?),
-        ValueRef::Blob(bytes) => format!("b{}", hex::encode(bytes)),
+fn printed(context: &Context<'_>) -> Result<Option<Vec<u8>>, Error> {
+    let lettered = |letter: u8, rest: &[u8]| {
+        let mut bytes = Vec::with_capacity(1 + rest.len());
+        bytes.push(letter);
+        bytes.extend_from_slice(rest);
+        bytes
     };
-    Ok(Some(text))
+    Ok(Some(match context.get_raw(0) {
+        ValueRef::Null => return Ok(None),
+        ValueRef::Integer(number) => format!("i{number}").into_bytes(),
+        ValueRef::Real(number) => format!("r{number:?}").into_bytes(),
+        value @ ValueRef::Text(_) => lettered(b't', utf8(value)?.as_bytes()),
+        ValueRef::Blob(bytes) => lettered(b'b', bytes),
+    }))
 }
 
 fn stored(context: &Context<'_>) -> Result<Value, Error> {
-    let raw = context.get_raw(0);
-    if raw == ValueRef::Null {
-        return Ok(Value::Null);
-    }
-    let (class, text) = utf8(raw)?.split_at_checked(1).ok_or_else(mismatch)?;
-    Ok(match class {
-        "i" => Value::Integer(text.parse().map_err(|_| mismatch())?),
-        "r" => Value::Real(text.parse().map_err(|_| mismatch())?),
-        "t" => Value::Text(text.to_owned()),
-        "b" => Value::Blob(hex::decode(text).ok_or_else(mismatch)?),
+    let (ValueRef::Text(lettered) | ValueRef::Blob(lettered)) = context.get_raw(0) else {
+        return if context.get_raw(0) == ValueRef::Null { Ok(Value::Null) } else { Err(mismatch()) };
+    };
+    let (letter, rest) = lettered.split_first().ok_or_else(mismatch)?;
+    let text = || std::str::from_utf8(rest).map_err(|_| mismatch());
+    Ok(match letter {
+        b'i' => Value::Integer(text()?.parse().map_err(|_| mismatch())?),
+        b'r' => Value::Real(text()?.parse().map_err(|_| mismatch())?),
+        b't' => Value::Text(text()?.to_owned()),
+        b'b' => Value::Blob(rest.to_owned()),
         _ => return Err(mismatch()),
     })
 }
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn values_survive_as_text() {
+    fn values_survive_with_their_class() {
         for (sql, expected) in [
             ("-9223372036854775808", "i-9223372036854775808"),
             ("0.1 + 0.2", "r0.30000000000000004"),
@@ -165,17 +169,18 @@ mod tests {
             ("-9e999", "r-inf"),
             ("'i1' || char(0, 128512)", "ti1\0😀"),
             ("''", "t"),
-            ("x'00ff'", "b00ff"),
+            ("x'006f'", "b\0o"),
             ("x''", "b"),
         ] {
-            assert_eq!(ask(&format!("SELECT milkrun_value({sql})")).unwrap().as_deref(), Some(expected), "{sql}");
+            let text = format!("SELECT CAST(milkrun_value({sql}) AS TEXT)");
+            assert_eq!(ask(&text).unwrap().as_deref(), Some(expected), "{sql}");
             let back = format!("milkrun_stored(milkrun_value({sql}))");
             let same = format!("SELECT CAST({back} IS {sql} AND typeof({back}) = typeof({sql}) AS TEXT)");
             assert_eq!(ask(&same).unwrap().as_deref(), Some("1"), "{sql}");
         }
         assert_eq!(ask("SELECT milkrun_value(NULL)").unwrap(), None);
         assert_eq!(ask("SELECT milkrun_stored(NULL)").unwrap(), None);
-        for text in ["''", "'x1'", "'b0'", "'bzz'", "'i1.5'", "1"] {
+        for text in ["''", "'x1'", "x'74ff'", "'i1.5'", "1"] {
             assert!(ask(&format!("SELECT milkrun_stored({text})")).is_err(), "{text}");
         }
     }

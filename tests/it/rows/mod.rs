@@ -2,6 +2,7 @@
 
 mod across;
 mod archived;
+mod carry;
 mod cases;
 mod columns;
 mod documents;
