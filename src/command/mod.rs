@@ -14,6 +14,7 @@ mod select;
 mod settings;
 mod status;
 mod switch;
+mod throttle;
 mod verify;
 
 pub use error::CommandError;

@@ -9,6 +9,7 @@ use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::migration::{Estimate, Migration};
 use crate::engine::state::{self, Stored};
+use crate::engine::throttle::Gauge as _;
 use crate::rows::Rows;
 use crate::spec::{Definition, Problem};
 use serde_json::{Map, Value, json};
@@ -84,6 +85,12 @@ impl Handler {
         }
         if !estimate.exact {
             found.warnings.push("the total is the database's own estimate: counting would take too long".to_owned());
+        }
+        if let Some(asked) = self.throttle(definition, budget.call()).await? {
+            if let Some(reason) = asked.gauge.reason(LOOK.min(budget.remaining())).await {
+                found.warnings.push(format!("a run would wait now: {reason}"));
+            }
+            self.asked(Some(asked)).await;
         }
         found.estimate = estimate;
         found.forecast = Some(forecast);

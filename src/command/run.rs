@@ -14,6 +14,7 @@ use crate::engine::rate::Rate;
 use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
 use crate::engine::run::{self, Run};
 use crate::engine::state::{self, Phase, Stored};
+use crate::engine::throttle::Throttle;
 use crate::ledger::{Record, item};
 use crate::observe::{log, metrics};
 use crate::spec::Definition;
@@ -94,6 +95,7 @@ impl Handler {
             return self.pause(definition, stored, &target_lost(definition, passed), budget).await;
         }
         rows.prepare(budget.remaining()).await?;
+        let asked = self.throttle(definition, budget.call()).await?;
         let run = Run {
             migration: definition.name.clone(),
             id: invocation.id.clone(),
@@ -103,12 +105,14 @@ impl Handler {
             terms: self.terms(&definition.limits, budget),
             budget: *budget,
             rate: Rate::default(),
+            throttle: asked.as_ref().map(|asked| Throttle::by(asked.gauge.clone())).unwrap_or_default(),
             stop: invocation.stop.clone(),
             max_items,
             observer: invocation.observer.clone(),
         };
         let report = Box::pin(run.go(stored)).await;
         drop(run);
+        self.asked(asked).await;
         self.keep(definition, rows).await;
         Ok(report?)
     }

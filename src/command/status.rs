@@ -45,7 +45,12 @@ pub(super) async fn of(
     reply.insert("v".into(), json!(VERSION));
     reply.insert("migration".into(), json!(name));
     reply.insert("state".into(), json!(state.phase()));
-    reply.insert("reason".into(), json!(state.paused.as_ref().map(|pause| &pause.reason)));
+    let throttled = checkpoints.iter().find_map(|shard| shard.throttled.as_ref()).filter(|_| state.paused.is_none());
+    let paused = state.paused.as_ref().map(|pause| &pause.reason);
+    reply.insert("reason".into(), json!(paused.or(throttled.map(|throttled| &throttled.reason))));
+    if let Some(throttled) = throttled {
+        reply.insert("throttled".into(), json!({"since": instant(throttled.since)}));
+    }
     if let Some(pause) = &state.paused {
         reply.insert("paused".into(), json!({"by": pause.by, "at": instant(pause.at)}));
     }

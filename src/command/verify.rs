@@ -12,6 +12,7 @@ use crate::engine::rate::Rate;
 use crate::engine::report::Outcome;
 use crate::engine::run::Run;
 use crate::engine::state;
+use crate::engine::throttle::Throttle;
 use crate::observe::log;
 use serde_json::Value;
 
@@ -56,6 +57,7 @@ impl Handler {
             terms: self.terms(&definition.limits, &budget),
             budget,
             rate: Rate::default(),
+            throttle: Throttle::default(),
             stop: invocation.stop.clone(),
             max_items: None,
             observer: invocation.observer.clone(),

@@ -1,6 +1,7 @@
 //! A shard's record in the ledger: how far it is, what it counted, what it was about to do.
 
 use super::sizer::Tuner;
+use super::throttle::Throttled;
 use crate::cursor::Cursor;
 use crate::ledger::{LedgerError, Record};
 use serde::{Deserialize, Serialize};
@@ -175,6 +176,9 @@ pub struct Checkpoint {
     /// Dead letters that were retried and counted, and whose records are still to be deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<Cursor>,
+    /// It waits, or waited when its last run ended, for the throttle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<Throttled>,
     /// Speed by the wall clock.
     pub pace: Pace,
     /// What `verify` has found: in its own records alone.

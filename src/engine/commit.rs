@@ -33,7 +33,8 @@ impl<M: Migration> Walk<'_, M> {
             scanned: if ready.end.is_some() { ready.scanned } else { 0 },
         };
         // Where it may have to wait for its turn, a batch is announced only then: who is killed while it waits has done nothing.
-        let announced = ahead.filter(|_| !run.is_rated()).and_then(|next| self.announcement(next));
+        let announced =
+            ahead.filter(|_| !run.is_rated() && !run.throttle.is_set()).and_then(|next| self.announcement(next));
         let target = run.budget.batch_time(run.limits.batch_time);
         let (commit_time, capped) = (self.commit_time, self.narrow.cap().is_some());
         let began = Instant::now();

@@ -29,6 +29,7 @@ mod start;
 pub mod state;
 pub mod stop;
 mod stretch;
+pub mod throttle;
 mod timeline;
 mod turn;
 pub mod verify;

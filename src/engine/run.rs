@@ -13,6 +13,7 @@ use super::report::{Outcome, Progress, Report, ShardReport, StoppedBy};
 use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
 
+use super::throttle::Throttle;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
 use crate::debug::debug_is_display;
@@ -65,6 +66,8 @@ pub struct Run<'a, M: Migration> {
     pub budget: Budget,
     /// What it may move in a second, shared with every other run.
     pub rate: Rate,
+    /// Whether more may be moved now.
+    pub throttle: Throttle,
     /// The wish to stop.
     pub stop: Stop,
     /// Stop after so many items.
@@ -277,6 +280,10 @@ impl<M: Migration> Run<'_, M> {
             Walked::ToTheEnd => return Ok(Ok(stored)),
             Walked::Stopped(StoppedBy::Fence) => Ended::fenced(stored),
             Walked::Stopped(why) => Ended::new(Outcome::More, why, stored.state),
+            Walked::Throttled(reason) => {
+                let ended = Ended::new(Outcome::More, StoppedBy::Rate, stored.state);
+                Ended { reason: Some(reason), ..ended }
+            }
             Walked::Paused(StoppedBy::Pause, reason) => {
                 let ended = Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state);
                 Ended { reason: Some(reason), ..ended }

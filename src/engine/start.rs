@@ -8,6 +8,7 @@ use super::report::{Outcome, Progress, Report};
 use super::run::{EngineError, Run};
 use super::state;
 use super::stop::Stop;
+use super::throttle::Throttle;
 use crate::ledger::Ledger;
 use crate::spec::Limits;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ impl<'a, M: Migration> Run<'a, M> {
             terms: Terms { lease: limits.lease, margin_ms: LEASE_MARGIN_MS, deadline_ms, clock },
             budget: Budget::new(time, memory_mb),
             rate: Rate::default(),
+            throttle: Throttle::default(),
             stop: Stop::default(),
             max_items: None,
             observer: Arc::new(|_, _| ()),

@@ -1,12 +1,14 @@
-//! A batch's turn: whether the rate lets one begin, how large it may be then, and the waiting until it does.
+//! A batch's turn: whether throttle and rate let one begin, how large it may be then, and the waiting until it does.
 
 use super::hold::hold;
+use super::lease::Kept;
 use super::migration::{Migration, Outcome};
 use super::rate::{Claim, Turn};
 use super::report::StoppedBy;
 use super::run::EngineError;
 use super::state::{self, State};
 use super::stretch::{Ready, in_time};
+use super::throttle::Throttled;
 use super::walk::{Walk, Walked};
 use std::time::Duration;
 
@@ -36,11 +38,14 @@ pub(super) enum Fitting<B> {
 impl<M: Migration> Walk<'_, M> {
     /// Claims what the next batch may move, or waits a while for it.
     pub(super) async fn turn(&mut self) -> Result<Next, EngineError> {
+        let batch = self.lease.checkpoint().tuner.p95(1).unwrap_or_default() + self.commit_time;
+        let patience = self.run.budget.remaining().saturating_sub(batch);
+        if let Some(next) = self.throttled(patience).await? {
+            return Ok(next);
+        }
         if self.claim.is_some() {
             return Ok(Next::Begin);
         }
-        let batch = self.lease.checkpoint().tuner.p95(1).unwrap_or_default() + self.commit_time;
-        let patience = self.run.budget.remaining().saturating_sub(batch);
         match self.run.claim(patience).await? {
             Turn::Now(claim) => {
                 self.claim = Some(claim);
@@ -48,6 +53,36 @@ impl<M: Migration> Walk<'_, M> {
             }
             Turn::Wait(time) => self.idle(time).await,
             Turn::Never => Ok(Next::Over(Walked::Stopped(StoppedBy::Rate))),
+        }
+    }
+
+    /// Looks at the throttle. Where it says no, that stands in the checkpoint for `status` to tell, and the run waits as long as it
+    /// lasts. `None`: it says nothing against a batch.
+    async fn throttled(&mut self, patience: Duration) -> Result<Option<Next>, EngineError> {
+        let run = self.run;
+        if !run.throttle.is_set() {
+            return Ok(None);
+        }
+        let Some(reason) = hold(self.lease, run.budget.call(), run.throttle.reason(run.budget.remaining())).await?
+        else {
+            return Ok(Some(Next::Over(Walked::Stopped(StoppedBy::Fence))));
+        };
+        let known = self.lease.checkpoint().throttled.clone();
+        let since = known.as_ref().map_or_else(|| (run.terms.clock)(), |known| known.since);
+        let now = reason.clone().map(|reason| Throttled { reason, since });
+        if known.is_some() != now.is_some() {
+            let words =
+                reason.as_ref().map_or_else(|| "throttled no more".to_owned(), |why| format!("throttled: {why}"));
+            tracing::warn!(migration = %run.migration, "{words}");
+        }
+        // Also while it lasts: `status` tells how far the replica is behind now.
+        if known != now && self.lease.write(|it| it.throttled = now, run.budget.call()).await? == Kept::Fenced {
+            return Ok(Some(Next::Over(Walked::Stopped(StoppedBy::Fence))));
+        }
+        match reason {
+            None => Ok(None),
+            Some(_) if patience > LOOK => self.idle(LOOK).await.map(Some),
+            Some(reason) => Ok(Some(Next::Over(Walked::Throttled(reason)))),
         }
     }
 

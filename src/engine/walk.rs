@@ -27,6 +27,8 @@ pub(super) enum Walked {
     ToTheEnd,
     /// Before it, in good order.
     Stopped(StoppedBy),
+    /// The throttle says no, in words, for as long as the run lasts.
+    Throttled(String),
     /// Somebody paused the migration, or something did that needs a person.
     Paused(StoppedBy, String),
     /// Nothing could be done about it within this run.

@@ -15,6 +15,7 @@ pub mod document;
 mod faults;
 pub mod fit;
 pub mod form;
+mod gauge;
 pub mod key;
 pub mod landing;
 mod link;
@@ -39,6 +40,7 @@ mod write_copies;
 pub use check::{Findings, check};
 pub use copy::{Branch, Copy};
 pub use faults::RowsError;
+pub use gauge::Gauge;
 pub use landing::Stamp;
 pub use plan::QueryPlan;
 

@@ -18,6 +18,8 @@ pub struct Definition {
     pub target: Target,
     /// How fast and how much.
     pub limits: Limits,
+    /// What has to be asked before more is moved.
+    pub throttle: Option<Throttle>,
     /// SHA-256 (lower-case hex) of what `[source]`, `[target]` and `kind` mean: a change has to be accepted.
     pub digest: String,
     /// SHA-256 of the part of it that cannot be accepted, only `reset`: kind, databases, tables, keys.
@@ -118,6 +120,27 @@ pub struct Target {
 pub enum After {
     /// It stays.
     Keep,
+}
+
+/// `[throttle]`: nothing moves while it says no, or nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Throttle {
+    /// While a replica is further behind.
+    Lag {
+        /// The replica.
+        replica: DatabaseRef,
+        /// How far it may be behind.
+        most: Duration,
+    },
+    /// While a query answers a greater number.
+    Query {
+        /// `None`: the source's.
+        database: Option<DatabaseRef>,
+        /// One SELECT of one number, checked.
+        query: String,
+        /// How great it may be.
+        most: f64,
+    },
 }
 
 /// What fills a target column.

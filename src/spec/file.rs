@@ -27,6 +27,29 @@ pub(super) struct File {
     pub(super) target: Option<TargetSection>,
     /// How much at once, and how carefully. Changes apply from the next run.
     pub(super) limits: Option<LimitsSection>,
+    /// What has to be asked before more is moved. Changes apply from the next run.
+    pub(super) throttle: Option<ThrottleSection>,
+}
+
+/// Nothing moves while a replica is too far behind, or while a query answers too great a number, or while neither can be asked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Throttle")]
+pub(super) struct ThrottleSection {
+    /// A replica, which is asked how far it is behind.
+    #[schemars(example = &"$REPLICA_URL")]
+    pub(super) replica: Option<Database>,
+    /// How far the replica may be behind: 1s to 1d.
+    #[schemars(example = &"5s")]
+    pub(super) max_lag: Option<String>,
+    /// One SELECT that answers one number.
+    #[schemars(example = &"SELECT COUNT(*) FROM job_queue")]
+    pub(super) query: Option<String>,
+    /// Where the query is asked. Default: in the source's database.
+    #[schemars(example = &"$QUEUE_DATABASE_URL")]
+    pub(super) database: Option<Database>,
+    /// Nothing moves while the query answers more than this.
+    #[schemars(example = 100, extend("type" = "number"))]
+    pub(super) above: Option<f64>,
 }
 
 /// From where rows come.

@@ -19,7 +19,7 @@ mod units;
 
 pub use definition::{
     After, ColumnValue, DatabaseRef, Definition, Kind, Limits, Mode, PasswordRef, Related, RelatedTarget, SecretRef,
-    Source, Target,
+    Source, Target, Throttle,
 };
 pub use load::{LoadError, Migrations};
 pub use problem::{FileError, Problem};

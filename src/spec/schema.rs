@@ -73,6 +73,7 @@ pub(super) fn expected(path: &Path) -> &'static str {
     match schema.get("type").and_then(Value::as_str) {
         Some("string") => "a string",
         Some("integer") => "a whole number",
+        Some("number") => "a number",
         Some("boolean") => "`true` or `false`",
         Some("array") => "a list",
         Some("object") => "a table",

@@ -15,8 +15,7 @@ const KINDS: [(&str, &str); 3] = [
 ];
 
 /// Fields, by section.
-const FIELDS: [(&[&str], &str, &str); 6] = [
-    (&[], "throttle", "leave the section out; `batch_time` in `[limits]` keeps batches short"),
+const FIELDS: [(&[&str], &str, &str); 5] = [
     (&["source"], "changed", "leave it out: sweeps look at the whole key"),
     (&["source"], "overlap", "leave it out, with `changed`"),
     (&["source"], "http", "leave the section out: it belongs to migrations of kind `files`"),

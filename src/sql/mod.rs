@@ -10,6 +10,7 @@ pub mod grid;
 mod mysql;
 mod options;
 mod postgres;
+mod replica;
 mod session;
 mod sqlite;
 pub mod statement;
@@ -22,6 +23,7 @@ mod wording;
 
 pub use error::{Refusal, SqlError};
 pub use options::ConnectOptions;
+pub use replica::Lag;
 pub use session::Session;
 pub use sqlite::MEMBERS_AT_ONCE;
 pub use url::UrlError;

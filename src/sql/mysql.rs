@@ -4,13 +4,15 @@ use super::bulk::{Rows, Table, Value};
 use super::deadline::{Armed, lock_wait};
 use super::error::Refusal;
 use super::grid::Page;
+use super::session::Named;
 use super::statement::{Bind, Statement};
 use super::stream::{self, Cells};
 use super::wire::{self, Wire, execute, failed, fetch};
 use super::{ConnectOptions, Dialect, Make, SqlError, class, connect, text, trust, wording};
 use sqlx::error::DatabaseError;
 use sqlx::mysql::{
-    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlQueryResult, MySqlRow, MySqlSslMode,
+    MySqlArguments, MySqlColumn, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlQueryResult, MySqlRow,
+    MySqlSslMode,
 };
 use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, TypeInfo as _};
 use std::future::Future;
@@ -70,6 +72,16 @@ impl MySql {
     ) -> Result<Vec<Vec<Option<String>>>, SqlError> {
         self.arm(limit).await?;
         stopped_after(limit, self.make, self.id, &self.options, fetch(&mut self.connection, statement)).await
+    }
+
+    /// The rows of a SHOW, with the names of their columns.
+    pub(super) async fn named(&mut self, show: &'static str, limit: Duration) -> Result<Vec<Named>, SqlError> {
+        self.arm(limit).await?;
+        let rows = self.connection.fetch_all(sqlx::raw_sql(show)).await.map_err(failed::<sqlx::MySql>)?;
+        let value = |row: &MySqlRow, column: &MySqlColumn| {
+            Ok((column.name().to_owned(), sqlx::MySql::value(row, column.ordinal(), true)?))
+        };
+        rows.iter().map(|row| row.columns().iter().map(|column| value(row, column)).collect()).collect()
     }
 
     pub(super) async fn execute(&mut self, statement: &Statement, limit: Duration) -> Result<u64, SqlError> {

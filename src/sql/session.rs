@@ -32,6 +32,9 @@ pub struct Session {
     transaction: Transaction,
 }
 
+/// A row, each value by the name of its column.
+pub(super) type Named = Vec<(String, Option<String>)>;
+
 enum Driver {
     MySql(Box<MySql>),
     Postgres(Box<Postgres>),
@@ -108,6 +111,17 @@ impl Session {
         };
         let result = within(limit, work).await;
         self.settle(result.inspect_err(|error| log(statement, error)))
+    }
+
+    /// What a SHOW of MySQL and MariaDB answers, whose columns differ from version to version, by their names. Elsewhere nothing.
+    pub(super) async fn named(&mut self, show: &'static str, limit: Duration) -> Result<Vec<Named>, SqlError> {
+        let Driver::MySql(mysql) = &mut self.driver else { return Ok(Vec::new()) };
+        if self.away {
+            return Err(SqlError::Abandoned);
+        }
+        self.away = true;
+        let result = within(limit, mysql.named(show, limit)).await;
+        self.settle(result)
     }
 
     /// Executes a statement; the number of rows that it changed. MySQL counts rows that an update found, changed or not.

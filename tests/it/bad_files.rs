@@ -124,15 +124,40 @@ const CASES: &[Case] = &[
         "fields of later versions",
         &[
             ("key = [\"id\"]\nwhere", "key = [\"id\"]\nchanged = \"updated_at\"\noverlap = \"10m\"\nwhere"),
-            (r#"batch_time = "1s""#, "shards = 4\nlanes = 2\nsweep_every = \"1h\"\n[throttle]\nlag = \"1s\""),
+            (r#"batch_time = "1s""#, "shards = 4\nlanes = 2\nsweep_every = \"1h\""),
         ],
         &[
-            "throttle: is not built in this version yet; leave the section out; `batch_time` in `[limits]` keeps batches short",
             "source.changed: is not built in this version yet; leave it out: sweeps look at the whole key",
             "source.overlap: is not built in this version yet; leave it out, with `changed`",
             r#"limits.sweep_every: a value other than "1d" is not built in this version yet; leave it out, or write `sweep_every = "1d"`: it belongs to `mode = "continuous"`"#,
             "limits.shards: a value other than 1 is not built in this version yet; leave it out, or write `shards = 1`",
             "limits.lanes: a value other than 1 is not built in this version yet; leave it out, or write `lanes = 1`",
+        ],
+    ),
+    (
+        "a throttle of nothing",
+        &[("[target]", "[throttle]\n[target]")],
+        &["throttle: names nothing to ask; write `replica` and `max_lag`, or `query` and `above`"],
+    ),
+    (
+        "a throttle of two things",
+        &[("[target]", "[throttle]\nreplica = \"$R\"\nquery = \"SELECT 1\"\n[target]")],
+        &["throttle: names a replica and a query; write `replica` and `max_lag`, or `query` and `above`"],
+    ),
+    (
+        "half a throttle",
+        &[("[target]", "[throttle]\nreplica = \"REPLICA\"\nmax_lag = \"soon\"\n[target]")],
+        &[
+            "throttle.replica: is not a database URL; for the environment's variable write `\"$REPLICA\"`",
+            "throttle.max_lag: `soon` is not a duration; write `max_lag = \"5s\"`: a whole number with `ms`, `s`, `m`, `h` or `d`",
+        ],
+    ),
+    (
+        "a throttle that writes",
+        &[("[target]", "[throttle]\nquery = \"DELETE FROM q\"\nabove = \"5\"\n[target]")],
+        &[
+            "throttle.above: must be a number, not a string; write `above = 100`",
+            "throttle.query: is no SELECT; write one SELECT that answers one number, as in `SELECT COUNT(*) FROM job_queue`",
         ],
     ),
     (

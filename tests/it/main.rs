@@ -34,4 +34,5 @@ mod stub;
 mod support;
 mod sweep;
 mod template;
+mod throttle;
 mod wrong;

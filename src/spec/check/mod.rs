@@ -7,6 +7,7 @@ mod source;
 mod target;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use super::definition::{Definition, Kind, Mode};
 use super::digest;
@@ -30,6 +31,7 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     let target = required(&root.key("target"), file.target, problems);
     let target = target.map(|target| target::check(&root.key("target"), target, problems));
     let limits = limits::check(&root.key("limits"), file.limits.unwrap_or_default(), problems);
+    let throttle = file.throttle.map(|section| throttle::check(&root.key("throttle"), section, problems));
     if let (Some(source), Some(target)) = (&source, &target) {
         target::check_feeding(&root.key("target"), target, source, problems);
     }
@@ -38,7 +40,11 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     target::check_related(&target, &source, problems);
     let digest = digest::of_meaning(kind, &source, &target);
     let identity = digest::of_identity(kind, &source, &target);
-    Some(Definition { name: name?, kind, mode: mode?, source, target, limits: limits?, digest, identity })
+    let throttle = match throttle {
+        Some(throttle) => Some(throttle?),
+        None => None,
+    };
+    Some(Definition { name: name?, kind, mode: mode?, source, target, limits: limits?, throttle, digest, identity })
 }
 
 fn name(path: &Path, stem: &str, written: Option<String>, problems: &mut Problems) -> Option<String> {

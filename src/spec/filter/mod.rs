@@ -76,6 +76,35 @@ pub(super) fn check(filter: &str) -> Vec<Finding> {
     }
 }
 
+/// Everything that is wrong with a query that is to answer one number and change nothing.
+pub(super) fn check_query(query: &str) -> Vec<Finding> {
+    const SHAPE: &str = "write one SELECT that answers one number, as in `SELECT COUNT(*) FROM job_queue`";
+    let tokens = match token::tokens(query) {
+        Err(finding) => return vec![finding],
+        Ok(tokens) => tokens,
+    };
+    let word = |token: &Token<'_>, word: &str| token.kind == Kind::Word && token.text.eq_ignore_ascii_case(word);
+    let mut findings: Vec<_> = unbalanced(&tokens).into_iter().collect();
+    if !tokens.first().is_some_and(|first| word(first, "select")) {
+        findings.push(Finding::new("is no SELECT", SHAPE));
+    }
+    if tokens.iter().any(|token| token.kind == Kind::PassStarted) {
+        findings.push(Finding::new("holds `:pass_started`", "it belongs into `where`: write the query without it"));
+    }
+    if tokens.iter().any(|token| word(token, "into")) {
+        findings.push(Finding::new("holds `into`, which writes", SHAPE));
+    }
+    let locks = |pair: &[Token<'_>]| {
+        let [first, second] = pair else { return false };
+        word(first, "for") && ["update", "share", "no", "key"].iter().any(|lock| word(second, lock))
+            || word(first, "lock") && word(second, "in")
+    };
+    if tokens.windows(2).any(locks) {
+        findings.push(Finding::new("locks rows", "leave the lock out: others would wait for it"));
+    }
+    findings
+}
+
 fn unbalanced(tokens: &[Token<'_>]) -> Option<Finding> {
     let mut open = Vec::new();
     for token in tokens {
@@ -224,6 +253,27 @@ mod tests {
             assert!(refused(filter).contains("session"), "{filter}: {}", refused(filter));
         }
         assert_eq!(refused("a < now() AND rand() < 1").lines().count(), 2);
+    }
+
+    #[test]
+    fn a_query_is_one_select_that_changes_nothing() {
+        for query in ["SELECT COUNT(*) FROM q", "select max(substring(a for 3)) from t where b in (select 1)"] {
+            assert_eq!(check_query(query), [], "{query}");
+        }
+        for (query, expected) in [
+            ("DELETE FROM q", "is no SELECT"),
+            ("", "is no SELECT"),
+            ("WITH d AS (DELETE FROM q RETURNING 1) SELECT COUNT(*) FROM d", "is no SELECT"),
+            ("SELECT 1; DROP TABLE q", "holds a `;`"),
+            ("SELECT 1 INTO OUTFILE '/tmp/x'", "holds `into`"),
+            ("SELECT a INTO b FROM q", "holds `into`"),
+            ("SELECT a FROM q FOR UPDATE", "locks rows"),
+            ("SELECT a FROM q LOCK IN SHARE MODE", "locks rows"),
+            ("SELECT :pass_started", "holds `:pass_started`"),
+            ("SELECT (1", "leaves a `(` open"),
+        ] {
+            assert!(check_query(query).iter().any(|found| found.message.starts_with(expected)), "{query}");
+        }
     }
 
     #[test]

@@ -33,6 +33,12 @@ pub(crate) fn own_mariadb() -> MariaDb {
     MariaDb(Server::start("mariadb", FUNCTIONS))
 }
 
+/// One more that keeps a binary log for replicas, or, with another number, is going to be one.
+pub(crate) fn replicating_mariadb(number: u32) -> MariaDb {
+    let options = format!("--log-bin=bin --server-id={number} --performance-schema=OFF");
+    MariaDb(Server::start("mariadb", &FUNCTIONS.replace("--performance-schema=OFF", &options)))
+}
+
 impl MariaDb {
     /// Its port on loopback.
     pub(crate) fn port(&self) -> u16 {
