@@ -1,5 +1,6 @@
 //! What can go wrong with rows, and how the engine sees it.
 
+use super::carry::Unfit;
 use super::key::KeyError;
 use crate::debug::debug_is_display;
 use crate::fault::{Class, Fault, chain};
@@ -62,6 +63,16 @@ pub enum RowsError {
         /// The database's code.
         code: String,
     },
+    /// A value that the target's column cannot hold as it is.
+    #[error(
+        "the value for the column `{column}` of the target {why}: correct the row, or give the column a type that holds it"
+    )]
+    Unfit {
+        /// The target's column.
+        column: String,
+        /// Why not.
+        why: Unfit,
+    },
     /// A duplicate key, before it is known of what.
     #[error("a key exists in the target already")]
     Taken {
@@ -95,7 +106,7 @@ impl RowsError {
             Self::Sql(sql) => sql.class(),
             Self::Overtaken | Self::Moving | Self::Taken { .. } => Class::Transient,
             Self::TooLarge { .. } => Class::TooLarge,
-            Self::Swallowed | Self::Duplicate { .. } => Class::Poison,
+            Self::Swallowed | Self::Duplicate { .. } | Self::Unfit { .. } => Class::Poison,
         }
     }
 
@@ -117,7 +128,10 @@ impl From<RowsError> for Fault {
         };
         let advised = match &error {
             RowsError::Sql(sql) => sql.refusal().is_some_and(|refusal| !refusal.meaning.hint.is_empty()),
-            RowsError::Condition { .. } | RowsError::Duplicate { .. } | RowsError::Swallowed => true,
+            RowsError::Condition { .. }
+            | RowsError::Duplicate { .. }
+            | RowsError::Swallowed
+            | RowsError::Unfit { .. } => true,
             _ => false,
         };
         let key = if let RowsError::TooLarge { key, .. } = error { Some(*key) } else { None };

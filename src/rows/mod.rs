@@ -48,9 +48,8 @@ use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
 use crate::fault::Fault;
 use crate::spec::Definition;
-use crate::sql::grid::Grid;
 use crate::sql::{ConnectOptions, Dialect, Session};
-use across::{Across, Carrying};
+use across::{Across, Cargo, Carrying};
 use link::Deadline;
 use mapping::{Mapping, Stretch};
 use mend::Mend;
@@ -95,13 +94,13 @@ pub struct Batch {
 enum What {
     Range { after: Option<Cursor>, end: Cursor },
     Keys(Vec<Cursor>),
-    Page(Arc<Grid>),
+    Cargo(Arc<Cargo>),
 }
 
 impl Batch {
     /// Items that were read.
-    fn page(page: Grid, pass_started: SystemTime) -> Self {
-        Self { what: What::Page(Arc::new(page)), pass_started }
+    fn cargo(cargo: Cargo, pass_started: SystemTime) -> Self {
+        Self { what: What::Cargo(Arc::new(cargo)), pass_started }
     }
 
     /// A stretch that was not.
@@ -361,9 +360,9 @@ impl Migration for Rows {
             What::Range { after, end } => Stretch::Range { after: after.as_ref(), end },
             What::Keys(keys) if keys.is_empty() => return Ok(Outcome::default()),
             What::Keys(keys) => Stretch::Keys(keys),
-            What::Page(page) => {
+            What::Cargo(cargo) => {
                 let Some(across) = &self.across else { return Err(RowsError::Shape("a batch").into()) };
-                return Ok(across.write(&self.mapping, page, effort).await?);
+                return Ok(across.write(&self.mapping, cargo, effort).await?);
             }
         };
         if let Some(across) = &self.across {
@@ -401,7 +400,7 @@ impl Migration for Rows {
         let stretch = match &batch.what {
             What::Range { after, end } => Stretch::Range { after: after.as_ref(), end },
             What::Keys(keys) => Stretch::Keys(keys),
-            What::Page(page) => return Ok(Some(page.len() as u64)),
+            What::Cargo(cargo) => return Ok(Some(cargo.len() as u64)),
         };
         let mut link = self.sessions.take().await;
         let counted = self.mapping.count_items(&mut link, &stretch, batch.pass_started, Deadline::after(limit)).await;

@@ -49,7 +49,7 @@ impl Grid {
     }
 
     /// Appends a cell; false if there is no more room for it, which is at 4 GB.
-    pub(super) fn push(&mut self, value: Option<&[u8]>) -> bool {
+    pub fn push(&mut self, value: Option<&[u8]>) -> bool {
         let (Ok(start), Ok(length)) = (u32::try_from(self.data.len()), u32::try_from(value.map_or(0, <[u8]>::len)))
         else {
             return false;

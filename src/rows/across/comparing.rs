@@ -3,6 +3,7 @@
 
 use super::super::landing::FillKind;
 use super::super::phrase::digest;
+use super::cargo::Cargo;
 use super::route::{Fill, Origin, Route};
 use crate::digest::sha256;
 use crate::sql::Dialect;
@@ -13,18 +14,35 @@ use crate::sql::statement::{Bind, Statement};
 pub(super) type Print = Vec<Option<String>>;
 
 impl Route {
-    /// SQL of the digests of a target's compared columns, over `h`.
+    /// SQL of the digests of a target's compared columns, over `h`; of one that has to be settled the value.
     pub(super) fn held_prints(&self) -> Vec<String> {
-        self.compared().map(|(_, fill)| digest_of(self.dialect(), &fill.held, fill.is_bytes)).collect()
+        let print = |(_, fill): (usize, &Fill)| match fill.settling() {
+            Some(_) => fill.held.clone(),
+            None => digest_of(self.dialect(), &fill.held, fill.is_bytes()),
+        };
+        self.compared().map(print).collect()
     }
 
-    /// SQL of the digests of what would be written, over `t`: as [`Route::print`] has them of what was read.
-    pub(super) fn sent_prints(&self, dialect: Dialect, document: &str) -> Vec<String> {
+    /// The digests, from what that SQL has answered in the columns from `at` on.
+    pub(super) fn held_print(&self, page: &Grid, row: usize, at: usize) -> Print {
+        let print = |(place, (_, fill)): (usize, (usize, &Fill))| match fill.settling() {
+            Some(carry) => page.cell(row, at + place).map(|held| sha256(carry.settled(held))),
+            None => page.text(row, at + place).map(str::to_owned),
+        };
+        self.compared().enumerate().map(print).collect()
+    }
+
+    /// SQL of the digests of what would be written, over `t`; of what has to be turned the value.
+    pub(super) fn read_prints(&self, dialect: Dialect, document: &str) -> Vec<String> {
         self.compared()
             .map(|(_, fill)| match fill.origin {
                 Origin::Cell(column) => {
                     let read = column.checked_sub(self.parts).and_then(|place| self.selected.get(place));
-                    digest_of(dialect, read.map_or("NULL", String::as_str), fill.is_bytes)
+                    let read = read.map_or("NULL", String::as_str);
+                    match fill.turning() {
+                        Some(_) => read.to_owned(),
+                        None => digest_of(dialect, read, fill.is_bytes()),
+                    }
                 }
                 Origin::Digest => digest(dialect, &digest(dialect, document)),
                 _ => digest(dialect, document),
@@ -32,13 +50,23 @@ impl Route {
             .collect()
     }
 
+    /// The digests, from what that SQL has answered in the columns from `at` on. What the target cannot hold equals nothing.
+    pub(super) fn read_print(&self, page: &Grid, row: usize, at: usize) -> Print {
+        let print = |(place, (_, fill)): (usize, (usize, &Fill))| match fill.turning() {
+            Some(carry) => page.cell(row, at + place).map(|read| carry.turn(read).map(sha256).unwrap_or_default()),
+            None => page.text(row, at + place).map(str::to_owned),
+        };
+        self.compared().enumerate().map(print).collect()
+    }
+
     /// The digests of what would be written for a row that was read.
-    pub(super) fn print(&self, page: &Grid, row: usize) -> Print {
+    pub(super) fn print(&self, cargo: &Cargo, row: usize) -> Print {
+        let document = || self.document.and_then(|column| cargo.cell(row, column)).map(sha256);
         self.compared()
             .map(|(_, fill)| match fill.origin {
-                Origin::Cell(column) => page.cell(row, column).map(sha256),
-                Origin::Digest => self.document.and_then(|column| page.cell(row, column)).map(sha256).map(sha256),
-                _ => self.document.and_then(|column| page.cell(row, column)).map(sha256),
+                Origin::Cell(column) => cargo.cell(row, column).map(sha256),
+                Origin::Digest => document().map(sha256),
+                _ => document(),
             })
             .collect()
     }

@@ -1,8 +1,8 @@
 //! Rows of one database become rows of another: read in pages, written in bulk, compared by digests.
 
+mod cargo;
 mod comparing;
 mod lookup;
-mod passage;
 mod planning;
 mod reading;
 mod route;
@@ -27,8 +27,8 @@ use crate::cursor::Cursor;
 use crate::engine::migration::{Effort, Outcome, Range, Read};
 use crate::fault::Action;
 use crate::spec::Definition;
-use crate::sql::grid::Grid;
 use crate::sql::{ConnectOptions, Session};
+pub(super) use cargo::Cargo;
 use reading::{Items, Most};
 use route::Route;
 use std::sync::Arc;
@@ -140,12 +140,13 @@ impl Across {
             }
             _ => (step.end, step.scanned),
         };
-        let bytes = page.bytes();
-        // One that is too large is a batch of its own, which is said when it is written.
-        let batch = if page.is_empty() && too_large.is_some() {
-            Batch::range(after.cloned(), end.clone(), range.pass_started)
-        } else {
-            Batch::page(page, range.pass_started)
+        // What is too large, or cannot be held by the target, says so when it is written.
+        let refused = page.is_empty() && too_large.is_some();
+        let cargo = Cargo::of(&self.route, page).ok().filter(|_| !refused);
+        let bytes = cargo.as_ref().map_or(0, Cargo::bytes);
+        let batch = match cargo {
+            Some(cargo) => Batch::cargo(cargo, range.pass_started),
+            None => Batch::range(after.cloned(), end.clone(), range.pass_started),
         };
         Ok(Some(Read { batch, end, scanned, bytes, found: Vec::new() }))
     }
@@ -154,10 +155,10 @@ impl Across {
     pub(super) async fn write(
         &self,
         mapping: &Mapping,
-        page: &Arc<Grid>,
+        cargo: &Arc<Cargo>,
         effort: &Effort,
     ) -> Result<Outcome, RowsError> {
-        if page.is_empty() {
+        if cargo.len() == 0 {
             return Ok(Outcome::default());
         }
         let deadline = Deadline::after(effort.limit);
@@ -165,7 +166,7 @@ impl Across {
         let session = link.session(deadline).await?;
         let stamp = Stamp { now: SystemTime::now(), run: effort.run.clone() };
         let (route, recovered) = (&self.route, effort.recovered);
-        let writing = Writing { mapping, route, page, stamp: &stamp, recovered, overwrite: false };
+        let writing = Writing { mapping, route, cargo, stamp: &stamp, recovered, overwrite: false };
         if !recovered && !self.expects_targets.load(Ordering::Relaxed) {
             session.begin(deadline.left()).await?;
             let result = writing.at_once(session, deadline).await;
@@ -225,10 +226,17 @@ impl Across {
                 return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item: carrying.max_item });
             }
             let read = (0..page.len()).map(|row| mapping.key_at(&page, row)).collect::<Result<Vec<_>, _>>()?;
+            let cargo = match Cargo::of(&self.route, page) {
+                Ok(cargo) => Arc::new(cargo),
+                Err(error) => {
+                    let _ = target.rollback(deadline.left()).await;
+                    return Err(error);
+                }
+            };
             let writing = Writing {
                 mapping,
                 route: &self.route,
-                page: &Arc::new(page),
+                cargo: &cargo,
                 stamp: carrying.stamp,
                 recovered: carrying.recovered,
                 overwrite: carrying.overwrite,

@@ -1,6 +1,8 @@
 //! From the source to a target in another database: what is read of each row, and which of it fills which column.
 
+use super::super::carry::Carry;
 use super::super::landing::FillKind;
+use crate::cursor::{Cursor, KeyPart};
 use crate::sql::bulk;
 use crate::sql::{Dialect, bulk::Column};
 
@@ -19,6 +21,8 @@ pub(super) struct Route {
     pub(super) into: bulk::Table,
     /// The target's key, in the order of the source's.
     pub(super) key: Vec<KeyColumn>,
+    /// How the parts of keys travel.
+    pub(super) carries: Vec<Carry>,
     /// Triggers of the target may drop or change what is inserted, or it is not known that none does.
     pub(super) meddled: bool,
 }
@@ -33,17 +37,32 @@ pub(super) struct KeyColumn {
 }
 
 /// A target column and what fills it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fill {
     pub(super) origin: Origin,
     /// How the target compares it.
     pub(super) kind: FillKind,
     /// SQL of the target's value `h` as the text that was sent for it.
     pub(super) held: String,
-    /// It travels as bytes.
-    pub(super) is_bytes: bool,
-    /// PostgreSQL: the target's own type, as casts name it.
-    pub(super) cast: String,
+    /// Of a column of the source: how its values travel.
+    pub(super) carry: Option<Carry>,
+}
+
+impl Fill {
+    /// How its values are turned, if they are.
+    pub(super) fn turning(&self) -> Option<&Carry> {
+        self.carry.as_ref().filter(|carry| !carry.is_plain())
+    }
+
+    /// How those that the target holds are settled, if they are.
+    pub(super) fn settling(&self) -> Option<&Carry> {
+        self.carry.as_ref().filter(|carry| !carry.is_settled())
+    }
+
+    /// They travel as bytes.
+    pub(super) fn is_bytes(&self) -> bool {
+        self.carry.as_ref().is_some_and(Carry::is_bytes)
+    }
 }
 
 /// Where a value comes from.
@@ -83,6 +102,12 @@ impl Route {
     /// Some digest of the document is needed.
     pub(super) fn is_digested(&self) -> bool {
         self.fills.iter().any(|fill| fill.origin == Origin::Digest)
+    }
+
+    /// A key of the source as the target holds it; `None` if it cannot.
+    pub(super) fn target_cursor(&self, key: &Cursor) -> Option<Cursor> {
+        let part = |(carry, part): (&Carry, &KeyPart)| carry.part(part).ok();
+        self.carries.iter().zip(&key.0).map(part).collect::<Option<_>>().map(Cursor)
     }
 
     /// A column's name in the target.

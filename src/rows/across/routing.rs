@@ -1,5 +1,6 @@
 //! From a destination and the catalogs of both databases to a route.
 
+use super::super::carry::{Carry, Side};
 use super::super::create;
 use super::super::destination::Destination;
 use super::super::document::column;
@@ -8,7 +9,6 @@ use super::super::landing::FillKind;
 use super::super::resolve::{cast, key, quoted};
 use super::super::tables::Tables;
 use super::super::types::{fill_kind, key_kind};
-use super::passage::passage;
 use super::route::{Fill, KeyColumn, Origin, Route};
 use crate::spec::ColumnValue;
 use crate::sql::bulk::{self, Column as Turn};
@@ -33,16 +33,19 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str) 
         let theirs = target.column(name)?;
         let held = column(to, "h", name);
         let kind = fill_kind(to, theirs);
-        let mut fill =
-            Fill { origin: Origin::Run, kind, held: text(to, &held), is_bytes: false, cast: cast(to, theirs) };
+        let mut fill = Fill { origin: Origin::Run, kind, held: text(to, &held), carry: None };
+        let mut turn = Turn { name: name.clone(), ..Turn::default() };
         match value {
             ColumnValue::Column(from_name) => {
                 let from_column = source.column(from_name)?;
                 let x = column(from, ours, from_name);
-                let passage = passage((from, from_column, &x), (to, theirs, &held));
+                let ours = Side { make: tables.make, column: from_column };
+                let carry = Carry::between(ours, Side { make: tables.target_make, column: theirs }).ok()?;
                 fill.origin = Origin::Cell(parts + selected.len());
-                (fill.held, fill.is_bytes) = (passage.held, passage.is_bytes);
-                selected.push(passage.read);
+                fill.held = carry.held(&held);
+                selected.push(carry.read(&x));
+                (turn.before, turn.behind) = (carry.before().to_owned(), carry.behind());
+                fill.carry = Some(carry);
             }
             ColumnValue::Document => fill.origin = Origin::Document,
             ColumnValue::Digest => fill.origin = Origin::Digest,
@@ -52,7 +55,11 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str) 
             ColumnValue::Run => {}
             ColumnValue::Definition => fill.origin = Origin::Definition,
         }
-        columns.push(Turn { name: name.clone(), ..Turn::default() });
+        // What milkrun writes itself PostgreSQL reads from a text.
+        if to == Dialect::Postgres && fill.carry.is_none() {
+            turn.behind = format!("::text::{}", cast(to, theirs));
+        }
+        columns.push(turn);
         fills.push(fill);
     }
     let told = |fill: &Fill| matches!(fill.origin, Origin::Document | Origin::Digest);
@@ -61,7 +68,12 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str) 
         let fed = destination.fed_by(name)?;
         Some(key_column(tables.target_make, target.column(fed)?))
     });
+    let carries = destination.source_key.iter().map(|name| {
+        let ours = Side { make: tables.make, column: source.column(name)? };
+        Carry::between(ours, Side { make: tables.target_make, column: target.column(destination.fed_by(name)?)? }).ok()
+    });
     Some(Route {
+        carries: carries.collect::<Option<_>>()?,
         parts,
         selected,
         document,

@@ -2,15 +2,15 @@
 
 use super::super::landing::Stamp;
 use super::super::phrase::stamp;
+use super::cargo::Cargo;
 use super::route::{Origin, Route};
 use crate::digest::sha256;
 use crate::sql::bulk::{Rows, Value};
-use crate::sql::grid::Grid;
 use std::sync::Arc;
 
 /// Some rows of a page on their way into a target.
 pub(super) struct Shipment {
-    page: Arc<Grid>,
+    cargo: Arc<Cargo>,
     /// Which of them.
     rows: Vec<usize>,
     origins: Vec<(Origin, bool)>,
@@ -23,8 +23,8 @@ pub(super) struct Shipment {
 }
 
 impl Shipment {
-    pub(super) fn new(route: &Route, page: &Arc<Grid>, rows: Vec<usize>, at: &Stamp, definition: &str) -> Self {
-        let digest = |row: &usize| route.document.and_then(|column| page.cell(*row, column)).map(sha256);
+    pub(super) fn new(route: &Route, cargo: &Arc<Cargo>, rows: Vec<usize>, at: &Stamp, definition: &str) -> Self {
+        let digest = |row: &usize| route.document.and_then(|column| cargo.cell(*row, column)).map(sha256);
         let digests = if route.is_digested() {
             rows.iter().map(|row| digest(row).unwrap_or_default()).collect()
         } else {
@@ -32,9 +32,9 @@ impl Shipment {
         };
         let now = stamp(at.now);
         Self {
-            page: Arc::clone(page),
+            cargo: Arc::clone(cargo),
             rows,
-            origins: route.fills.iter().map(|fill| (fill.origin, fill.is_bytes)).collect(),
+            origins: route.fills.iter().map(|fill| (fill.origin, fill.is_bytes())).collect(),
             document: route.document,
             digests,
             now: [format!("{}Z", now.replace(' ', "T")), now],
@@ -54,7 +54,7 @@ impl Shipment {
                 .filter_map(|(origin, _)| if let Origin::Cell(column) = origin { Some(*column) } else { None })
                 .collect(),
         };
-        let cell = |row: &usize, column: &usize| self.page.cell(*row, *column).map_or(0, |bytes| bytes.len() as u64);
+        let cell = |row: &usize, column: &usize| self.cargo.cell(*row, *column).map_or(0, |bytes| bytes.len() as u64);
         self.rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).sum::<u64>()).sum()
     }
 }
@@ -67,7 +67,7 @@ impl Rows for Shipment {
     fn value(&self, row: usize, column: usize) -> Value<'_> {
         let Some(&(origin, is_bytes)) = self.origins.get(column) else { return Value::Null };
         let cell = |column| {
-            let bytes = self.rows.get(row).and_then(|&row| self.page.cell(row, column));
+            let bytes = self.rows.get(row).and_then(|&row| self.cargo.cell(row, column));
             bytes.map_or(Value::Null, |bytes| if is_bytes { Value::Bytes(bytes) } else { Value::Text(bytes) })
         };
         match origin {

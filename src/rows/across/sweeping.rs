@@ -33,9 +33,9 @@ impl Across {
         let keys = rows(session, &statement, deadline).await.map_err(|error| mapping.of_query(error.into()))?;
         let keys = keys.iter().map(|row| mapping.key().read(row, 0)).collect::<Result<Vec<_>, _>>()?;
         let mut lookup = self.sessions.take().await;
-        let there = find(lookup.session(deadline).await?, &self.route, &keys, &[], deadline).await?;
+        let there = find(lookup.session(deadline).await?, &self.route, &keys, deadline).await?;
         drop(lookup);
-        let missing = keys.into_iter().enumerate().filter(|(place, _)| !there.contains_key(place));
+        let missing = keys.into_iter().enumerate().filter(|(place, _)| !there.contains(place));
         let (keys, is_cut) = found(missing.map(|(_, key)| key));
         if let (true, Some(end)) = (is_cut, keys.last()) {
             let scanned = number(session, &mapping.keys(&Stretch::Range { after, end })?, deadline).await?;

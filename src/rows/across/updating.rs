@@ -14,7 +14,7 @@ impl Route {
         let dialect = self.dialect();
         let mut statement = Statement::new(dialect);
         statement.sql(if dialect == Dialect::Sqlite { "UPDATE OR ABORT " } else { "UPDATE " }).sql(&self.into.name);
-        for (place, (column, fill)) in self.into.columns.iter().zip(&self.fills).enumerate() {
+        for (place, column) in self.into.columns.iter().enumerate() {
             statement.sql(if place == 0 { " SET " } else { ", " }).name(&column.name).sql(" = ");
             let bind = match shipment.value(row, place) {
                 Value::Null => None,
@@ -25,11 +25,6 @@ impl Route {
             };
             match bind {
                 None => statement.sql("NULL"),
-                Some(bind) if dialect == Dialect::Postgres => {
-                    let is_bytes = matches!(bind, Bind::Bytes(_));
-                    statement.bind(bind);
-                    if is_bytes { &mut statement } else { statement.sql("::text::").sql(&fill.cast) }
-                }
                 Some(bind) => {
                     statement.sql(&column.before).bind(bind);
                     statement.sql(&column.behind)

@@ -3,14 +3,14 @@
 
 use super::super::faults::RowsError;
 use super::super::key::{Key, KeyError, Side};
-use super::super::link::{Deadline, Link, rows};
+use super::super::link::{Deadline, Link, rows, without_warnings};
 use super::super::mapping::{Mapping, Stretch};
 use super::super::phrase::count;
 use super::comparing::Print;
 use super::lookup::look_up;
 use super::reading::{Items, Most};
-use super::writing::{find, place_of};
-use super::{Across, Carrying};
+use super::writing::{place_of, prints};
+use super::{Across, Cargo, Carrying};
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::{Comparison, Range, Read};
 use crate::sql::Session;
@@ -119,14 +119,17 @@ impl Across {
         let parts = mapping.key().columns.len();
         let mut compared = Compared { comparison: Comparison::default(), missing: Vec::new(), different: Vec::new() };
         let statement = self.prints(mapping, stretch, pass_started)?;
-        let found = rows(session, &statement, deadline).await.map_err(|error| mapping.of_query(error.into()))?;
-        let mut keys = Vec::with_capacity(found.len());
-        let mut ours: Vec<Print> = Vec::with_capacity(found.len());
-        for mut row in found {
-            ours.push(row.split_off(parts));
-            keys.push(mapping.key().read(&row, 0)?);
+        let page = session.read(&statement, u64::MAX, deadline.left()).await;
+        let page = page.map_err(|error| mapping.of_query(error.into()))?.rows;
+        without_warnings(session, deadline).await?;
+        let mut keys = Vec::with_capacity(page.len());
+        let mut ours: Vec<Print> = Vec::with_capacity(page.len());
+        for row in 0..page.len() {
+            ours.push(self.route.read_print(&page, row, parts));
+            keys.push(mapping.key_at(&page, row)?);
         }
-        let there = find(target, &self.route, &keys, &self.route.held_prints(), deadline).await?;
+        drop(page);
+        let there = prints(target, &self.route, &keys, deadline).await?;
         let rewritten = self.route.rewritten().is_some();
         if rewritten {
             let asked: Vec<Cursor> = there.keys().filter_map(|place| keys.get(*place).cloned()).collect();
@@ -182,9 +185,11 @@ impl Across {
                 if page.is_empty() {
                     break;
                 }
+                let cargo = Cargo::of(&self.route, page)?;
+                let page = cargo.page();
                 let documents: Vec<&str> =
                     (0..page.len()).map(|row| page.text(row, document).unwrap_or_default()).collect();
-                let mut prints: Vec<Print> = (0..page.len()).map(|row| self.route.print(&page, row)).collect();
+                let mut prints: Vec<Print> = (0..page.len()).map(|row| self.route.print(&cargo, row)).collect();
                 for found in rows(target, &self.route.rewrite(&documents), deadline).await? {
                     let row = place_of(&found)?;
                     if let Some(print) = prints.get_mut(row).and_then(|print| print.get_mut(place)) {
@@ -192,7 +197,7 @@ impl Across {
                     }
                 }
                 for (row, print) in prints.into_iter().enumerate() {
-                    let key = mapping.key_at(&page, row)?;
+                    let key = mapping.key_at(page, row)?;
                     left.retain(|one| *one != key);
                     known.push((key, print));
                 }
@@ -236,7 +241,7 @@ impl Across {
         let mut statement = mapping.statement();
         statement.sql("SELECT ");
         mapping.key().print(&mut statement, "t");
-        for print in self.route.sent_prints(mapping.dialect, &mapping.landing.document) {
+        for print in self.route.read_prints(mapping.dialect, &mapping.landing.document) {
             statement.sql(", ").sql(&print);
         }
         mapping.items(&mut statement, stretch, pass_started)?;

@@ -2,23 +2,23 @@
 
 use super::super::faults::RowsError;
 use super::super::landing::Stamp;
-use super::super::link::{Deadline, execute, rows};
+use super::super::link::{Deadline, execute, rows, without_warnings};
 use super::super::mapping::Mapping;
+use super::cargo::Cargo;
 use super::comparing::Print;
 use super::route::Route;
 use super::shipment::Shipment;
 use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Outcome};
-use crate::sql::grid::Grid;
-use crate::sql::{Dialect, Session, bulk};
-use std::collections::HashMap;
+use crate::sql::{Session, bulk};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What there is to write, and how.
 pub(super) struct Writing<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) route: &'a Route,
-    pub(super) page: &'a Arc<Grid>,
+    pub(super) cargo: &'a Arc<Cargo>,
     pub(super) stamp: &'a Stamp,
     /// What is equal was written by a run that was killed.
     pub(super) recovered: bool,
@@ -40,7 +40,7 @@ impl Writing<'_> {
         session: &mut Session,
         deadline: Deadline,
     ) -> Result<Option<Outcome>, RowsError> {
-        let all: Vec<usize> = (0..self.page.len()).collect();
+        let all: Vec<usize> = (0..self.cargo.len()).collect();
         match self.insert(session, all, deadline).await {
             Ok((moved, bytes)) => Ok(Some(Outcome { moved, bytes, ..Outcome::default() })),
             Err(RowsError::Sql(error)) if error.is_duplicate() => Ok(None),
@@ -51,10 +51,10 @@ impl Writing<'_> {
     /// Writes what is not there, and compares what is.
     pub(super) async fn with_care(&self, session: &mut Session, deadline: Deadline) -> Result<Outcome, RowsError> {
         let keys = self.keys()?;
-        let there = find(session, self.route, &keys, &self.route.held_prints(), deadline).await?;
-        let ours = self.prints(session, &there, deadline).await?;
+        let there = prints(session, self.route, &keys, deadline).await?;
+        let ours = self.sent_prints(session, &there, deadline).await?;
         let (mut equal, mut different, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-        for row in 0..self.page.len() {
+        for row in 0..self.cargo.len() {
             match there.get(&row) {
                 None => missing.push(row),
                 Some(theirs) if ours.get(&row) == Some(theirs) => equal.push(row),
@@ -93,7 +93,7 @@ impl Writing<'_> {
     /// refuses the row, and would again.
     pub(super) async fn explain(&self, session: &mut Session, error: RowsError, deadline: Deadline) -> RowsError {
         let RowsError::Taken { constraint, before, keys } = error else { return error };
-        match find(session, self.route, &keys, &[], deadline).await {
+        match find(session, self.route, &keys, deadline).await {
             Ok(now) if now.len() <= before => RowsError::Duplicate { constraint },
             _ => RowsError::Overtaken,
         }
@@ -120,7 +120,7 @@ impl Writing<'_> {
         }
         // What was counted may be gone again, or was put elsewhere.
         if let Some(keys) = keys
-            && find(session, self.route, &keys, &[], deadline).await?.len() < keys.len()
+            && find(session, self.route, &keys, deadline).await?.len() < keys.len()
         {
             return Err(RowsError::Swallowed);
         }
@@ -146,29 +146,30 @@ impl Writing<'_> {
     }
 
     fn ship(&self, which: Vec<usize>) -> Shipment {
-        Shipment::new(self.route, self.page, which, self.stamp, &self.mapping.landing.definition)
+        Shipment::new(self.route, self.cargo, which, self.stamp, &self.mapping.landing.definition)
     }
 
     fn keys(&self) -> Result<Vec<Cursor>, RowsError> {
-        self.keys_of(&(0..self.page.len()).collect::<Vec<_>>())
+        self.keys_of(&(0..self.cargo.len()).collect::<Vec<_>>())
     }
 
     fn keys_of(&self, which: &[usize]) -> Result<Vec<Cursor>, RowsError> {
-        Ok(which.iter().map(|row| self.mapping.key_at(self.page, *row)).collect::<Result<_, _>>()?)
+        Ok(which.iter().map(|row| self.mapping.key_at(self.cargo.page(), *row)).collect::<Result<_, _>>()?)
     }
 
     /// What would be written for the rows that have a target.
-    async fn prints(
+    async fn sent_prints(
         &self,
         session: &mut Session,
         there: &Existing,
         deadline: Deadline,
     ) -> Result<HashMap<usize, Print>, RowsError> {
         let mut ours: HashMap<usize, Print> =
-            there.keys().map(|row| (*row, self.route.print(self.page, *row))).collect();
+            there.keys().map(|row| (*row, self.route.print(self.cargo, *row))).collect();
         let (Some(place), Some(document)) = (self.route.rewritten(), self.route.document) else { return Ok(ours) };
         let which: Vec<usize> = there.keys().copied().collect();
-        let documents: Vec<&str> = which.iter().map(|row| self.page.text(*row, document).unwrap_or_default()).collect();
+        let documents: Vec<&str> =
+            which.iter().map(|row| self.cargo.page().text(*row, document).unwrap_or_default()).collect();
         if documents.is_empty() {
             return Ok(ours);
         }
@@ -182,27 +183,61 @@ impl Writing<'_> {
     }
 }
 
-/// Which of these keys have a target, by their places, and what is `shown` of it.
+/// Which of these keys have a target, by their places.
 pub(super) async fn find(
     session: &mut Session,
     route: &Route,
     keys: &[Cursor],
-    shown: &[String],
     deadline: Deadline,
-) -> Result<Existing, RowsError> {
-    // PostgreSQL's text holds no NUL, so that no such key is there, and no statement may hold one.
-    let held =
-        |key: &Cursor| route.dialect() != Dialect::Postgres || key.0.iter().all(|part| !part.text().contains('\0'));
-    let mut existing = Existing::new();
-    let (places, keys): (Vec<usize>, Vec<Cursor>) =
-        keys.iter().enumerate().filter(|(_, key)| held(key)).map(|(place, key)| (place, key.clone())).unzip();
-    for (keys, places) in keys.chunks(ASKED).zip(places.chunks(ASKED)) {
-        for mut row in rows(session, &route.lookup(keys, shown), deadline).await? {
-            let place = places.get(place_of(&row)?).ok_or(RowsError::Shape("a lookup"))?;
-            existing.insert(*place, row.split_off(1));
+) -> Result<HashSet<usize>, RowsError> {
+    let mut existing = HashSet::new();
+    for part in Held::of(route, keys) {
+        let found = rows(session, &route.lookup(&part.keys, &[]), deadline).await?;
+        for row in &found {
+            existing.insert(part.place(row.first().and_then(Option::as_deref))?);
         }
     }
     Ok(existing)
+}
+
+/// The same, and what they hold.
+pub(super) async fn prints(
+    session: &mut Session,
+    route: &Route,
+    keys: &[Cursor],
+    deadline: Deadline,
+) -> Result<Existing, RowsError> {
+    let mut existing = Existing::new();
+    for part in Held::of(route, keys) {
+        let statement = route.lookup(&part.keys, &route.held_prints());
+        let page = session.read(&statement, u64::MAX, deadline.left()).await?.rows;
+        without_warnings(session, deadline).await?;
+        for row in 0..page.len() {
+            existing.insert(part.place(page.text(row, 0))?, route.held_print(&page, row, 1));
+        }
+    }
+    Ok(existing)
+}
+
+/// Keys that the target can hold, and their places.
+struct Held {
+    keys: Vec<Cursor>,
+    places: Vec<usize>,
+}
+
+impl Held {
+    /// By statements' worth.
+    fn of(route: &Route, keys: &[Cursor]) -> Vec<Self> {
+        let held = |(place, key): (usize, &Cursor)| Some((place, route.target_cursor(key)?));
+        let (places, keys): (Vec<usize>, Vec<Cursor>) = keys.iter().enumerate().filter_map(held).unzip();
+        let part = |(keys, places): (&[Cursor], &[usize])| Self { keys: keys.to_vec(), places: places.to_vec() };
+        keys.chunks(ASKED).zip(places.chunks(ASKED)).map(part).collect()
+    }
+
+    fn place(&self, answer: Option<&str>) -> Result<usize, RowsError> {
+        let place = answer.and_then(|place| self.places.get(place.parse::<usize>().ok()?));
+        place.copied().ok_or(RowsError::Shape("a lookup"))
+    }
 }
 
 /// The place that a lookup answers first.

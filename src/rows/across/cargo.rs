@@ -1,0 +1,54 @@
+//! What was read of a batch, and what has been made of it for the target.
+
+use super::super::faults::RowsError;
+use super::route::{Origin, Route};
+use crate::sql::grid::Grid;
+
+/// Rows that were read, values as the target will say them.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) struct Cargo {
+    page: Grid,
+    /// Values that are written otherwise than they were read: the column of each, and those of the column read.
+    turned: Vec<(usize, Grid)>,
+}
+
+impl Cargo {
+    /// Turns what has to be turned; the first value that the target cannot hold is an error.
+    pub(super) fn of(route: &Route, page: Grid) -> Result<Self, RowsError> {
+        let mut turned = Vec::new();
+        for (fill, what) in route.fills.iter().enumerate() {
+            let (Origin::Cell(column), Some(carry)) = (what.origin, what.turning()) else { continue };
+            let mut values = Grid::new(1);
+            for row in 0..page.len() {
+                let value = page.cell(row, column).map(|value| carry.turn(value)).transpose();
+                let value = value.map_err(|why| RowsError::Unfit { column: route.name(fill).to_owned(), why })?;
+                values.push(value.as_deref());
+            }
+            turned.push((column, values));
+        }
+        Ok(Self { page, turned })
+    }
+
+    /// How many rows.
+    pub(in super::super) fn len(&self) -> usize {
+        self.page.len()
+    }
+
+    /// As it was read: its keys.
+    pub(super) fn page(&self) -> &Grid {
+        &self.page
+    }
+
+    /// A value as it is written.
+    pub(super) fn cell(&self, row: usize, column: usize) -> Option<&[u8]> {
+        match self.turned.iter().find(|(turned, _)| *turned == column) {
+            Some((_, values)) => values.cell(row, 0),
+            None => self.page.cell(row, column),
+        }
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> u64 {
+        self.page.bytes() + self.turned.iter().map(|(_, values)| values.bytes()).sum::<u64>()
+    }
+}
