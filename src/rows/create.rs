@@ -1,5 +1,6 @@
 //! Target tables as `create = true` makes them, and as the catalog would describe them.
 
+use super::carry::{Side, fit_into_a_row, made};
 use super::destination::{self, Destination};
 use super::document::table as quoted_table;
 use super::faults::RowsError;
@@ -61,13 +62,16 @@ fn statement(tables: &Tables, destination: &Destination<'_>) -> Option<Statement
 
 /// The table that the statement makes.
 pub(super) fn table(tables: &Tables, destination: &Destination<'_>) -> Option<Table> {
-    let (dialect, default_schema) = (tables.target_make.dialect(), &tables.target_default_schema);
     let source = destination.source?;
-    let columns = destination.columns.iter().map(|(name, value)| column(dialect, source, destination.key, name, value));
+    let columns = destination.columns.iter().map(|(name, value)| column(tables, source, destination.key, name, value));
+    let mut columns: Vec<Column> = columns.collect::<Option<_>>()?;
+    if tables.make != tables.target_make {
+        fit_into_a_row(tables.target_make, &mut columns, destination.key);
+    }
     Some(Table {
-        schema: destination.schema.unwrap_or(default_schema).to_owned(),
+        schema: destination.schema.unwrap_or(&tables.target_default_schema).to_owned(),
         name: destination.table.to_owned(),
-        columns: columns.collect::<Option<_>>()?,
+        columns,
         indexes: vec![Index {
             name: "PRIMARY".to_owned(),
             columns: destination.key.to_vec(),
@@ -75,21 +79,25 @@ pub(super) fn table(tables: &Tables, destination: &Destination<'_>) -> Option<Ta
             primary: true,
             usable: true,
         }],
-        engine: (dialect == Dialect::MySql).then(|| "InnoDB".to_owned()),
+        engine: (tables.target_make.dialect() == Dialect::MySql).then(|| "InnoDB".to_owned()),
         ..Table::default()
     })
 }
 
-fn column(dialect: Dialect, source: &Table, key: &[String], name: &str, value: &ColumnValue) -> Option<Column> {
+fn column(tables: &Tables, source: &Table, key: &[String], name: &str, value: &ColumnValue) -> Option<Column> {
+    let dialect = tables.target_make.dialect();
     if let ColumnValue::Column(from) = value {
         let from = source.column(from)?;
+        let made = if tables.is_across {
+            made(Side { make: tables.make, column: from }, tables.target_make)
+        } else {
+            // What it computes or counts up, the copy holds as it was.
+            Column { generated: false, has_default: false, ..from.clone() }
+        };
         return Some(Column {
             name: name.to_owned(),
             nullable: from.nullable && !key.iter().any(|key| key == name),
-            // What it computes or counts up, the copy holds as it was.
-            generated: false,
-            has_default: false,
-            ..from.clone()
+            ..made
         });
     }
     let (type_name, base) = match (value, dialect) {

@@ -53,7 +53,9 @@ fn postgres(side: Side<'_>, x: &str, mode: Mode) -> String {
         Kind::Moment { zoned: true, .. } => format!("({x} AT TIME ZONE 'UTC')::text"),
         // A cast would take its blanks away, which are part of what a document shows.
         Kind::Text { blanks: Blanks::Filled, .. } if mode == Mode::Read => format!("textin(bpcharout({x}))"),
-        Kind::Printed if side.column.base == "money" => format!("{x}::numeric::text"),
+        // As the type prints itself: a cast adds the length of the network.
+        Kind::Printed if side.column.base == "inet" => format!("textin(inet_out({x}))"),
+        Kind::Printed if side.column.base == "money" && mode == Mode::Same => format!("{x}::numeric::text"),
         _ => format!("{x}::text"),
     }
 }

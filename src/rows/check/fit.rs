@@ -4,6 +4,7 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
+use super::super::carry::{self, Side};
 use super::super::fit::Fit;
 use super::Findings;
 use crate::sql::Dialect;
@@ -26,8 +27,12 @@ pub(in crate::rows) fn fit(dialect: Dialect, ours: &Column, theirs: &Column) -> 
     }
 }
 
-/// Reports a target column that does not keep every value of what feeds it.
-pub(super) fn check(findings: &mut Findings, field: &str, dialect: Dialect, ours: &Column, theirs: &Column) {
+/// Reports a target column that does not keep every value of what feeds it; `is_across`: from another database.
+pub(super) fn check(findings: &mut Findings, field: &str, ours: Side<'_>, theirs: Side<'_>, is_across: bool) {
+    let found = if is_across { carry::fit(ours, theirs) } else { fit(ours.make.dialect(), ours.column, theirs.column) };
+    let is_alike = ours.make.dialect() == theirs.make.dialect();
+    let made = if is_alike { ours.column.clone() } else { carry::made(ours, theirs.make) };
+    let (ours, theirs) = (ours.column, theirs.column);
     let types =
         format!("`{}` is of the type {}, the source's `{}` of {}", theirs.name, shown(theirs), ours.name, shown(ours));
     if ours.nullable && theirs.replaces_null {
@@ -37,16 +42,16 @@ pub(super) fn check(findings: &mut Findings, field: &str, dialect: Dialect, ours
             "let it take NULL, and be without AUTO_INCREMENT",
         );
     }
-    match fit(dialect, ours, theirs) {
+    match found {
         Fit::Exact => {}
         Fit::Refusing => {
             findings.warnings.push(format!("{field}: {types}: a row whose value it does not take is set aside"));
         }
         Fit::InUtc => findings.warnings.push(format!("{field}: {types}: the times stand there in UTC")),
         Fit::Changing(how) => {
-            let charset = ours.charset.as_deref().filter(|_| ours.charset != theirs.charset);
+            let charset = made.charset.as_deref().filter(|_| made.charset != theirs.charset);
             let charset = charset.map(|charset| format!(" CHARACTER SET {charset}")).unwrap_or_default();
-            let wanted = if ours.resolved.is_empty() { "a column without a type" } else { &ours.resolved };
+            let wanted = if made.resolved.is_empty() { "a column without a type" } else { &made.resolved };
             findings.problem(field, format!("{types}: {how}"), format!("make it {wanted}{charset}"));
         }
     }

@@ -1,5 +1,6 @@
 //! Every target held against the catalog, the migration's own and those of related tables.
 
+use super::super::carry::{Side, made};
 use super::super::destination::{self, Destination};
 use super::super::tables::{RelatedTable, Tables};
 use super::super::types::key_kind;
@@ -131,15 +132,14 @@ impl Checked<'_> {
     /// Whether a column keeps what the source's column feeds it. A key that sorts differently is another problem, told by it.
     fn kept(&mut self, field: &str, column: &Column, from: &String) {
         let Some(ours) = self.destination.source.and_then(|source| source.column(from)) else { return };
+        let is_across = self.tables.is_across;
         let dialect = self.tables.target_make.dialect();
-        if self.tables.is_across {
-            return;
-        }
         let key =
             self.destination.source_key.contains(from) && self.destination.fed_by(from) == Some(column.name.as_str());
         let sorted_otherwise = dialect != Dialect::Sqlite && key_kind(dialect, ours) != key_kind(dialect, column);
-        if !(key && sorted_otherwise) {
-            fit::check(self.findings, field, dialect, ours, column);
+        if is_across || !(key && sorted_otherwise) {
+            let ours = Side { make: self.tables.make, column: ours };
+            fit::check(self.findings, field, ours, Side { make: self.tables.target_make, column }, is_across);
         }
     }
 
@@ -174,9 +174,19 @@ impl Checked<'_> {
                 continue;
             };
             let (Some(ours), Some(theirs)) = (source.column(name), table.column(fed)) else { continue };
-            let from = self.tables.make.dialect();
-            if let (Ok(ours_kind), theirs_kind) = (key_kind(from, ours), key_kind(dialect, theirs))
-                && ![from, dialect].contains(&Dialect::Sqlite)
+            let theirs_kind = key_kind(dialect, theirs);
+            if let (true, Err(kind)) = (self.tables.is_across, &theirs_kind) {
+                self.findings.problem(
+                    format!("{field}.columns.{fed}"),
+                    format!("`{fed}` is of the type {kind}, by which a target cannot be found again"),
+                    format!(
+                        "make it {}",
+                        made(Side { make: self.tables.make, column: ours }, self.tables.target_make).type_name
+                    ),
+                );
+            } else if let Ok(ours_kind) = key_kind(dialect, ours)
+                && !self.tables.is_across
+                && dialect != Dialect::Sqlite
                 && theirs_kind != Ok(ours_kind)
             {
                 self.findings.problem(

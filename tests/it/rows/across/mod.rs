@@ -1,5 +1,6 @@
 //! From one database to another: all nine pairs.
 
+mod columns;
 mod commands;
 mod documents;
 mod pair;
