@@ -1,6 +1,5 @@
 //! The progress bar on a terminal: items, rate, time to go.
 
-use crate::engine::checkpoint::Checkpoint;
 use crate::engine::run::Observer;
 use crate::engine::state::State;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -37,8 +36,7 @@ impl Bar {
     /// Follows each commit of a run in this process.
     pub(super) fn observer(&self) -> Observer {
         let bar = self.clone();
-        Arc::new(move |checkpoint: &Checkpoint, state: &State| {
-            let items = checkpoint.passed();
+        Arc::new(move |items: u64, state: &State| {
             bar.show(items, state.expected.items, if state.pass > 1 { "sweeping" } else { "moving" });
         })
     }

@@ -2,6 +2,7 @@
 
 use super::error::CommandError;
 use crate::engine::dead::CLASSES;
+use crate::engine::shards;
 use crate::hint::nearest;
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use serde::Deserialize;
@@ -197,12 +198,9 @@ impl Command {
             Self::Run(RunEvent { shard: Some(_), migration: None, .. }) => {
                 Err(usage("`shard` belongs to one migration: name it in `migration`".to_owned()))
             }
-            Self::Run(RunEvent { shard: Some(shard), .. }) if shard != crate::engine::run::SHARD => {
-                Err(usage(format!(
-                    "there is no shard `{shard}`: this version has one a migration, `{}`",
-                    crate::engine::run::SHARD
-                )))
-            }
+            Self::Run(RunEvent { shard: Some(shard), .. }) if shards::number(shard).is_none() => Err(usage(format!(
+                "`{shard}` is no shard: write its number with four digits as `status` shows it, such as `0000`"
+            ))),
             Self::Failed(FailedEvent { limit, .. }) if !(1..=1000).contains(limit) => {
                 Err(usage(format!("`limit` is {limit}, but has to be between 1 and 1000")))
             }

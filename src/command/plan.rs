@@ -4,10 +4,10 @@ use super::error::CommandError;
 use super::forecast::Forecast;
 use super::pin::{Foretold, foretold};
 use super::reply::VERSION;
-use super::status::shards;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::migration::{Estimate, Migration};
+use crate::engine::shards;
 use crate::engine::state::{self, Stored};
 use crate::engine::throttle::Gauge as _;
 use crate::rows::Rows;
@@ -77,8 +77,9 @@ impl Handler {
         let estimate = rows.estimate(SystemTime::now(), search).await;
         let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
         found.compare(definition, Some(rows.columns_digest()), &stored);
-        let known = shards(&*self.ledger, &definition.name, &stored.state, budget.call()).await?;
-        let tuner = known.first().map(|(_, checkpoint, _)| checkpoint.tuner.clone()).unwrap_or_default();
+        let mut known = shards::all(&*self.ledger, &definition.name, budget.call()).await?;
+        known.retain(|shard| shard.checkpoint.life == stored.state.life);
+        let tuner = known.first().map(|shard| shard.checkpoint.tuner.clone()).unwrap_or_default();
         let forecast = Forecast::of(&tuner, estimate, &definition.limits, budget);
         if forecast.assumed {
             found.warnings.push(Forecast::ASSUMPTION.to_owned());

@@ -5,15 +5,15 @@ use super::event::RunEvent;
 use super::pin::Opened;
 use super::reply::{self, Keys, instant};
 use super::select::Selected;
-use super::status::shards;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
-use crate::engine::checkpoint::Checkpoint;
+use crate::engine::checkpoint::{self, Checkpoint};
 use crate::engine::lease::nonce;
 use crate::engine::rate::Rate;
 use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
 use crate::engine::run::{self, Run};
-use crate::engine::state::{self, Phase, Stored};
+use crate::engine::shards::{self, Offer};
+use crate::engine::state::{self, Phase, State, Stored};
 use crate::engine::throttle::Throttle;
 use crate::ledger::{Record, item};
 use crate::observe::{log, metrics};
@@ -40,7 +40,9 @@ impl Handler {
             },
         };
         let began = (self.clock)();
-        let report = match Box::pin(self.report(&definition, event.max_items, invocation, &budget)).await {
+        let shard = event.shard.as_deref().and_then(shards::number);
+        let asked = Asked { max_items: event.max_items, shard };
+        let report = match Box::pin(self.report(&definition, asked, invocation, &budget)).await {
             Ok(report) => report,
             // Where the ledger itself failed, nothing can be kept in it.
             Err(error @ CommandError::Ledger(_)) => return Err(error),
@@ -71,12 +73,15 @@ impl Handler {
     async fn report(
         &self,
         definition: &Definition,
-        max_items: Option<u64>,
+        asked: Asked,
         invocation: &Invocation,
         budget: &Budget,
     ) -> Result<Report, CommandError> {
         let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
-        let passed = match self.answered(definition, &stored, budget).await? {
+        if let Some(only) = asked.shard {
+            exists(definition, &stored.state, only)?;
+        }
+        let passed = match self.answered(definition, &stored, asked.shard, budget).await? {
             Answered::Yes(report) => return Ok(*report),
             Answered::No { passed } => passed,
         };
@@ -95,7 +100,7 @@ impl Handler {
             return self.pause(definition, stored, &target_lost(definition, passed), budget).await;
         }
         rows.prepare(budget.remaining()).await?;
-        let asked = self.throttle(definition, budget.call()).await?;
+        let throttle = self.throttle(definition, budget.call()).await?;
         let run = Run {
             migration: definition.name.clone(),
             id: invocation.id.clone(),
@@ -105,14 +110,15 @@ impl Handler {
             terms: self.terms(&definition.limits, budget),
             budget: *budget,
             rate: Rate::default(),
-            throttle: asked.as_ref().map(|asked| Throttle::by(asked.gauge.clone())).unwrap_or_default(),
+            throttle: throttle.as_ref().map(|asked| Throttle::by(asked.gauge.clone())).unwrap_or_default(),
             stop: invocation.stop.clone(),
-            max_items,
+            max_items: asked.max_items,
+            shard: asked.shard,
             observer: invocation.observer.clone(),
         };
         let report = Box::pin(run.go(stored)).await;
         drop(run);
-        self.asked(asked).await;
+        self.asked(throttle).await;
         self.keep(definition, rows).await;
         Ok(report?)
     }
@@ -122,6 +128,7 @@ impl Handler {
         &self,
         definition: &Definition,
         stored: &Stored,
+        shard: Option<u32>,
         budget: &Budget,
     ) -> Result<Answered, CommandError> {
         let (state, call) = (&stored.state, budget.call());
@@ -140,16 +147,17 @@ impl Handler {
         let now = (self.clock)();
         // Dead letters that were put back wait for nothing.
         let due = state.sweep_due(definition.limits.settle).filter(|&due| due > now && !state.has_retry());
-        let record = self.ledger.get(&definition.name, &item::shard(0), call).await?;
-        let checkpoint = record.as_ref().map(Checkpoint::from_record).transpose()?.unwrap_or_default();
-        let owned = record.is_some_and(|record| record.owner.is_some());
-        let held = Some(checkpoint.lease_until).filter(|&until| owned && until > now);
+        let shards = shards::all(&*self.ledger, &definition.name, call).await?;
+        let held = match shards::offer(state, &shards, shard, now) {
+            Offer::Held(until) => Some(until),
+            Offer::Free(_) => None,
+        };
         let (outcome, until) = match (held, due) {
             (Some(until), _) if pinned => (Outcome::Busy, until),
             (None, Some(due)) if pinned => (Outcome::More, due),
             _ => {
-                let ours = checkpoint.life == state.life;
-                return Ok(Answered::No { passed: if ours { checkpoint.passed() } else { 0 } });
+                let ours = shards.iter().map(|shard| &shard.checkpoint).filter(|it| it.life == state.life);
+                return Ok(Answered::No { passed: checkpoint::passed(ours) });
             }
         };
         let report = self.standing(definition, stored, outcome, budget).await?;
@@ -163,8 +171,8 @@ impl Handler {
         outcome: Outcome,
         budget: &Budget,
     ) -> Result<Report, CommandError> {
-        let shards = shards(&*self.ledger, &definition.name, &stored.state, budget.call()).await?;
-        let checkpoints: Vec<Checkpoint> = shards.into_iter().map(|(_, checkpoint, _)| checkpoint).collect();
+        let shards = shards::all(&*self.ledger, &definition.name, budget.call()).await?;
+        let checkpoints: Vec<Checkpoint> = shards.into_iter().map(|shard| shard.checkpoint).collect();
         Ok(Report::idle(outcome, Progress::of(&stored.state, &checkpoints)))
     }
 
@@ -224,6 +232,27 @@ impl Handler {
             tracing::warn!(migration = name, "the record of this run was not kept: {}", crate::fault::chain(&error));
         }
     }
+}
+
+/// What the event says beside the migration.
+#[derive(Clone, Copy)]
+struct Asked {
+    max_items: Option<u64>,
+    shard: Option<u32>,
+}
+
+/// Whether there is, or may be, such a shard. One that the cut of the first pass has not come to is none to complain of.
+fn exists(definition: &Definition, state: &State, only: u32) -> Result<(), CommandError> {
+    let most = state.shards().max(definition.limits.shards);
+    if only < most {
+        return Ok(());
+    }
+    Err(CommandError::Usage(format!(
+        "there is no shard `{}`: `{}` has {most}, up to `{}`; `shards` in `[limits]` says into how many the first pass is cut",
+        shards::name(only),
+        definition.name,
+        shards::name(most - 1)
+    )))
 }
 
 enum Answered {

@@ -2,8 +2,8 @@
 
 use super::Handler;
 use super::error::CommandError;
-use crate::engine::checkpoint::Checkpoint;
 use crate::engine::report::Outcome;
+use crate::engine::shards::{self, Offer};
 use crate::engine::state::{self, Phase};
 use crate::ledger::item;
 use crate::spec::Definition;
@@ -51,16 +51,19 @@ impl Handler {
             if matches!(state.phase(), Phase::Paused | Phase::Complete) {
                 continue;
             }
-            let record = self.ledger.get(&definition.name, &item::shard(0), limit).await?;
-            let checkpoint = record.as_ref().map(Checkpoint::from_record).transpose()?.unwrap_or_default();
-            let held = record.is_some_and(|record| record.owner.is_some()) && checkpoint.lease_until > now;
+            let shards = shards::all(&*self.ledger, &definition.name, limit).await?;
+            let held = match shards::offer(&state, &shards, None, now) {
+                Offer::Held(until) => Some(until),
+                Offer::Free(_) => None,
+            };
             // Dead letters that were put back wait for nothing.
             let due = state.sweep_due(definition.limits.settle).filter(|_| !state.has_retry());
-            let until = if held { Some(checkpoint.lease_until) } else { due };
+            let until = held.or(due);
             if let Some(until) = until.filter(|&until| until > now) {
                 waiting = Some(waiting.map_or(until, |other| other.min(until)));
             } else {
-                let ran = checkpoint.run.filter(|_| checkpoint.life == state.life).map_or(0, |run| run.at);
+                let ours = shards.iter().filter(|shard| shard.checkpoint.life == state.life);
+                let ran = ours.filter_map(|shard| shard.checkpoint.run.as_ref()).map(|run| run.at).max().unwrap_or(0);
                 let tried = self.last_tried(&definition.name, limit).await?;
                 runnable.push((ran.max(tried), definition.name.clone(), definition));
             }

@@ -6,6 +6,7 @@ use super::reply::{Keys, VERSION, instant};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::dead::DeadLetter;
 use crate::engine::report::Progress;
+use crate::engine::shards;
 use crate::engine::state::{self, Pin, State};
 use crate::ledger::{Ledger, Record, item};
 use crate::spec::{Definition, FileError};
@@ -26,15 +27,16 @@ pub(super) async fn of(
 ) -> Result<Value, CommandError> {
     let stored = state::load(ledger, name, limit).await?;
     let state = &stored.state;
-    let shards = shards(ledger, name, state, limit).await?;
-    let checkpoints: Vec<Checkpoint> = shards.iter().map(|(_, checkpoint, _)| checkpoint.clone()).collect();
+    let mut shards = shards::all(ledger, name, limit).await?;
+    shards.retain(|shard| shard.checkpoint.life == state.life);
+    let checkpoints: Vec<Checkpoint> = shards.iter().map(|shard| shard.checkpoint.clone()).collect();
     let progress = Progress::of(state, &checkpoints);
     let leases: Vec<Value> = shards
         .iter()
-        .filter(|(_, checkpoint, owner)| owner.is_some() && checkpoint.lease_until > now)
-        .map(|(shard, checkpoint, owner)| {
-            let owner = checkpoint.run.as_ref().map(|run| run.id.clone()).or(owner.clone());
-            json!({"shard": shard, "owner": owner, "until": instant(checkpoint.lease_until)})
+        .filter_map(|shard| {
+            let until = shard.held_until(now)?;
+            let owner = shard.checkpoint.run.as_ref().map(|run| run.id.clone()).or(shard.owner.clone());
+            Some(json!({"shard": shards::name(shard.number), "owner": owner, "until": instant(until)}))
         })
         .collect();
     // A file that cannot be read does not say that keys may be shown.
@@ -71,8 +73,10 @@ pub(super) async fn of(
     reply.insert("leases".into(), json!(leases));
     // Where the walk is, as the replies of runs tell it. A file that cannot be read does not say that keys may be shown.
     let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
-    let shards = shards.iter().map(|(shard, at, _)| {
-        json!({"shard": shard, "pass": at.pass, "cursor": at.cursor.as_ref().map(|cursor| keys.cursor(cursor))})
+    let shards = shards.iter().map(|shard| {
+        let at = &shard.checkpoint;
+        let cursor = at.cursor.as_ref().map(|cursor| keys.cursor(cursor));
+        json!({"shard": shards::name(shard.number), "pass": at.pass, "cursor": cursor})
     });
     reply.insert("shards".into(), shards.collect());
     reply.insert("pinned".into(), json!(state.pin.as_ref().map(Pin::digest)));
@@ -93,31 +97,6 @@ pub(super) fn current(state: &State, definition: &Definition) -> Pin {
         identity: definition.identity.clone(),
         columns: seen.map(|pin| pin.columns.clone()).unwrap_or_default(),
         first_columns: state.pin.as_ref().map(|pin| pin.first_columns.clone()).unwrap_or_default(),
-    }
-}
-
-/// The shards of the migration's present life: number, checkpoint, holder.
-pub(super) async fn shards(
-    ledger: &dyn Ledger,
-    migration: &str,
-    state: &State,
-    limit: Duration,
-) -> Result<Vec<(String, Checkpoint, Option<String>)>, CommandError> {
-    let mut shards = Vec::new();
-    let mut after = None;
-    loop {
-        let page = ledger.list(migration, item::MOVE, after.as_deref(), 100, false, limit).await?;
-        for record in page.records {
-            let checkpoint = Checkpoint::from_record(&record)?;
-            if checkpoint.life == state.life {
-                let number = record.item.trim_start_matches(item::MOVE).to_owned();
-                shards.push((number, checkpoint, record.owner));
-            }
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(shards);
-        }
     }
 }
 

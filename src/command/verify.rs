@@ -60,6 +60,7 @@ impl Handler {
             throttle: Throttle::default(),
             stop: invocation.stop.clone(),
             max_items: None,
+            shard: None,
             observer: invocation.observer.clone(),
         };
         let verified = Box::pin(run.verify(&stored.state, repair.as_ref())).await;

@@ -44,6 +44,15 @@ impl Counters {
     }
 }
 
+/// Items passed in all these shards since their life began, each counted once whatever a retry made of it later. The shard
+/// that retries is not always the one that set an item aside: only the sum says anything.
+pub fn passed<'a>(shards: impl IntoIterator<Item = &'a Checkpoint>) -> u64 {
+    let (items, resolved) = shards.into_iter().fold((0, 0), |(items, resolved), shard| {
+        (items + shard.counters.items(), resolved + shard.resolved.conflicts + shard.resolved.failed)
+    });
+    items.saturating_sub(resolved)
+}
+
 /// The batch that the holder is about to write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -109,6 +118,10 @@ pub struct Pace {
     pub keys_per_s: f64,
     /// Items per second of wall clock.
     pub items_per_s: f64,
+    /// Keys that the same lane had scanned in other shards since the last run began.
+    pub carried: u64,
+    /// Items that it had passed there.
+    pub carried_items: u64,
 }
 
 impl Pace {
@@ -122,10 +135,26 @@ impl Pace {
                 // What halves forever becomes a number that DynamoDB does not take.
                 if blended < 1e-6 { 0.0 } else { blended }
             };
-            self.keys_per_s = blend(self.keys_per_s, counters.scanned.saturating_sub(self.scanned) as f64 / secs);
-            self.items_per_s = blend(self.items_per_s, counters.items().saturating_sub(self.items) as f64 / secs);
+            let (keys, items) = self.since(counters);
+            self.keys_per_s = blend(self.keys_per_s, keys as f64 / secs);
+            self.items_per_s = blend(self.items_per_s, items as f64 / secs);
         }
-        (self.at, self.scanned, self.items) = (now, counters.scanned, counters.items());
+        *self =
+            Self { at: now, scanned: counters.scanned, items: counters.items(), carried: 0, carried_items: 0, ..*self };
+    }
+
+    /// Keys and items since the last run began.
+    fn since(&self, counters: &Counters) -> (u64, u64) {
+        let keys = counters.scanned.saturating_sub(self.scanned) + self.carried;
+        (keys, counters.items().saturating_sub(self.items) + self.carried_items)
+    }
+
+    /// The pace of a lane that leaves a shard with these counters for one with those: it goes along, so that each lane's is
+    /// counted once.
+    #[must_use]
+    pub fn carry(&self, from: &Counters, to: &Counters) -> Self {
+        let (carried, carried_items) = self.since(from);
+        Self { scanned: to.scanned, items: to.items(), carried, carried_items, ..*self }
     }
 }
 
@@ -230,15 +259,12 @@ impl Checkpoint {
         }
     }
 
-    /// Items passed since the life began, each counted once whatever a retry made of it later.
-    pub fn passed(&self) -> u64 {
-        self.counters.items().saturating_sub(self.resolved.conflicts + self.resolved.failed)
-    }
-
-    /// Whether items are set aside, as far as this shard has counted.
-    pub fn has_letters(&self) -> bool {
+    /// Whether items are set aside, as far as this shard has counted. Of several shards the first one counts what a retry
+    /// made of the letters of all.
+    pub fn has_letters(&self, several: bool) -> bool {
         let Counters { conflicts, failed, .. } = self.counters;
-        conflicts + failed > self.resolved.conflicts + self.resolved.failed
+        let resolved = if several { 0 } else { self.resolved.conflicts + self.resolved.failed };
+        conflicts + failed > resolved
     }
 
     /// Remembers items that were announced and not accounted for. Some of those that are remembered already may be among

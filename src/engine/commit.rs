@@ -1,6 +1,6 @@
 //! The commit: what became of a batch is made durable, and what was learned from it.
 
-use super::checkpoint::Counters;
+use super::checkpoint::{self, Counters};
 use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::Kept;
@@ -72,10 +72,9 @@ impl<M: Migration> Walk<'_, M> {
         self.commit_time = began.elapsed().max(self.commit_time.mul_f64(0.9));
         if kept == Kept::Yes {
             self.recorded = Vec::new();
-            self.chunk.counters.add(&batch);
+            self.chunk.count(self.shard, &batch, self.lease.checkpoint());
             if self.letters.is_none() {
-                self.chunk.judged.add(&batch);
-                self.chunk.last = outcome.aside.last().cloned().or(self.chunk.last.take());
+                self.chunk.judge(&batch, &outcome);
             } else {
                 let settled = self.lease.checkpoint().settled.clone();
                 let letters = letters::of(run, &self.state);
@@ -90,7 +89,9 @@ impl<M: Migration> Walk<'_, M> {
                 let key = run.show(&aside.key);
                 tracing::info!(migration = %run.migration, class = aside.class, key, "set aside");
             }
-            (run.observer)(self.lease.checkpoint(), &self.state);
+            let known = self.chunk.checkpoints();
+            let passed = checkpoint::passed(known.iter().filter(|it| it.life == self.state.life));
+            (run.observer)(passed, &self.state);
         }
         Ok(kept)
     }

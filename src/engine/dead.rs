@@ -3,6 +3,7 @@
 use super::checkpoint::Pending;
 use super::lease::nonce;
 use super::migration::Aside;
+use super::shards;
 use crate::cursor::Cursor;
 use crate::fault::{Class, Fault, chain};
 use crate::ledger::{Ledger, LedgerError, Record, Swap, item};
@@ -179,6 +180,30 @@ impl Letters {
             }
         }
         Ok((letters, page.next))
+    }
+
+    /// Of each of those that wait to be retried: whether the shard that set it aside has counted it. One that is just being
+    /// recorded bears a mark that stands in that shard's record; the mark goes when the letter is counted, or taken back.
+    pub async fn counted(&self, page: &[(Record, DeadLetter)]) -> Result<Vec<bool>, LedgerError> {
+        if page.iter().all(|(_, letter)| letter.retry == 0) {
+            return Ok(vec![true; page.len()]);
+        }
+        // In this order: after the letters their marks, and then which letters are still there.
+        let shards = shards::all(&*self.ledger, &self.migration, LIMIT).await?;
+        let marks: HashSet<&String> = shards.iter().filter_map(|shard| shard.checkpoint.recording.as_ref()).collect();
+        let calls =
+            page.iter().enumerate().filter(|(_, (_, letter))| letter.retry > 0).map(|(place, (record, letter))| {
+                let (this, item, batch) = (self.clone(), record.item.clone(), letter.batch.clone());
+                async move {
+                    let there = this.get(&item).await?;
+                    Ok((place, there.is_some_and(|(_, letter)| letter.batch == batch)))
+                }
+            });
+        let mut counted = vec![true; page.len()];
+        for (place, there) in side_by_side(calls.collect::<Vec<_>>().into_iter(), "looking for a dead letter").await? {
+            counted[place] = there && !marks.contains(&page[place].1.batch);
+        }
+        Ok(counted)
     }
 
     /// One of them.

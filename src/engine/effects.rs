@@ -208,7 +208,8 @@ impl<M: Migration> Walk<'_, M> {
         let bounds = Bounds {
             interrupted: self.lease.checkpoint().interrupted.clone().filter(|_| !ready.passes_interrupted),
             suspect: None,
-            letters: self.lease.checkpoint().has_letters(),
+            letters: self.lease.checkpoint().has_letters(self.several()),
+            several: self.several(),
         };
         let narrow = self.narrow.cap().is_some();
         let effects = async {

@@ -1,39 +1,10 @@
-//! How a run ended, and what adds up until then.
+//! How a run ended.
 
-use super::checkpoint::Counters;
-use super::migration::Aside;
-use super::report::{BatchSize, Outcome, StoppedBy};
+use super::chunk::Chunk;
+use super::report::{Outcome, StoppedBy};
+use super::run::EngineError;
 use super::state::{State, Stored};
-use std::time::Duration;
-
-/// What adds up over the walks of one run.
-#[derive(Default)]
-pub(super) struct Chunk {
-    /// Since the run began.
-    pub(super) counters: Counters,
-    /// The same without the dead letters that it retried: what the breaker judges.
-    pub(super) judged: Counters,
-    /// The last item set aside.
-    pub(super) last: Option<Aside>,
-    /// Time within batches.
-    pub(super) batch_time: Duration,
-    /// The size of the last batch.
-    pub(super) size: Option<BatchSize>,
-}
-
-impl Chunk {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a rough figure"
-    )]
-    /// Seconds for so many keys, at this run's own speed.
-    pub(super) fn eta(&self, keys: u64) -> Option<u64> {
-        let rate = self.counters.scanned as f64 / self.batch_time.as_secs_f64().max(1e-3);
-        (rate > 0.0).then(|| (keys as f64 / rate).ceil() as u64)
-    }
-}
+use super::walk::Walked;
 
 /// How a run ended.
 pub(super) struct Ended {
@@ -57,6 +28,41 @@ impl Ended {
     pub(super) fn complete_or_more(stored: Stored) -> Self {
         let outcome = if stored.state.has_retry() { Outcome::More } else { Outcome::Complete };
         Self::new(outcome, StoppedBy::End, stored.state)
+    }
+
+    /// What ends a run between two steps: a life that is over, a pause, and that everything is complete.
+    pub(super) fn between(stored: &Stored, life: u64) -> Option<Self> {
+        if stored.state.life != life {
+            return Some(Self::fenced(stored.clone()));
+        }
+        Self::if_paused(stored).or_else(|| stored.state.complete.then(|| Self::complete_or_more(stored.clone())))
+    }
+
+    /// What follows from the ends of the walks of all lanes; `kept`: a lease is left. `None`: all came to their ends.
+    pub(super) fn of_walks(
+        walks: Vec<Walked>,
+        stored: &Stored,
+        chunk: &Chunk,
+        kept: bool,
+    ) -> Result<Option<Self>, EngineError> {
+        // The last in the order of what may stop a run has its say; a pause before a mere failure.
+        let rank = |walked: &Walked| (matches!(walked, Walked::Paused(..)), walked.stopped_by());
+        let Some(worst) = walks.into_iter().max_by_key(rank) else { return Ok(None) };
+        let ended = |outcome, why| Self::new(outcome, why, stored.state.clone());
+        Ok(Some(match worst {
+            Walked::ToTheEnd => return Ok(None),
+            Walked::Stopped(StoppedBy::Fence) => {
+                let lost = !kept && chunk.gave_none_back();
+                ended(if lost { Outcome::Fenced } else { Outcome::More }, StoppedBy::Fence)
+            }
+            Walked::Stopped(why) => ended(Outcome::More, why),
+            Walked::Throttled(reason) => Self { reason: Some(reason), ..ended(Outcome::More, StoppedBy::Rate) },
+            Walked::Paused(why, reason) => Self { reason: Some(reason), ..ended(Outcome::Paused, why) },
+            Walked::Failed(fault) if chunk.counters().batches == 0 => return Err(fault.into()),
+            Walked::Failed(fault) => {
+                Self { reason: Some(crate::fault::chain(&fault)), ..ended(Outcome::More, StoppedBy::Error) }
+            }
+        }))
     }
 
     pub(super) fn if_paused(stored: &Stored) -> Option<Self> {

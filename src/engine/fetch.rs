@@ -66,9 +66,10 @@ impl<M: Migration> Walk<'_, M> {
         let bounds = Bounds {
             interrupted: checkpoint.interrupted.clone(),
             suspect: self.narrow.suspect().cloned(),
-            letters: checkpoint.has_letters(),
+            letters: checkpoint.has_letters(self.several()),
+            several: self.several(),
         };
-        let after = checkpoint.cursor.clone();
+        let after = checkpoint.cursor.clone().or(self.start.clone());
         let reading = stretch(self.run, &self.state, &self.bound, &bounds, after.as_ref(), size);
         Ok(hold(self.lease, self.run.budget.call(), reading).await?)
     }

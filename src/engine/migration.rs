@@ -128,6 +128,18 @@ pub trait Migration: Send + Sync {
         std::future::ready(Estimate::default())
     }
 
+    /// Where the keys up to the bound are cut into up to `parts` shards of about equal size, within `limit`: the last key of
+    /// each but the last, in their order. As few as it likes: what cannot be cut is one shard.
+    fn split(
+        &self,
+        _bound: &Cursor,
+        _parts: u32,
+        _expected: Estimate,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<Vec<Cursor>, Fault>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
     /// The next batch after `after` that looks at up to `size` keys; `None` when nothing is left in the range.
     fn read(
         &self,

@@ -1,6 +1,6 @@
 //! One run: acquire, loop, commit, release.
 //!
-//! [`run`] is the whole of it, [`walk`](walk) its loop over batches, which [`fetch`](fetch), [`effects`](effects) and [`commit`](commit) carry out; [`lease`] is the protocol, [`state`] and
+//! [`run`] is the whole of it, [`lanes`](lanes) the shards that it works on side by side, [`walk`](walk) the loop over batches of each, which [`fetch`](fetch), [`effects`](effects) and [`commit`](commit) carry out; [`lease`] is the protocol, [`state`] and
 //! [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started, [`rate`] when; [`migration`] is what a kind gives.
 //! A kind of your own runs by [`run::Run::new`] and [`run::Run::chunk`]: see `examples/custom.rs`.
 
@@ -8,6 +8,7 @@ mod breaker;
 pub mod budget;
 pub mod chance;
 pub mod checkpoint;
+mod chunk;
 mod commit;
 pub mod dead;
 mod effects;
@@ -15,6 +16,7 @@ mod ended;
 pub mod failpoint;
 mod fetch;
 mod hold;
+mod lanes;
 pub mod lease;
 mod letters;
 mod mend;
@@ -24,6 +26,7 @@ mod pass;
 pub mod rate;
 pub mod report;
 pub mod run;
+pub mod shards;
 pub mod sizer;
 mod start;
 pub mod state;

@@ -5,16 +5,32 @@ use super::checkpoint::Counters;
 use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::Lease;
-use super::migration::Migration;
+use super::migration::{Estimate, Migration};
 use super::run::{EngineError, Run};
-use super::state::{self, Stored};
+use super::state::{self, Expected, Stored};
 use super::stretch::in_time;
-use crate::fault::Fault;
+use crate::cursor::Cursor;
+use crate::fault::{Fault, chain};
+use crate::spec::Limits;
 use std::time::Duration;
 
+/// How long it may take to find out where shards are to end.
+const CUTTING: Duration = Duration::from_secs(2);
+/// Bytes of the keys at which shards end: they stand in one record, beside a bound and a pin.
+const CUT_BYTES: usize = 64 * 1024;
+
+/// As many of these as a record holds: of too many every second one, so that the shards stay alike.
+fn fitting(mut cuts: Vec<Cursor>) -> Vec<Cursor> {
+    let bytes = |cuts: &[Cursor]| cuts.iter().map(|cut| cut.json().len() + 16 * cut.0.len()).sum::<usize>();
+    while bytes(&cuts) > CUT_BYTES {
+        cuts = cuts.into_iter().skip(1).step_by(2).collect();
+    }
+    cuts
+}
+
 impl<M: Migration> Run<'_, M> {
-    /// Freezes the bound of the next pass, and opens it by one conditional write, unless somebody has paused the migration
-    /// meanwhile. `None`: somebody else was there before.
+    /// Freezes the bound of the next pass, cuts the first one into shards, and opens it by one conditional write, unless
+    /// somebody has paused the migration or was there before: the state as it is then. `None`: the lease was lost.
     pub(super) async fn open_pass(&self, lease: &mut Lease, stored: &Stored) -> Result<Option<Stored>, EngineError> {
         let remaining = self.budget.remaining();
         let covered = stored.state.covered.as_ref();
@@ -23,13 +39,19 @@ impl<M: Migration> Run<'_, M> {
         let bound = bound?;
         let now_us = (self.terms.clock)().saturating_mul(1000);
         let first = stored.state.pass == 0;
-        let mut expected = stored.state.expected;
+        let (mut expected, mut cuts) = (stored.state.expected, stored.state.cuts.clone());
         if first && bound.is_some() {
             let started = std::time::UNIX_EPOCH + Duration::from_micros(now_us);
             let limit = (remaining / 10).min(Duration::from_secs(2));
             let counted = tokio::time::timeout(limit + self.budget.reserve(), self.kind.estimate(started, limit));
             let Some(counted) = hold(lease, self.budget.call(), counted).await? else { return Ok(None) };
             expected = counted.unwrap_or_default().into();
+            if let Some(bound) = bound.as_ref().filter(|_| self.limits.shards > 1) {
+                let Some(found) = hold(lease, self.budget.call(), self.cut(bound, expected)).await? else {
+                    return Ok(None);
+                };
+                cuts = found;
+            }
         }
         let (life, pass) = (stored.state.life, stored.state.pass);
         reach(Point::BeforeOpenPass).await;
@@ -38,24 +60,39 @@ impl<M: Migration> Run<'_, M> {
             if ours {
                 now.open_pass(bound.clone(), now_us);
                 now.expected = expected;
+                now.cuts.clone_from(&cuts);
             }
             ours
         })
         .await?;
         reach(Point::AfterOpenPass).await;
-        let ours = opened.state.pass == pass + 1 && opened.state.open || opened.state.paused.is_some();
-        Ok((ours && opened.state.life == life).then_some(opened))
+        Ok(Some(opened))
+    }
+
+    /// Where the first pass is cut into shards. What cannot be cut is one shard, and no reason to fail.
+    async fn cut(&self, bound: &Cursor, expected: Expected) -> Vec<Cursor> {
+        let parts = self.limits.shards.min(Limits::MOST_SHARDS);
+        let expected = Estimate { keys: expected.keys, items: expected.items, exact: expected.exact };
+        let limit = (self.budget.remaining() / 4).min(CUTTING);
+        let asked = self.patiently(|_| in_time(&self.budget, self.kind.split(bound, parts, expected, limit)));
+        match asked.await {
+            Ok(cuts) => fitting(cuts),
+            Err(fault) => {
+                tracing::warn!(migration = %self.migration, "not cut into shards: {}", chain(&fault));
+                Vec::new()
+            }
+        }
     }
 
     /// Closes the pass, in which so much was counted, by one conditional write, unless somebody else was there before.
-    pub(super) async fn close_pass(&self, stored: Stored, in_pass: Counters) -> Result<Stored, EngineError> {
+    pub(super) async fn close_pass(&self, stored: Stored, found: Counters) -> Result<Stored, EngineError> {
         let (life, pass) = (stored.state.life, stored.state.pass);
         let now = (self.terms.clock)();
         reach(Point::BeforeClosePass).await;
         let closed = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
             let ours = state.life == life && state.pass == pass && state.open;
             if ours {
-                state.close_pass(in_pass.items(), self.limits.max_sweeps, now);
+                state.close_pass(found.items(), self.limits.max_sweeps, now);
             }
             ours
         })

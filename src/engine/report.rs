@@ -1,6 +1,6 @@
 //! What a run did: the part of its reply that the engine knows.
 
-use super::checkpoint::{Checkpoint, Counters};
+use super::checkpoint::{self, Checkpoint, Counters};
 use super::sizer::BoundBy;
 use super::state::State;
 use crate::cursor::Cursor;
@@ -100,11 +100,11 @@ impl Progress {
     /// Progress as state and checkpoints tell it.
     pub fn of(state: &State, shards: &[Checkpoint]) -> Self {
         let mut sum = Counters::default();
-        let (mut passed, mut conflicts, mut failed) = (0, 0, 0);
+        let (mut conflicts, mut failed) = (0, 0);
         let (mut scanned, mut keys_per_s) = (0, 0.0);
-        for shard in shards.iter().filter(|shard| shard.life == state.life) {
+        let ours = || shards.iter().filter(|shard| shard.life == state.life);
+        for shard in ours() {
             sum.add(&shard.counters);
-            passed += shard.passed();
             conflicts += shard.resolved.conflicts;
             failed += shard.resolved.failed;
             if shard.pass == state.pass {
@@ -119,7 +119,7 @@ impl Progress {
             failed: sum.failed.saturating_sub(failed),
             left: state.left,
             estimated_total: state.expected.items.max(if state.complete || state.expected.items > 0 {
-                passed
+                checkpoint::passed(ours())
             } else {
                 0
             }),

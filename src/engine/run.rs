@@ -1,31 +1,28 @@
 //! One run of one migration: acquire a shard, open a pass where one is due, walk it, close it, release.
 
 use super::budget::Budget;
-
-use super::checkpoint::Checkpoint;
-use super::ended::{Chunk, Ended};
-use super::failpoint::{Point, reach};
-use super::lease::{Acquired, Kept, Lease, Terms};
-use super::letters::{self, Reading};
+use super::checkpoint::{Checkpoint, Counters};
+use super::chunk::Chunk;
+use super::ended::Ended;
+use super::lanes::{Held, Taken};
+use super::lease::{Kept, Terms};
+use super::letters::Reading;
 use super::migration::Migration;
 use super::rate::Rate;
-use super::report::{Outcome, Progress, Report, ShardReport, StoppedBy};
+use super::report::{Outcome, Progress, Report, StoppedBy};
+use super::shards::{self, Offer};
 use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
-
 use super::throttle::Throttle;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
 use crate::debug::debug_is_display;
 use crate::digest;
 use crate::fault::{Fault, chain};
-use crate::ledger::{Ledger, LedgerError, item};
+use crate::ledger::{Ledger, LedgerError};
 use crate::spec::Limits;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The only shard there is so far.
-pub const SHARD: &str = "0000";
 
 pub use super::start::LEASE_MARGIN_MS;
 
@@ -45,8 +42,9 @@ pub enum EngineError {
 
 debug_is_display!(EngineError);
 
-/// Called after each commit, for progress bars.
-pub type Observer = Arc<dyn Fn(&Checkpoint, &State) + Send + Sync>;
+/// Called after each commit, for progress bars: with the items passed in all shards since the life began, as far as the run
+/// knows.
+pub type Observer = Arc<dyn Fn(u64, &State) + Send + Sync>;
 
 /// Everything that a run needs.
 pub struct Run<'a, M: Migration> {
@@ -72,6 +70,8 @@ pub struct Run<'a, M: Migration> {
     pub stop: Stop,
     /// Stop after so many items.
     pub max_items: Option<u64>,
+    /// Work on this shard alone.
+    pub shard: Option<u32>,
     /// Told of each commit.
     pub observer: Observer,
 }
@@ -79,132 +79,133 @@ pub struct Run<'a, M: Migration> {
 impl<M: Migration> Run<'_, M> {
     /// Carries out the run. `stored` is the state as it was just read: not paused, not complete, with its definition pinned.
     pub async fn go(&self, stored: Stored) -> Result<Report, EngineError> {
-        let item = item::shard(0);
-        let life = stored.state.life;
-        reach(Point::BeforeAcquire).await;
-        let acquired = Lease::acquire(
-            self.ledger.clone(),
-            &self.migration,
-            &item,
-            life,
-            &self.id,
-            self.terms.clone(),
-            self.budget.call(),
-        )
-        .await?;
-        let mut lease = match acquired {
-            Acquired::Ours(lease) => lease,
-            Acquired::Held { until, .. } => {
-                let record = self.ledger.get(&self.migration, &item, self.budget.call()).await?;
-                let held = record.as_ref().map(Checkpoint::from_record).transpose()?;
-                let progress = Progress::of(&stored.state, held.as_slice());
-                return Ok(Report { until: Some(until), ..Report::idle(Outcome::Busy, progress) });
-            }
+        let chunk = Chunk::default();
+        let state = stored.state.clone();
+        let shards = if state.shards() > 1 {
+            shards::all(&*self.ledger, &self.migration, self.budget.call()).await?
+        } else {
+            Vec::new()
         };
-        let mut chunk = Chunk::default();
-        if (lease.checkpoint().life, lease.checkpoint().pass) > (life, stored.state.pass) {
+        chunk.know(&shards);
+        let taken = match shards::offer(&state, &shards, self.shard, (self.terms.clock)()) {
+            Offer::Free(numbers) => self.take(numbers, state.life).await?,
+            Offer::Held(until) => Taken::Held(until),
+        };
+        let held = match taken {
+            Taken::Ours(held) => *held,
+            Taken::Held(until) => return self.busy(&state, until).await,
+            // There is no such shard.
+            Taken::None => return Ok(Report::idle(Outcome::More, progress(&state, &chunk))),
+        };
+        let it = held.lease.checkpoint();
+        let epoch = held.lease.epoch();
+        chunk.enter(held.shard, it);
+        if (it.life, it.pass) > (state.life, state.pass) {
             // The state was read before somebody else went on to a later pass: in this one everything was counted already.
-            let progress = Progress::of(&stored.state, std::slice::from_ref(lease.checkpoint()));
-            let _ = lease.release(|_| {}, self.budget.call()).await?;
+            self.leave(held, StoppedBy::End, false, &chunk).await;
+            let progress = progress(&state, &chunk);
             return Ok(Report { stopped_by: Some(StoppedBy::Fence), ..Report::idle(Outcome::Fenced, progress) });
         }
-        reach(Point::AfterAcquire).await;
-        let ended = self.passes(&mut lease, stored, &mut chunk).await;
+        let mut lead = Some(held);
+        let ended = Box::pin(self.passes(&mut lead, stored, &chunk)).await;
         if let Err(error) = self.pay_debt().await {
             tracing::warn!(migration = %self.migration, "what was moved above the rate is not accounted for: {}", chain(&error));
         }
-        let call = self.budget.call();
-        let fenced = matches!(&ended, Ok(Ended { stopped_by: StoppedBy::Fence, .. }));
-        if !fenced {
-            // After a write that the ledger did not answer, the effects of the announced batch may be there.
+        if let Some(held) = lead {
             let unsure = matches!(&ended, Err(EngineError::Ledger(_)));
-            let parting = |it: &mut Checkpoint| {
-                if unsure {
-                    it.interrupt_announced();
-                }
-            };
-            reach(Point::BeforeRelease).await;
-            let released = lease.release(parting, call).await;
-            reach(Point::AfterRelease).await;
-            if ended.is_ok() && matches!(released, Ok(Kept::Fenced)) {
-                tracing::warn!(migration = %self.migration, epoch = lease.epoch(), "release refused: somebody has taken over");
-            }
+            let why = ended.as_ref().map_or(StoppedBy::Error, |ended| ended.stopped_by);
+            self.leave(held, why, unsure, &chunk).await;
         }
         let ended = ended?;
-        let checkpoint = lease.checkpoint();
+        if ended.state.shards() > 1 {
+            // For the whole picture; what others did meanwhile is in the ledger alone.
+            match shards::all(&*self.ledger, &self.migration, self.budget.call()).await {
+                Ok(shards) => chunk.know(&shards),
+                Err(error) => tracing::info!(migration = %self.migration, "progress of the other shards: {error}"),
+            }
+        }
+        let shards = chunk.reports();
+        let refused = shards.iter().any(|shard| shard.stopped_by == StoppedBy::Fence);
         Ok(Report {
             outcome: ended.outcome,
-            stopped_by: Some(ended.stopped_by),
+            stopped_by: shards.iter().map(|shard| shard.stopped_by).chain([ended.stopped_by]).max(),
             until: ended.until,
             reason: ended.reason,
-            counters: chunk.counters,
-            shards: vec![ShardReport {
-                shard: SHARD.to_owned(),
-                pass: checkpoint.pass,
-                cursor: checkpoint.cursor.clone(),
-                counters: chunk.counters,
-                stopped_by: ended.stopped_by,
-                batch: chunk.size,
-            }],
-            batch_time: chunk.batch_time,
-            progress: progress(&ended.state, checkpoint, &chunk),
-            refused: fenced,
-            epoch: lease.epoch(),
+            counters: chunk.counters(),
+            shards,
+            batch_time: chunk.batch_time(),
+            progress: progress(&ended.state, &chunk),
+            refused,
+            epoch,
         })
     }
 
-    async fn passes(&self, lease: &mut Lease, mut stored: Stored, chunk: &mut Chunk) -> Result<Ended, EngineError> {
-        if lease.checkpoint().life == stored.state.life {
-            if lease.checkpoint().kills >= self.limits.max_attempts && lease.checkpoint().alone.is_none() {
-                return self.killed_alone(lease, stored).await;
+    async fn busy(&self, state: &State, until: u64) -> Result<Report, EngineError> {
+        let shards = shards::all(&*self.ledger, &self.migration, self.budget.call()).await?;
+        let checkpoints: Vec<Checkpoint> = shards.into_iter().map(|shard| shard.checkpoint).collect();
+        let progress = Progress::of(state, &checkpoints);
+        Ok(Report { until: Some(until), ..Report::idle(Outcome::Busy, progress) })
+    }
+
+    /// Pass after pass, as long as there is something to do. What is still held in the end is in `lead`.
+    async fn passes(&self, lead: &mut Option<Held>, mut stored: Stored, chunk: &Chunk) -> Result<Ended, EngineError> {
+        let life = stored.state.life;
+        if let Some(held) = lead.as_mut() {
+            if let Some(walked) = self.check_in(held, &stored.state).await? {
+                let walked = self.heed(walked, &stored).await?;
+                let ended = Ended::of_walks(vec![walked], &stored, chunk, false)?;
+                return Ok(ended.unwrap_or_else(|| Ended::fenced(stored)));
             }
-            stored = match Box::pin(self.letters(lease, stored, chunk)).await? {
-                Ok(stored) => stored,
-                Err(ended) => return Ok(*ended),
-            };
+            // The holder of the first shard takes the dead letters that were put back before anything else.
+            if held.shard == 0 && held.lease.checkpoint().life == life {
+                stored = match Box::pin(self.letters(held, stored, chunk)).await? {
+                    Ok(stored) => stored,
+                    Err(ended) => return Ok(*ended),
+                };
+            }
         }
         loop {
+            if lead.is_none() {
+                *lead = self.another(&stored.state, chunk).await?;
+            }
+            let Some(mut held) = lead.take() else {
+                return Ok(Ended::new(Outcome::More, StoppedBy::End, stored.state));
+            };
             if !stored.state.open {
                 if let Some(due) = stored.state.sweep_due(self.limits.settle)
                     && due > (self.terms.clock)()
                 {
+                    *lead = Some(held);
                     return Ok(Ended { until: Some(due), ..Ended::new(Outcome::More, StoppedBy::End, stored.state) });
                 }
-                let Some(opened) = self.open_pass(lease, &stored).await? else {
-                    return Ok(Ended::fenced(stored));
-                };
+                let opened = self.open_pass(&mut held.lease, &stored).await;
+                *lead = Some(held);
+                let Some(opened) = opened? else { return Ok(Ended::fenced(stored)) };
                 stored = opened;
-                if let Some(ended) = Ended::if_paused(&stored) {
+                if let Some(ended) = Ended::between(&stored, life) {
                     return Ok(ended);
                 }
-            }
-            let (life, pass) = (stored.state.life, stored.state.pass);
-            if (lease.checkpoint().life, lease.checkpoint().pass) != (life, pass)
-                && lease.write(|it| it.enter(life, pass), self.budget.call()).await? == Kept::Fenced
-            {
-                return Ok(Ended::fenced(stored));
-            }
-            if !lease.checkpoint().done {
-                if let Some(bound) = stored.state.bound.clone() {
-                    let walked = Walk::new(self, lease, stored.state.clone(), bound, None, chunk).walk().await?;
-                    stored = match self.walked(walked, stored, chunk).await? {
-                        Ok(stored) => stored,
-                        Err(ended) => return Ok(*ended),
-                    };
+                if let Some(ended) = self.change_shard(lead, &stored, chunk).await? {
+                    return Ok(ended);
                 }
-                if lease.write(|it| (it.done, it.announced) = (true, None), self.budget.call()).await? == Kept::Fenced {
-                    return Ok(Ended::fenced(stored));
+                continue;
+            }
+            let pass = stored.state.pass;
+            let (walks, last) = self.lanes(held, &stored, chunk).await?;
+            *lead = last;
+            if let Some(ended) = Ended::of_walks(walks, &stored, chunk, lead.is_some())? {
+                if let Some(held) = lead.take() {
+                    self.leave(held, StoppedBy::End, false, chunk).await;
                 }
-            }
-            stored = self.close_pass(stored, lease.checkpoint().in_pass).await?;
-            if (stored.state.life, stored.state.pass) != (life, pass) {
-                return Ok(Ended::fenced(stored));
-            }
-            if let Some(ended) = Ended::if_paused(&stored) {
                 return Ok(ended);
             }
-            if stored.state.complete {
-                return Ok(Ended::complete_or_more(stored));
+            stored = match self.all_done(&stored, lead.as_ref()).await? {
+                Some(found) => self.close_pass(stored, found).await?,
+                // Others hold the rest, or have gone on.
+                None => state::load(&*self.ledger, &self.migration, self.budget.call()).await?,
+            };
+            if let Some(ended) = Ended::between(&stored, life) {
+                return Ok(ended);
             }
             if self.stop.is_set() {
                 return Ok(Ended::new(Outcome::More, StoppedBy::Signal, stored.state));
@@ -212,41 +213,111 @@ impl<M: Migration> Run<'_, M> {
             if self.budget.remaining() < self.budget.total() / 20 {
                 return Ok(Ended::new(Outcome::More, StoppedBy::Time, stored.state));
             }
+            if (stored.state.pass, stored.state.open) == (pass, true) {
+                return Ok(self.waits_for_others(stored));
+            }
         }
+    }
+
+    /// A shard for what comes next, after all lanes have given theirs back.
+    async fn another(&self, state: &State, chunk: &Chunk) -> Result<Option<Held>, EngineError> {
+        let shards = shards::all(&*self.ledger, &self.migration, self.budget.call()).await?;
+        let Offer::Free(numbers) = shards::offer(state, &shards, self.shard, (self.terms.clock)()) else {
+            return Ok(None);
+        };
+        let Taken::Ours(held) = self.take(numbers, state.life).await? else { return Ok(None) };
+        chunk.enter(held.shard, held.lease.checkpoint());
+        Ok(Some(*held))
+    }
+
+    /// The shards that are left are held by others. One that was told to work on this shard alone has nothing to do until
+    /// the pass is over.
+    fn waits_for_others(&self, stored: Stored) -> Ended {
+        let until = self.shard.map(|_| (self.terms.clock)().saturating_add(1000));
+        Ended { until, ..Ended::new(Outcome::More, StoppedBy::End, stored.state) }
+    }
+
+    /// A run that was told to work on one shard alone opens the first pass under the lease of the first one, and then takes
+    /// its own. `Some`: it does not get it.
+    async fn change_shard(
+        &self,
+        lead: &mut Option<Held>,
+        stored: &Stored,
+        chunk: &Chunk,
+    ) -> Result<Option<Ended>, EngineError> {
+        let Some(only) = self.shard.filter(|only| lead.as_ref().is_some_and(|held| held.shard != *only)) else {
+            return Ok(None);
+        };
+        if let Some(held) = lead.take() {
+            self.leave(held, StoppedBy::End, false, chunk).await;
+        }
+        if only >= stored.state.shards() {
+            return Ok(Some(self.waits_for_others(stored.clone())));
+        }
+        match self.take([only], stored.state.life).await? {
+            Taken::Ours(held) => {
+                chunk.enter(only, held.lease.checkpoint());
+                *lead = Some(*held);
+                Ok(None)
+            }
+            Taken::Held(until) => {
+                let ended = Ended::new(Outcome::More, StoppedBy::End, stored.state.clone());
+                Ok(Some(Ended { until: Some(until), ..ended }))
+            }
+            Taken::None => Ok(Some(self.waits_for_others(stored.clone()))),
+        }
+    }
+
+    /// Whether every shard of the pass has walked to its end, and what was counted in them.
+    async fn all_done(&self, stored: &Stored, lead: Option<&Held>) -> Result<Option<Counters>, EngineError> {
+        let state = &stored.state;
+        if state.shards() == 1 {
+            let ours =
+                |held: &Held| (held.lease.checkpoint().life, held.lease.checkpoint().pass) == (state.life, state.pass);
+            return Ok(lead.filter(|held| ours(held)).map(|held| held.lease.checkpoint().in_pass));
+        }
+        // Whoever is the last to write `done` reads after it, and so sees that of all the others.
+        let shards = shards::all(&*self.ledger, &self.migration, self.budget.call()).await?;
+        let mut sum = Counters::default();
+        for number in 0..state.shards() {
+            match shards.iter().find(|shard| shard.number == number) {
+                Some(shard) if shard.is_done(state) => sum.add(&shard.checkpoint.in_pass),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(sum))
     }
 
     /// Takes the dead letters that were put back before anything else. `Err`: the run ends here.
     async fn letters(
         &self,
-        lease: &mut Lease,
+        held: &mut Held,
         stored: Stored,
-        chunk: &mut Chunk,
+        chunk: &Chunk,
     ) -> Result<Result<Stored, Box<Ended>>, EngineError> {
         let over = |ended| Ok(Err(Box::new(ended)));
-        if letters::tidy(self, lease, &stored.state).await? == Kept::Fenced {
-            return over(Ended::fenced(stored));
-        }
-        if lease.checkpoint().recording.is_some() || !lease.checkpoint().settled.is_empty() {
-            return over(Ended::new(Outcome::More, StoppedBy::Time, stored.state));
-        }
         let (life, asked) = (stored.state.life, stored.state.retry);
         let bound = stored.state.bound.clone().or(stored.state.covered.clone());
-        let left_behind = !lease.checkpoint().retrying.is_empty();
+        let left_behind = !held.lease.checkpoint().retrying.is_empty();
         if !stored.state.has_retry() && !left_behind {
             return Ok(Ok(stored));
         }
-        let mut stored = stored;
         if let Some(bound) = bound {
             let reading = Some(Reading::new());
-            let mut walk = Walk::new(self, lease, stored.state.clone(), bound, reading, chunk);
+            let mut walk = Walk::new(self, held, stored.state.clone(), (None, bound), reading, chunk);
             let walked = walk.walk().await?;
             if !matches!(walked, Walked::Stopped(StoppedBy::Fence)) && walk.leave_letters().await? == Kept::Fenced {
                 return over(Ended::fenced(stored));
             }
-            stored = match self.walked(walked, stored, chunk).await? {
-                Ok(stored) => stored,
-                ended => return Ok(ended),
-            };
+            let some_left = walk.letters.as_ref().is_some_and(|reading| reading.left);
+            let walked = self.heed(walked, &stored).await?;
+            if let Some(ended) = Ended::of_walks(vec![walked], &stored, chunk, false)? {
+                return over(ended);
+            }
+            if some_left {
+                // They are counted, or gone, once another shard's holder has come so far; then the request is carried out.
+                return Ok(Ok(stored));
+            }
         }
         // A request that came meanwhile is greater, and not carried out yet.
         let stored = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
@@ -269,57 +340,23 @@ impl<M: Migration> Run<'_, M> {
         Ok(Ok(stored))
     }
 
-    /// What follows from the end of a walk. `Err`: the run ends here.
-    async fn walked(
-        &self,
-        walked: Walked,
-        stored: Stored,
-        chunk: &Chunk,
-    ) -> Result<Result<Stored, Box<Ended>>, EngineError> {
-        Ok(Err(Box::new(match walked {
-            Walked::ToTheEnd => return Ok(Ok(stored)),
-            Walked::Stopped(StoppedBy::Fence) => Ended::fenced(stored),
-            Walked::Stopped(why) => Ended::new(Outcome::More, why, stored.state),
-            Walked::Throttled(reason) => {
-                let ended = Ended::new(Outcome::More, StoppedBy::Rate, stored.state);
-                Ended { reason: Some(reason), ..ended }
-            }
-            Walked::Paused(StoppedBy::Pause, reason) => {
-                let ended = Ended::new(Outcome::Paused, StoppedBy::Pause, stored.state);
-                Ended { reason: Some(reason), ..ended }
-            }
-            Walked::Paused(why, reason) => self.pause(stored, why, reason).await?,
-            Walked::Failed(fault) if chunk.counters.batches == 0 => return Err(fault.into()),
-            Walked::Failed(fault) => {
-                let ended = Ended::new(Outcome::More, StoppedBy::Error, stored.state);
-                Ended { reason: Some(chain(&fault)), ..ended }
-            }
-        })))
-    }
-
-    async fn pause(&self, stored: Stored, why: StoppedBy, reason: String) -> Result<Ended, EngineError> {
-        tracing::error!(target: PAUSED, migration = %self.migration, "paused: {reason}");
-        let stored =
-            pause(&*self.ledger, &self.migration, stored, &reason, (self.terms.clock)(), self.budget.call()).await?;
-        Ok(Ended { reason: Some(reason), ..Ended::new(Outcome::Paused, why, stored.state) })
-    }
-
-    /// Runs were killed again and again before they said what they were about to move: a person has to look.
-    async fn killed_alone(&self, lease: &mut Lease, stored: Stored) -> Result<Ended, EngineError> {
-        let reason = format!(
-            "the function was killed {} times in a row before it moved anything; raise its memory or time, then `resume`",
-            lease.checkpoint().kills
-        );
-        // `resume` gives it as many attempts again.
-        if lease.write(|it| (it.kills, it.alone) = (0, None), self.budget.call()).await? == Kept::Fenced {
-            return Ok(Ended::fenced(stored));
+    /// Pauses the migration where a walk has ended with something that needs a person.
+    pub(super) async fn heed(&self, walked: Walked, stored: &Stored) -> Result<Walked, EngineError> {
+        if let Walked::Paused(why, reason) = &walked
+            && *why != StoppedBy::Pause
+        {
+            tracing::error!(target: PAUSED, migration = %self.migration, "paused: {reason}");
+            let now = (self.terms.clock)();
+            pause(&*self.ledger, &self.migration, stored.clone(), reason, now, self.budget.call()).await?;
         }
-        self.pause(stored, StoppedBy::Error, reason).await
+        Ok(walked)
     }
 
-    /// Bytes that a batch may move: a transaction has to stay digestible for the database.
-    pub(super) fn batch_bytes(&self) -> u64 {
-        (self.budget.memory_mb() << 20).div_ceil(16).clamp(1 << 20, 64 << 20).max(self.limits.max_item)
+    /// Bytes that a batch may move, of the lanes that so many shards keep at work: a transaction has to stay digestible for
+    /// the database.
+    pub(super) fn batch_bytes(&self, shards: u32) -> u64 {
+        let share = (self.budget.memory_mb() << 20).div_ceil(16) / u64::from(self.lanes_of(shards));
+        share.clamp(1 << 20, 64 << 20).max(self.limits.max_item)
     }
 
     /// A key as logs and messages may show it.
@@ -328,10 +365,13 @@ impl<M: Migration> Run<'_, M> {
     }
 }
 
-fn progress(state: &State, checkpoint: &Checkpoint, chunk: &Chunk) -> Progress {
-    let mut progress = Progress::of(state, std::slice::from_ref(checkpoint));
+fn progress(state: &State, chunk: &Chunk) -> Progress {
+    let shards = chunk.checkpoints();
+    let mut progress = Progress::of(state, &shards);
     if progress.eta_s.is_none() && state.open && state.expected.keys > 0 {
-        progress.eta_s = chunk.eta(state.expected.keys.saturating_sub(checkpoint.in_pass.scanned));
+        let here = shards.iter().filter(|it| (it.life, it.pass) == (state.life, state.pass));
+        let scanned = here.map(|it| it.in_pass.scanned).sum();
+        progress.eta_s = chunk.eta(state.expected.keys.saturating_sub(scanned));
     }
     progress
 }

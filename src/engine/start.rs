@@ -42,6 +42,7 @@ impl<'a, M: Migration> Run<'a, M> {
             throttle: Throttle::default(),
             stop: Stop::default(),
             max_items: None,
+            shard: None,
             observer: Arc::new(|_, _| ()),
         }
     }

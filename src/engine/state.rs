@@ -85,6 +85,9 @@ pub struct State {
     pub open: bool,
     /// Its last key, frozen when it began; `None` for an empty source.
     pub bound: Option<Cursor>,
+    /// Where the key was cut when the first pass opened: the last key of each shard but the last. For the whole life.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<Cursor>,
     /// When it began, in Unix microseconds: what `:pass_started` means.
     pub pass_started: u64,
     /// When the last pass ended, in Unix milliseconds.
@@ -156,6 +159,20 @@ impl State {
     pub fn sweep_due(&self, settle: Duration) -> Option<u64> {
         let settle = u64::try_from(settle.as_millis()).unwrap_or(u64::MAX);
         (self.pass > 0 && !self.open && !self.complete).then(|| self.pass_ended.saturating_add(settle))
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> u32 {
+        u32::try_from(self.cuts.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// What a shard holds in the open pass: everything beyond the first key, up to and including the second. The last one
+    /// reaches to the pass's bound. `None`: the source is empty.
+    pub fn stretch(&self, shard: u32) -> Option<(Option<Cursor>, Cursor)> {
+        let place = usize::try_from(shard).unwrap_or(usize::MAX);
+        let start = place.checked_sub(1).and_then(|before| self.cuts.get(before)).cloned();
+        let end = self.cuts.get(place).or(self.bound.as_ref())?;
+        Some((start, end.clone()))
     }
 
     /// Opens the next pass.

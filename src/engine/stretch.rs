@@ -8,6 +8,7 @@ use super::state::State;
 use super::{dead, letters};
 use crate::cursor::Cursor;
 use crate::fault::{Class, Fault};
+use std::collections::HashSet;
 
 /// A batch that may be written.
 pub(super) struct Ready<B> {
@@ -41,6 +42,8 @@ pub(super) struct Bounds {
     pub(super) suspect: Option<Cursor>,
     /// There are dead letters: a sweep passes over their items.
     pub(super) letters: bool,
+    /// There are several shards: somebody else may be retrying them meanwhile.
+    pub(super) several: bool,
 }
 
 /// Reads one stretch.
@@ -62,7 +65,10 @@ pub(super) async fn stretch<M: Migration>(
     };
     let Some(mut read) = read else { return Ok(None) };
     if bounds.letters && !read.found.is_empty() {
-        pass_over_letters(run, state, &range, &mut read).await?;
+        let Some(left) = pass_over_letters(run, state, &range, after, size, (read, bounds.several)).await? else {
+            return Ok(None);
+        };
+        read = left;
     }
     let Read { batch, end, scanned, found, .. } = read;
     Ok(Some(Ready {
@@ -77,20 +83,40 @@ pub(super) async fn stretch<M: Migration>(
 }
 
 /// Takes the items that have a dead letter out of what a sweep has found: those wait for `retry`.
+///
+/// Where another shard's holder may be retrying them, a letter that is gone says nothing: its item may have been moved after
+/// the sweep had looked. So it looks again, and what still has no target then is nobody else's.
 async fn pass_over_letters<M: Migration>(
     run: &Run<'_, M>,
     state: &State,
     range: &Range,
-    read: &mut Read<M::Batch>,
-) -> Result<(), Fault> {
+    after: Option<&Cursor>,
+    size: u64,
+    (mut read, several): (Read<M::Batch>, bool),
+) -> Result<Option<Read<M::Batch>>, Fault> {
     let letters = letters::of(run, state);
-    let asked = async { letters.among(&read.found).await.map_err(|error| dead::unread(&error)) };
-    let there = in_time(&run.budget, asked).await?;
-    if !there.is_empty() {
-        read.found.retain(|key| !there.contains(key));
-        read.batch = run.kind.fetch(range, &read.found);
+    let (mut with, mut without) = (HashSet::new(), HashSet::new());
+    loop {
+        let fresh: Vec<Cursor> =
+            read.found.iter().filter(|key| !with.contains(*key) && !without.contains(*key)).cloned().collect();
+        let asked = async { letters.among(&fresh).await.map_err(|error| dead::unread(&error)) };
+        let there = in_time(&run.budget, asked).await?;
+        let looked = fresh.len();
+        without.extend(fresh.into_iter().filter(|key| !there.contains(key)));
+        with.extend(there);
+        let found = read.found.len();
+        read.found.retain(|key| !with.contains(key));
+        if !several || looked == 0 || read.found.is_empty() {
+            if read.found.len() < found {
+                read.batch = run.kind.fetch(range, &read.found);
+            }
+            return Ok(Some(read));
+        }
+        let range = Range { bound: read.end.clone(), ..range.clone() };
+        let again = in_time(&run.budget, run.kind.sweep(&range, after, size, run.budget.remaining())).await?;
+        let Some(again) = again else { return Ok(None) };
+        read = again;
     }
-    Ok(())
 }
 
 /// Waits for the kind as long as the run can afford to. The database is told its limit; this is for one that does not keep

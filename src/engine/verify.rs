@@ -6,6 +6,7 @@ use super::lease::{Acquired, Kept, Lease};
 use super::migration::{Comparison, Migration, Range, Read, Repair};
 use super::report::Outcome;
 use super::run::{EngineError, Run};
+use super::shards;
 use super::sizer::Caps;
 use super::state::{Pin, State};
 use super::stretch::in_time;
@@ -94,7 +95,7 @@ impl<M: Migration> Run<'_, M> {
                 target: self.budget.batch_time(self.limits.batch_time),
                 remaining: self.budget.remaining(),
                 max_batch: self.limits.max_batch,
-                bytes: self.batch_bytes(),
+                bytes: self.batch_bytes(1),
                 items: None,
                 rate: None,
                 rate_bytes: None,
@@ -160,10 +161,18 @@ impl<M: Migration> Run<'_, M> {
         if state.covered.is_some() {
             return Ok(state.covered.clone());
         }
-        let record = self.ledger.get(&self.migration, &item::shard(0), self.budget.call()).await?;
-        let Some(record) = record else { return Ok(None) };
-        let checkpoint = Checkpoint::from_record(&record)?;
-        Ok(checkpoint.cursor.filter(|_| checkpoint.life == state.life))
+        let shards = shards::all(&*self.ledger, &self.migration, self.budget.call()).await?;
+        let mut reached = None;
+        // As far as everything was looked at: what shards ahead have moved comes later.
+        for number in 0..state.shards() {
+            let Some((_, end)) = state.stretch(number) else { break };
+            match shards.iter().find(|shard| shard.number == number && shard.checkpoint.life == state.life) {
+                Some(shard) if shard.is_done(state) => reached = Some(end),
+                Some(shard) => return Ok(shard.checkpoint.cursor.clone().or(reached)),
+                None => break,
+            }
+        }
+        Ok(reached)
     }
 }
 

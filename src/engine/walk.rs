@@ -1,9 +1,10 @@
 //! The loop: read a batch, announce it, write it while the next one is read, commit, until something says stop.
 
 use super::breaker;
+use super::chunk::Chunk;
 use super::effects::{Effects, Settled, Written};
-use super::ended::Chunk;
 use super::fetch::Fetched;
+use super::lanes::Held;
 use super::lease::{Kept, Lease};
 use super::letters::Reading;
 use super::migration::{Migration, Range};
@@ -35,11 +36,27 @@ pub(super) enum Walked {
     Failed(Fault),
 }
 
+impl Walked {
+    /// Why it ended before its end.
+    pub(super) fn stopped_by(&self) -> Option<StoppedBy> {
+        match self {
+            Self::ToTheEnd => None,
+            Self::Stopped(why) | Self::Paused(why, _) => Some(*why),
+            Self::Throttled(_) => Some(StoppedBy::Rate),
+            Self::Failed(_) => Some(StoppedBy::Error),
+        }
+    }
+}
+
 /// One walk over one shard, or over the dead letters that were put back.
 pub(super) struct Walk<'a, M: Migration> {
     pub(super) run: &'a Run<'a, M>,
+    pub(super) shard: u32,
     pub(super) lease: &'a mut Lease,
     pub(super) state: State,
+    /// Before the shard's first key; `None`: from the start.
+    pub(super) start: Option<Cursor>,
+    /// The shard's last key.
     pub(super) bound: Cursor,
     /// Where it is in the dead letters, if it walks over these.
     pub(super) letters: Option<Reading>,
@@ -54,22 +71,24 @@ pub(super) struct Walk<'a, M: Migration> {
     pub(super) claim: Option<Claim>,
     /// Items among the keys of late.
     pub(super) density: f64,
-    pub(super) chunk: &'a mut Chunk,
+    pub(super) chunk: &'a Chunk,
 }
 
 impl<'a, M: Migration> Walk<'a, M> {
     pub(super) fn new(
         run: &'a Run<'a, M>,
-        lease: &'a mut Lease,
+        held: &'a mut Held,
         state: State,
-        bound: Cursor,
+        (start, bound): (Option<Cursor>, Cursor),
         letters: Option<Reading>,
-        chunk: &'a mut Chunk,
+        chunk: &'a Chunk,
     ) -> Self {
         Self {
             run,
-            lease,
+            shard: held.shard,
+            lease: &mut held.lease,
             state,
+            start,
             bound,
             letters,
             narrow: Narrow::default(),
@@ -106,9 +125,14 @@ impl<'a, M: Migration> Walk<'a, M> {
                 return Ok(Walked::Stopped(StoppedBy::Time));
             };
             let size = fewer.take().map_or(size, |fewer| fewer.min(size));
-            self.chunk.size = Some(BatchSize { size, bound_by });
-            let started = Instant::now();
-            let ready = match ahead.take().filter(|ready| self.fits(ready)) {
+            let (chunk, started) = (self.chunk, Instant::now());
+            chunk.size(self.shard, BatchSize { size, bound_by });
+            // No lane passes more items than are left of `max_items`, whatever the others are doing.
+            let share = self.run.max_items.map_or(u64::MAX, |most| chunk.share(most));
+            let read = ahead.take().filter(|ready| self.fits(ready, share));
+            let _reserved = chunk.reserve(read.as_ref().map_or(size, |ready| ready.scanned));
+            let _within = chunk.within();
+            let ready = match read {
                 Some(ready) => ready,
                 None => match self.fetch(size).await? {
                     Fetched::Ready(ready) => ready,
@@ -129,14 +153,8 @@ impl<'a, M: Migration> Walk<'a, M> {
             }
             let written = match self.effects(&ready, size).await? {
                 Effects::Done(written) => written,
-                Effects::Again => {
-                    self.chunk.batch_time += started.elapsed();
-                    continue;
-                }
-                Effects::Over(walked) => {
-                    self.chunk.batch_time += started.elapsed();
-                    return Ok(walked);
-                }
+                Effects::Again => continue,
+                Effects::Over(walked) => return Ok(walked),
             };
             let Written { outcome, next, switch } = *written;
             (self.backoff, self.locked) = (Duration::from_millis(40), false);
@@ -147,7 +165,6 @@ impl<'a, M: Migration> Walk<'a, M> {
             if self.commit(ready, outcome, started.elapsed(), ahead.as_ref()).await? == Kept::Fenced {
                 return Ok(Walked::Stopped(StoppedBy::Fence));
             }
-            self.chunk.batch_time += started.elapsed();
             let most = self.run.limits.max_batch;
             if single {
                 self.narrow.found(passed.as_ref(), most);
@@ -165,8 +182,14 @@ impl<'a, M: Migration> Walk<'a, M> {
 
     /// Whether too many items of this run could not be moved, in words.
     fn breaker(&self) -> Option<String> {
-        let last = self.chunk.last.as_ref().map(|aside| (aside, self.run.show(&aside.key)));
-        breaker::judge(&self.chunk.judged, self.run.limits.stop_when_failed, last)
+        let (judged, last) = self.chunk.judged();
+        let last = last.as_ref().map(|aside| (aside, self.run.show(&aside.key)));
+        breaker::judge(&judged, self.run.limits.stop_when_failed, last)
+    }
+
+    /// Whether somebody else may be at work in another shard.
+    pub(super) fn several(&self) -> bool {
+        self.state.shards() > 1
     }
 
     pub(super) fn sweeping(&self) -> bool {
@@ -177,14 +200,14 @@ impl<'a, M: Migration> Walk<'a, M> {
         if self.run.stop.is_set() {
             return Some(StoppedBy::Signal);
         }
-        if self.run.max_items.is_some_and(|most| self.chunk.counters.items() >= most) {
+        if self.run.max_items.is_some_and(|most| self.chunk.share(most) == 0) {
             return Some(StoppedBy::Items);
         }
         if self.run.budget.remaining() <= self.commit_time {
             return Some(StoppedBy::Time);
         }
         // A run always tries one batch: with a limit below the process's own size there would be no end otherwise.
-        (self.chunk.counters.batches > 0 && self.run.budget.memory_is_short()).then_some(StoppedBy::Memory)
+        (self.chunk.counters().batches > 0 && self.run.budget.memory_is_short()).then_some(StoppedBy::Memory)
     }
 
     fn caps(&self) -> Caps {
@@ -192,8 +215,8 @@ impl<'a, M: Migration> Walk<'a, M> {
             target: self.run.budget.batch_time(self.run.limits.batch_time),
             remaining: self.run.budget.remaining().saturating_sub(self.commit_time),
             max_batch: self.run.limits.max_batch,
-            bytes: self.run.batch_bytes(),
-            items: self.run.max_items.map(|most| most.saturating_sub(self.chunk.counters.items())),
+            bytes: self.run.batch_bytes(self.state.shards()),
+            items: self.run.max_items.map(|most| self.chunk.share(most)),
             rate: self.rated(),
             rate_bytes: self.rated_bytes(),
             failure: if self.lease.checkpoint().kills >= self.run.limits.max_attempts {
@@ -201,15 +224,15 @@ impl<'a, M: Migration> Walk<'a, M> {
             } else {
                 self.narrow.cap()
             },
-            first: self.chunk.counters.batches == 0,
+            first: self.chunk.counters().batches == 0,
         }
     }
 
-    fn fits(&self, ready: &Ready<M::Batch>) -> bool {
+    /// Whether a batch that was read ahead still fits; `share`: items that may be passed.
+    fn fits(&self, ready: &Ready<M::Batch>, share: u64) -> bool {
         let room = self.run.budget.remaining().saturating_sub(self.commit_time);
         let tuner = &self.lease.checkpoint().tuner;
-        let most = self.run.max_items.map_or(u64::MAX, |most| most.saturating_sub(self.chunk.counters.items()));
-        ready.scanned <= most && tuner.p95(ready.scanned).is_none_or(|expected| expected <= room)
+        ready.scanned <= share && tuner.p95(ready.scanned).is_none_or(|expected| expected <= room)
     }
 
     pub(super) fn range(&self) -> Range {

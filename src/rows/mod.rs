@@ -4,6 +4,7 @@
 mod accounting;
 mod across;
 mod affinity;
+mod bisect;
 pub mod carry;
 mod check;
 mod comparing;
@@ -16,6 +17,7 @@ mod faults;
 pub mod fit;
 pub mod form;
 mod gauge;
+mod histogram;
 pub mod key;
 pub mod landing;
 mod link;
@@ -28,6 +30,7 @@ mod pool;
 mod resolve;
 mod rewriting;
 mod sizing;
+mod split;
 pub mod tables;
 mod types;
 mod verify;
@@ -43,6 +46,7 @@ pub use faults::RowsError;
 pub use gauge::Gauge;
 pub use landing::Stamp;
 pub use plan::QueryPlan;
+pub use split::By;
 
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
@@ -74,7 +78,7 @@ pub struct Rows {
     across: Option<Across>,
 }
 
-/// Sessions of one run: one that reads and one that writes.
+/// Sessions of one lane: one that reads and one that writes.
 const SESSIONS: usize = 2;
 
 /// Below this a limit on the length of values would refuse statements, not documents.
@@ -185,14 +189,17 @@ impl Rows {
         let max_item = definition.limits.max_item.min(packet / 2);
         // A document that is being built needs more room than it takes in the end.
         session.set_max_length(max_item.saturating_mul(2).max(SMALLEST_VALUE))?;
-        let most = if session.make().dialect() == Dialect::Sqlite { 1 } else { SESSIONS };
+        let lanes = usize::try_from(definition.limits.lanes.min(definition.limits.shards)).unwrap_or(1);
+        let most = if session.make().dialect() == Dialect::Sqlite { 1 } else { SESSIONS * lanes };
         let sessions = Pool::new(source.clone(), most, std::iter::once(session).chain(others).collect());
         let across = match target {
             Some((options, open)) => {
-                let most = if tables.target_make.dialect() == Dialect::Sqlite { 1 } else { SESSIONS };
+                let most = if tables.target_make.dialect() == Dialect::Sqlite { 1 } else { SESSIONS * lanes };
                 let sessions = Pool::new(options.clone(), most, open);
                 let across = Across::new(definition, &tables, options.clone(), sessions);
-                Some(across.ok_or(RowsError::Shape("the catalog"))?)
+                let mut across = across.ok_or(RowsError::Shape("the catalog"))?;
+                across.batch_bytes /= u64::try_from(lanes).unwrap_or(1);
+                Some(across)
             }
             None => None,
         };
@@ -319,6 +326,16 @@ impl Migration for Rows {
             let rows = self.tables.source.as_ref().map_or(0, |source| source.rows_estimate);
             Estimate { keys: rows, items: rows, exact: false }
         })
+    }
+
+    async fn split(
+        &self,
+        bound: &Cursor,
+        parts: u32,
+        expected: Estimate,
+        limit: Duration,
+    ) -> Result<Vec<Cursor>, Fault> {
+        Ok(self.cut_at_best(bound, parts, expected, limit).await?)
     }
 
     async fn read(

@@ -28,14 +28,26 @@ impl Mapping {
     /// The key at which a batch of `size` keys ends; no row if there are fewer.
     pub fn boundary(&self, after: Option<&Cursor>, bound: &Cursor, size: u64) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
-        statement.sql("SELECT ");
-        self.key().print(&mut statement, "t");
-        self.walked(&mut statement, &Stretch::Range { after, end: bound })?;
-        statement.sql(" ORDER BY ");
-        self.key().order(&mut statement, "t", false);
-        statement.sql(" LIMIT 1 OFFSET ");
-        count(&mut statement, size.saturating_sub(1));
+        self.bounded(&mut statement, after, bound, size)?;
         Ok(statement)
+    }
+
+    /// The same, as a part of another statement.
+    pub(super) fn bounded(
+        &self,
+        statement: &mut Statement,
+        after: Option<&Cursor>,
+        bound: &Cursor,
+        size: u64,
+    ) -> Result<(), KeyError> {
+        statement.sql("SELECT ");
+        self.key().print(statement, "t");
+        self.walked(statement, &Stretch::Range { after, end: bound })?;
+        statement.sql(" ORDER BY ");
+        self.key().order(statement, "t", false);
+        statement.sql(" LIMIT 1 OFFSET ");
+        count(statement, size.saturating_sub(1));
+        Ok(())
     }
 
     /// How many keys a stretch holds, items or not.

@@ -205,6 +205,10 @@ pub struct Limits {
     pub max_batch: u64,
     /// Bytes of a document or of a copied row, at most.
     pub max_item: u64,
+    /// Shards into which the first pass is cut, at most.
+    pub shards: u32,
+    /// Of these a run works on so many side by side.
+    pub lanes: u32,
     /// Items moved in a second, at most, over all runs and shards; 0: unlimited.
     pub items_per_second: u64,
     /// Bytes moved in a second, likewise.
@@ -224,12 +228,21 @@ pub struct Limits {
     pub log_keys: bool,
 }
 
+impl Limits {
+    /// The numbers of shards have four digits, and where they end stands in one record.
+    pub const MOST_SHARDS: u32 = 1000;
+    /// Each lane has a connection that reads and one that writes.
+    pub const MOST_LANES: u32 = 64;
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             batch_time: Duration::from_secs(1),
             max_batch: 10_000,
             max_item: 8 << 20,
+            shards: 1,
+            lanes: 1,
             items_per_second: 0,
             bytes_per_second: 0,
             max_attempts: 3,

@@ -175,13 +175,11 @@ pub(super) struct LimitsSection {
     /// The largest document, or the largest row where rows are copied. 1 MB is 2^20 bytes.
     #[schemars(example = &"8 MB", extend("default" = "8 MB"))]
     pub(super) max_item: Option<String>,
-    /// Disjoint ranges of the key. Only 1 in this version.
-    #[schemars(example = 1, extend("const" = 1))]
-    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    /// Stretches of the key that runs can work on at the same time. The first pass is cut once, when it begins.
+    #[schemars(example = 8, extend("default" = 1, "minimum" = 1, "maximum" = 1000))]
     pub(super) shards: Option<i64>,
-    /// Shards that a run works on side by side. Only 1 in this version.
-    #[schemars(example = 1, extend("const" = 1))]
-    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    /// Shards that one run works on side by side.
+    #[schemars(example = 2, extend("default" = 1, "minimum" = 1, "maximum" = 64))]
     pub(super) lanes: Option<i64>,
     /// Items moved in a second, at most, by all runs together. 0: unlimited.
     #[schemars(example = 50, extend("default" = 0, "minimum" = 0, "maximum" = 1_000_000_000))]

@@ -24,8 +24,7 @@ const FIELDS: [(&[&str], &str, &str); 5] = [
 ];
 
 /// Fields of `[limits]` that are understood at their default alone, as TOML writes it, and what it means here.
-const FIXED: [(&str, &str, &str); 3] =
-    [("sweep_every", "\"1d\"", ": it belongs to `mode = \"continuous\"`"), ("shards", "1", ""), ("lanes", "1", "")];
+const FIXED: [(&str, &str, &str); 1] = [("sweep_every", "\"1d\"", ": it belongs to `mode = \"continuous\"`")];
 
 /// Refuses a kind of a later version. `true`: nothing else of the file can be judged by what this version knows.
 pub(super) fn refuse_kind(file: &Table, problems: &mut Problems) -> bool {

@@ -124,14 +124,12 @@ const CASES: &[Case] = &[
         "fields of later versions",
         &[
             ("key = [\"id\"]\nwhere", "key = [\"id\"]\nchanged = \"updated_at\"\noverlap = \"10m\"\nwhere"),
-            (r#"batch_time = "1s""#, "shards = 4\nlanes = 2\nsweep_every = \"1h\""),
+            (r#"batch_time = "1s""#, "sweep_every = \"1h\""),
         ],
         &[
             "source.changed: is not built in this version yet; leave it out: sweeps look at the whole key",
             "source.overlap: is not built in this version yet; leave it out, with `changed`",
             r#"limits.sweep_every: a value other than "1d" is not built in this version yet; leave it out, or write `sweep_every = "1d"`: it belongs to `mode = "continuous"`"#,
-            "limits.shards: a value other than 1 is not built in this version yet; leave it out, or write `shards = 1`",
-            "limits.lanes: a value other than 1 is not built in this version yet; leave it out, or write `lanes = 1`",
         ],
     ),
     (
@@ -159,6 +157,11 @@ const CASES: &[Case] = &[
             "throttle.above: must be a number, not a string; write `above = 100`",
             "throttle.query: is no SELECT; write one SELECT that answers one number, as in `SELECT COUNT(*) FROM job_queue`",
         ],
+    ),
+    (
+        "no shard, and too many lanes",
+        &[(r#"batch_time = "1s""#, "shards = 0\nlanes = 65")],
+        &["limits.shards: `0` is out of range; write 1 to 1000", "limits.lanes: `65` is out of range; write 1 to 64"],
     ),
     (
         "sections of files",

@@ -139,6 +139,9 @@ fn every_event_of_the_folder_gets_its_reply_and_every_run_its_two_lines() {
     let reply = ask("schedule-rule");
     assert_eq!((&reply["outcome"], &reply["skipped"]), (&json!("complete"), &json!(CLOSED)), "{reply}");
 
+    let reply = ask("run-shard");
+    assert_eq!((&reply["outcome"], &reply["moved"]), (&json!("complete"), &json!(0)), "{reply}");
+
     let reply = ask("verify");
     assert_eq!((&reply["outcome"], &reply["equal"]), (&json!("complete"), &json!(CLOSED)), "{reply}");
     let reply = ask("verify-repair");

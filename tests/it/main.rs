@@ -27,6 +27,7 @@ mod refused;
 mod retry;
 mod rows;
 mod secrets;
+mod shards;
 #[cfg(not(feature = "failpoints"))]
 mod shipped;
 mod sql;

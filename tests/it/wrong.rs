@@ -271,7 +271,7 @@ fn arguments() {
         (&["run", "--shard", "0000"], "`shard` belongs to one migration: name it in `migration`"),
         (
             &["run", "orders-history", "--shard", "0001"],
-            "there is no shard `0001`: this version has one a migration, `0000`",
+            "there is no shard `0001`: `orders-history` has 1, up to `0000`; `shards` in `[limits]` says into how many the first pass is cut",
         ),
         (
             &["--ledger", "foo", "status"],

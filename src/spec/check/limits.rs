@@ -18,6 +18,8 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
         fields.duration("batch_time", written.batch_time, default.batch_time, millisecond..=minutes(15), "1ms to 15m");
     let max_batch = fields.number("max_batch", written.max_batch, default.max_batch, 1..=1_000_000);
     let max_item = fields.size("max_item", written.max_item, default.max_item, 1 << 10..=1 << 30, "1 KB to 1 GB");
+    let shards = fields.number("shards", written.shards, default.shards, 1..=Limits::MOST_SHARDS);
+    let lanes = fields.number("lanes", written.lanes, default.lanes, 1..=Limits::MOST_LANES);
     let items_per_second =
         fields.number("items_per_second", written.items_per_second, default.items_per_second, 0..=1_000_000_000);
     let bytes_per_second = fields.rate("bytes_per_second", written.bytes_per_second, default.bytes_per_second);
@@ -32,6 +34,8 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
         batch_time: batch_time?,
         max_batch: max_batch?,
         max_item: max_item?,
+        shards: shards?,
+        lanes: lanes?,
         items_per_second: items_per_second?,
         bytes_per_second: bytes_per_second?,
         max_attempts: max_attempts?,

@@ -5,7 +5,7 @@ use super::ledger_double::{LedgerDouble, place};
 use super::source_double::SourceDouble;
 use super::{report, seed, span};
 use milkrun::engine::chance;
-use milkrun::engine::checkpoint::Checkpoint;
+use milkrun::engine::checkpoint::{Checkpoint, Counters};
 use milkrun::engine::lease::{Clock, Terms};
 use milkrun::engine::report::Outcome;
 use milkrun::engine::run::{EngineError, Run};
@@ -32,6 +32,8 @@ struct Count {
     faults: AtomicU64,
     jumps: AtomicU64,
     fenced: AtomicU64,
+    /// Shards beyond the first.
+    shards: AtomicU64,
 }
 
 /// What is drawn once for a job.
@@ -60,7 +62,11 @@ impl World {
         let passed = kind.clone();
         let rule = move |record: &milkrun::ledger::Record| {
             let (_, pass, cursor) = place(record);
-            if !record.item.starts_with("move#") || pass != 1 || passed.has_all_up_to(cursor) {
+            let Some(shard) = record.item.strip_prefix("move#").and_then(|shard| shard.parse().ok()) else {
+                return Ok(());
+            };
+            // A cursor of 0: none yet.
+            if pass != 1 || cursor == 0 || passed.has_all_up_to(shard, cursor) {
                 return Ok(());
             }
             Err(format!("the cursor passed an item that is not in the target: {record:?}"))
@@ -77,6 +83,8 @@ impl World {
                 max_sweeps: 1000,
                 lease: Duration::from_millis(random.random_range(300..3000)),
                 items_per_second: [0, 0, 0, 0, 3, 25][random.random_range(0..6)],
+                shards: random.random_range(1..=4),
+                lanes: random.random_range(1..=3),
                 ..Limits::default()
             },
         };
@@ -180,8 +188,12 @@ impl World {
         if items != target {
             return Err(format!("the target holds {target:?}, the source {items:?}"));
         }
-        let record = self.ledger.peek(NAME, "move#0000").ok_or("there is no checkpoint")?;
-        let counters = Checkpoint::from_record(&record).map_err(|error| error.to_string())?.counters;
+        let mut counters = Counters::default();
+        for shard in 0..4 {
+            let Some(record) = self.ledger.peek(NAME, &format!("move#{shard:04}")) else { continue };
+            self.count.shards.fetch_add(u64::from(shard > 0), Ordering::Relaxed);
+            counters.add(&Checkpoint::from_record(&record).map_err(|error| error.to_string())?.counters);
+        }
         let counted = (counters.moved, counters.skipped, counters.conflicts, counters.failed);
         if counted != (items.len() as u64, 0, 0, 0) {
             return Err(format!("{} items, but counted {counters:?}", items.len()));
@@ -248,6 +260,7 @@ fn the_engine_loses_and_doubles_nothing_whatever_its_ports_do() {
         ("faults", read(&count.faults)),
         ("jumps", read(&count.jumps)),
         ("fenced", read(&count.fenced)),
+        ("shards", read(&count.shards)),
     ];
     report("simulation", &numbers);
     assert!(numbers.iter().all(|(_, number)| *number > 0), "{numbers:?}: nothing was injected");

@@ -2,7 +2,7 @@
 //! them any more. Of every three keys two are items.
 
 use milkrun::cursor::{Cursor, KeyPart};
-use milkrun::engine::migration::{Effort, Migration, Outcome, Range, Read};
+use milkrun::engine::migration::{Effort, Estimate, Migration, Outcome, Range, Read};
 use milkrun::fault::{Class, Fault};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -27,6 +27,8 @@ pub(super) struct SourceDouble {
     chance: Arc<Mutex<StdRng>>,
     rate: Arc<AtomicU64>,
     injected: Arc<AtomicU64>,
+    /// Where it was cut into shards; whoever asks again is told the same.
+    cuts: Arc<Mutex<Vec<u64>>>,
 }
 
 fn is_item(key: u64) -> bool {
@@ -52,6 +54,7 @@ impl SourceDouble {
             chance: Arc::new(Mutex::new(chance)),
             rate: Arc::new(AtomicU64::new(rate)),
             injected: Arc::default(),
+            cuts: Arc::default(),
         }
     }
 
@@ -75,10 +78,12 @@ impl SourceDouble {
         self.tables.lock().unwrap().target.clone()
     }
 
-    /// Whether every item up to `cursor` that was there from the start is in the target.
-    pub(super) fn has_all_up_to(&self, cursor: u64) -> bool {
+    /// Whether every item of a shard up to `cursor` that was there from the start is in the target.
+    pub(super) fn has_all_up_to(&self, shard: usize, cursor: u64) -> bool {
+        let cuts = self.cuts.lock().unwrap();
+        let start = shard.checked_sub(1).map_or(0, |before| cuts[before]);
         let tables = self.tables.lock().unwrap();
-        (10..=cursor).step_by(10).all(|key| !is_item(key) || tables.target.contains(&key))
+        (start + 10..=cursor).step_by(10).all(|key| !is_item(key) || tables.target.contains(&key))
     }
 
     fn draw(&self) -> Option<u8> {
@@ -143,6 +148,23 @@ impl Migration for SourceDouble {
         self.ask(1).await?;
         let newest = self.tables.lock().unwrap().source.last().copied();
         Ok(newest.max(least.map(number)).map(cursor))
+    }
+
+    async fn split(
+        &self,
+        bound: &Cursor,
+        parts: u32,
+        _expected: Estimate,
+        _limit: Duration,
+    ) -> Result<Vec<Cursor>, Fault> {
+        self.ask(1).await?;
+        let mut cuts = self.cuts.lock().unwrap();
+        if cuts.is_empty() {
+            let keys: Vec<u64> = (10..number(bound)).step_by(10).collect();
+            let size = (keys.len() / parts as usize).max(1);
+            *cuts = keys.chunks(size).take(parts as usize - 1).map(|chunk| *chunk.last().unwrap()).collect();
+        }
+        Ok(cuts.iter().copied().map(cursor).collect())
     }
 
     async fn read(

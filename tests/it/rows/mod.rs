@@ -13,4 +13,5 @@ mod mending;
 mod moving;
 mod problems;
 mod related;
+mod splits;
 mod stage;
