@@ -33,24 +33,32 @@ enum Victim {
     CommandLine,
 }
 
+/// The same in four shards, of which each run takes two at a time.
+const SHARDED: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 15\nmax_attempts = 1000\nshards = 4\nlanes = 2";
+
 #[test]
 fn the_lambda_is_killed_on_mariadb() {
-    kill(Kind::MariaDb, Victim::Lambda);
+    kill(Kind::MariaDb, Victim::Lambda, LIMITS);
+}
+
+#[test]
+fn the_lambda_is_killed_in_several_shards() {
+    kill(Kind::MariaDb, Victim::Lambda, SHARDED);
 }
 
 #[test]
 fn the_lambda_is_killed_on_postgres() {
-    kill(Kind::Postgres, Victim::Lambda);
+    kill(Kind::Postgres, Victim::Lambda, LIMITS);
 }
 
 #[test]
 fn the_command_line_is_killed_on_mariadb() {
-    kill(Kind::MariaDb, Victim::CommandLine);
+    kill(Kind::MariaDb, Victim::CommandLine, LIMITS);
 }
 
 #[test]
 fn the_command_line_is_killed_on_postgres() {
-    kill(Kind::Postgres, Victim::CommandLine);
+    kill(Kind::Postgres, Victim::CommandLine, LIMITS);
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +67,7 @@ struct Count {
     inside: u32,
 }
 
-fn kill(kind: Kind, victim: Victim) {
+fn kill(kind: Kind, victim: Victim, limits: &str) {
     let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
     println!("{victim:?} on {kind:?}: MILKRUN_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -73,7 +81,7 @@ fn kill(kind: Kind, victim: Victim) {
     // Whole jobs, until there are enough kills and enough of them were inside a batch; chance may take a few more of them.
     while count.kills < wanted || (count.inside * 2 < count.kills && count.kills < 4 * wanted) {
         let before = count.kills;
-        round(kind, victim, &undisturbed, &mut random, &mut count);
+        round((kind, limits), victim, &undisturbed, &mut random, &mut count);
         assert!(count.kills > before, "a job came to its end without a kill: it is too short");
     }
     println!("{victim:?} on {kind:?}: {} kills, {} inside a batch, 0 violations", count.kills, count.inside);
@@ -81,22 +89,28 @@ fn kill(kind: Kind, victim: Victim) {
     assert!(count.inside * 2 >= count.kills, "{count:?}: too few between a batch's first statement and its commit");
 }
 
-fn job(kind: Kind) -> Job {
-    let mut job = Job::new(kind).with_shop(SHOP, LIMITS);
+fn job(kind: Kind, limits: &str) -> Job {
+    let mut job = Job::new(kind).with_shop(SHOP, limits);
     job.set("MILKRUN_LEASE_MARGIN", "0s");
     job
 }
 
 fn undisturbed(kind: Kind) -> Vec<TextRow> {
-    let job = job(kind);
+    let job = job(kind, LIMITS);
     job.run_to_the_end();
     job.assert_complete();
     job.fingerprint("status")
 }
 
 /// One job, killed at a random moment of each of its runs until one of them completes it.
-fn round(kind: Kind, victim: Victim, undisturbed: &[TextRow], random: &mut StdRng, count: &mut Count) {
-    let mut job = job(kind);
+fn round(
+    (kind, limits): (Kind, &str),
+    victim: Victim,
+    undisturbed: &[TextRow],
+    random: &mut StdRng,
+    count: &mut Count,
+) {
+    let mut job = job(kind, limits);
     let (_slow, url) = Slow::before(job.database.url(), DELAY);
     job.set("SHOP_DATABASE_URL", &url);
     // One that only looks, so that a killer can ask while the test reads.

@@ -11,14 +11,22 @@ use std::time::{Duration, Instant};
 
 const LIMITS: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 10";
 
+/// The same in four shards, of which each run takes two at a time.
+const SHARDED: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 10\nshards = 4\nlanes = 2";
+
 #[test]
 fn five_at_once_on_mariadb() {
-    five_at_once(Kind::MariaDb);
+    five_at_once(Kind::MariaDb, LIMITS);
 }
 
 #[test]
 fn five_at_once_on_postgres() {
-    five_at_once(Kind::Postgres);
+    five_at_once(Kind::Postgres, LIMITS);
+}
+
+#[test]
+fn five_at_once_on_four_shards() {
+    five_at_once(Kind::Postgres, SHARDED);
 }
 
 #[derive(Debug, Default)]
@@ -51,20 +59,20 @@ fn refused(log: &str) -> u32 {
 }
 
 /// The shop that they all work on; the same each time.
-fn job(kind: Kind, orders: i64) -> Job {
+fn job(kind: Kind, orders: i64, limits: &str) -> Job {
     let mut job = Job::new(kind);
     shop::load(&job.database, Size { orders, closed: orders / 2, items: 2, discounts: 1 });
     job.source = Some(shop::closed(&job.database));
-    job.define(&shop::migration(LIMITS));
+    job.define(&shop::migration(limits));
     job
 }
 
-fn five_at_once(kind: Kind) {
+fn five_at_once(kind: Kind, limits: &str) {
     let (span, orders) = if full() { (60, 12_000) } else { (15, 3_000) };
-    let undisturbed = job(kind, orders);
+    let undisturbed = job(kind, orders, LIMITS);
     undisturbed.run_to_the_end();
     undisturbed.assert_complete();
-    let mut job = job(kind, orders);
+    let mut job = job(kind, orders, limits);
     let direct = job.database.url().to_owned();
     let (_slow, url) = Slow::before(&direct, Duration::from_millis(10));
     job.set("SHOP_DATABASE_URL", &url);

@@ -2,7 +2,7 @@
 //! killed is replaced.
 
 use crate::support::child::signal;
-use crate::support::job::Job;
+use crate::support::job::{Job, full};
 use crate::support::servers::Kind;
 use crate::support::shop::Size;
 use crate::support::slow::Slow;
@@ -132,4 +132,31 @@ fn runs_share_the_shards_and_a_dead_ones_are_taken_over() {
     job.set("SHOP_DATABASE_URL", &direct);
     job.run_to_the_end();
     job.assert_complete();
+}
+
+/// Eight invocations at once move at least seven times what one does in the same time, where what takes the time is the way to the
+/// database.
+#[test]
+fn eight_at_once_on_eight_shards_are_seven_times_as_fast() {
+    let (time, delay) = if full() { ("60s", 200) } else { ("12s", 100) };
+    let orders = if full() { 60_000 } else { 24_000 };
+    let size = Size { orders, closed: orders, items: 0, discounts: 0 };
+    let mut job = Job::shop(Kind::MariaDb, size, "settle = \"0s\"\nmax_batch = 100\nshards = 8");
+    // The shards are cut before anything is slow.
+    job.reply(&["run", &job.name, "--max-items", "100"]);
+    let (_slow, url) = Slow::before(job.database.url(), Duration::from_millis(delay));
+    job.set("SHOP_DATABASE_URL", &url);
+    let arguments = ["--json", "run", &job.name, "--time-limit", time];
+    let moved = |count: usize| {
+        let running: Vec<_> = (0..count).map(|_| job.cli().spawn(&arguments)).collect();
+        let replies: Vec<Value> = running.into_iter().map(|run| run.wait().expect(0).reply()).collect();
+        for reply in &replies {
+            assert_eq!((&reply["outcome"], &reply["stopped_by"]), (&json!("more"), &json!("time")), "{reply}");
+            assert_eq!(names(&reply["shards"]).len(), 1, "{reply}");
+        }
+        replies.iter().map(|reply| reply["moved"].as_u64().unwrap()).sum::<u64>()
+    };
+    let (one, eight) = (moved(1), moved(8));
+    println!("one moved {one}, eight at once {eight}");
+    assert!(one > 0 && eight >= 7 * one, "one moved {one}, eight at once {eight}");
 }
