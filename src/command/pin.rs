@@ -5,6 +5,7 @@ use super::status::current;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::report::Report;
+use crate::engine::run::batch_bytes;
 use crate::engine::state::{self, Pin, Stored};
 use crate::rows::Rows;
 use crate::spec::Definition;
@@ -49,6 +50,8 @@ impl Handler {
         match self.pin(definition, &rows, stored, budget).await? {
             Pinned::Yes(stored) => {
                 rows.pinned_as(stored.state.pin.as_ref().map(Pin::digest));
+                let limits = &definition.limits;
+                rows.hold_at_most(batch_bytes(budget, limits, limits.lanes.min(limits.shards)));
                 Ok(Opened::Yes(Box::new((*stored, rows))))
             }
             Pinned::Changed(report) => {

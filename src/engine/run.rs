@@ -352,17 +352,22 @@ impl<M: Migration> Run<'_, M> {
         Ok(walked)
     }
 
-    /// Bytes that a batch may move, of the lanes that so many shards keep at work: a transaction has to stay digestible for
-    /// the database.
+    /// Bytes that a batch may move, of the lanes that so many shards keep at work.
     pub(super) fn batch_bytes(&self, shards: u32) -> u64 {
-        let share = (self.budget.memory_mb() << 20).div_ceil(16) / u64::from(self.lanes_of(shards));
-        share.clamp(1 << 20, 64 << 20).max(self.limits.max_item)
+        batch_bytes(&self.budget, self.limits, self.lanes_of(shards))
     }
 
     /// A key as logs and messages may show it.
     pub(super) fn show(&self, key: &Cursor) -> String {
         show_key(&key.json(), self.limits.log_keys)
     }
+}
+
+/// Bytes that a batch of one of so many lanes may move, and may hold if it holds its items: a transaction has to stay digestible
+/// for the database.
+pub fn batch_bytes(budget: &Budget, limits: &Limits, lanes: u32) -> u64 {
+    let share = (budget.memory_mb() << 20).div_ceil(16) / u64::from(lanes.max(1));
+    share.clamp(1 << 20, 64 << 20).max(limits.max_item)
 }
 
 fn progress(state: &State, chunk: &Chunk) -> Progress {

@@ -38,28 +38,41 @@ const SHARDED: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 15\nmax_atte
 
 #[test]
 fn the_lambda_is_killed_on_mariadb() {
-    kill(Kind::MariaDb, Victim::Lambda, LIMITS);
+    kill((Kind::MariaDb, Kind::MariaDb), Victim::Lambda, LIMITS);
 }
 
 #[test]
 fn the_lambda_is_killed_in_several_shards() {
-    kill(Kind::MariaDb, Victim::Lambda, SHARDED);
+    kill((Kind::MariaDb, Kind::MariaDb), Victim::Lambda, SHARDED);
 }
 
 #[test]
 fn the_lambda_is_killed_on_postgres() {
-    kill(Kind::Postgres, Victim::Lambda, LIMITS);
+    kill((Kind::Postgres, Kind::Postgres), Victim::Lambda, LIMITS);
 }
 
 #[test]
 fn the_command_line_is_killed_on_mariadb() {
-    kill(Kind::MariaDb, Victim::CommandLine, LIMITS);
+    kill((Kind::MariaDb, Kind::MariaDb), Victim::CommandLine, LIMITS);
 }
 
 #[test]
 fn the_command_line_is_killed_on_postgres() {
-    kill(Kind::Postgres, Victim::CommandLine, LIMITS);
+    kill((Kind::Postgres, Kind::Postgres), Victim::CommandLine, LIMITS);
 }
+
+#[test]
+fn the_command_line_is_killed_from_mariadb_to_postgres() {
+    kill((Kind::MariaDb, Kind::Postgres), Victim::CommandLine, LIMITS);
+}
+
+#[test]
+fn the_lambda_is_killed_from_postgres_to_mariadb() {
+    kill((Kind::Postgres, Kind::MariaDb), Victim::Lambda, LIMITS);
+}
+
+/// Where the orders are, and where their history goes.
+type Kinds = (Kind, Kind);
 
 #[derive(Debug, Default)]
 struct Count {
@@ -67,7 +80,7 @@ struct Count {
     inside: u32,
 }
 
-fn kill(kind: Kind, victim: Victim, limits: &str) {
+fn kill(kind: Kinds, victim: Victim, limits: &str) {
     let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
     println!("{victim:?} on {kind:?}: MILKRUN_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -77,6 +90,7 @@ fn kill(kind: Kind, victim: Victim, limits: &str) {
         (_, true) => 30,
         _ => 10,
     };
+    let wanted = if kind.0 == kind.1 { wanted } else { wanted / 3 };
     let mut count = Count::default();
     // Whole jobs, until there are enough kills and enough of them were inside a batch; chance may take a few more of them.
     while count.kills < wanted || (count.inside * 2 < count.kills && count.kills < 4 * wanted) {
@@ -89,13 +103,14 @@ fn kill(kind: Kind, victim: Victim, limits: &str) {
     assert!(count.inside * 2 >= count.kills, "{count:?}: too few between a batch's first statement and its commit");
 }
 
-fn job(kind: Kind, limits: &str) -> Job {
-    let mut job = Job::new(kind).with_shop(SHOP, limits);
+fn job((kind, target): Kinds, limits: &str) -> Job {
+    let mut job =
+        if kind == target { Job::new(kind).with_shop(SHOP, limits) } else { Job::between(kind, target, SHOP, limits) };
     job.set("MILKRUN_LEASE_MARGIN", "0s");
     job
 }
 
-fn undisturbed(kind: Kind) -> Vec<TextRow> {
+fn undisturbed(kind: Kinds) -> Vec<TextRow> {
     let job = job(kind, LIMITS);
     job.run_to_the_end();
     job.assert_complete();
@@ -104,7 +119,7 @@ fn undisturbed(kind: Kind) -> Vec<TextRow> {
 
 /// One job, killed at a random moment of each of its runs until one of them completes it.
 fn round(
-    (kind, limits): (Kind, &str),
+    (kind, limits): (Kinds, &str),
     victim: Victim,
     undisturbed: &[TextRow],
     random: &mut StdRng,
@@ -113,8 +128,10 @@ fn round(
     let mut job = job(kind, limits);
     let (_slow, url) = Slow::before(job.database.url(), DELAY);
     job.set("SHOP_DATABASE_URL", &url);
+    let (_slow_too, url) = Slow::before(job.history().url(), DELAY);
+    job.set("HISTORY_DATABASE_URL", &url);
     // One that only looks, so that a killer can ask while the test reads.
-    let watch = Database::connect(job.database.url());
+    let watch = Database::connect(job.history().url());
     let emulator = matches!(victim, Victim::Lambda).then(|| job.lambda(RUN.as_secs(), 1024));
     for _ in 0..200 {
         let killer = Killer {

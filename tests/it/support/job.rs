@@ -17,6 +17,8 @@ pub struct Job {
     pub name: String,
     /// The database itself, past any proxy.
     pub database: Database,
+    /// Where its history is, if not in the same database.
+    pub other: Option<Database>,
     /// What its history has to hold.
     pub source: Option<Source>,
     folder: TempDir,
@@ -47,7 +49,7 @@ impl Job {
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { name: String::new(), database: Database::connect(&url), source: None, folder, environment }
+        Self { name: String::new(), database: Database::connect(&url), other: None, source: None, folder, environment }
     }
 
     /// A shop with its migration, and the ledger in a file beside it: for what is the same with every ledger.
@@ -64,6 +66,26 @@ impl Job {
         self.source = Some(shop::closed(&self.database));
         self.define(&shop::migration(limits));
         self
+    }
+
+    /// The same whose history goes to another database, with the ledger in DynamoDB Local.
+    pub fn between(source: Kind, target: Kind, size: Size, limits: &str) -> Self {
+        let mut job = Self::new(source);
+        let folder = job.folder().join("other");
+        std::fs::create_dir(&folder).expect("a folder");
+        let url = servers::fresh_database(target, &folder);
+        job.set("HISTORY_DATABASE_URL", &url);
+        job.other = Some(Database::connect(&url));
+        shop::load(&job.database, size);
+        job.source = Some(shop::closed(&job.database));
+        job.define(&shop::migration_to("HISTORY", limits));
+        shop::create_history(job.history());
+        job
+    }
+
+    /// The database that its history is in.
+    pub fn history(&self) -> &Database {
+        self.other.as_ref().unwrap_or(&self.database)
     }
 
     /// A call of the command line with `--json`.
@@ -148,7 +170,7 @@ impl Job {
     pub fn assert_complete(&self) {
         let source = self.source.as_ref().expect("the test says what is right");
         let expected = history::expected(&self.database, source);
-        history::assert_equal(&expected, history::actual(&self.database, "order_history", "order_id"));
+        history::assert_equal(&expected, history::actual(self.history(), "order_history", "order_id"));
 
         let status = self.status();
         assert_eq!(status["state"], "complete", "{status}");
@@ -164,7 +186,7 @@ impl Job {
     /// What takes part in a comparison of two histories, byte for byte.
     pub fn fingerprint(&self, source_column: &str) -> Vec<super::database::TextRow> {
         let columns = format!("order_id, {source_column}, document, digest");
-        history::fingerprint(&self.database, "order_history", &columns)
+        history::fingerprint(self.history(), "order_history", &columns)
     }
 }
 

@@ -155,6 +155,28 @@ pub fn closed(database: &Database) -> Source {
     }
 }
 
+/// The table of that history, as a user would make it.
+pub fn create_history(database: &Database) {
+    let (id, document, moment, charset) = if database.is_sqlite() {
+        ("INTEGER", "TEXT", "TEXT", "")
+    } else if database.is_mariadb() {
+        ("BIGINT", "LONGTEXT", "DATETIME(6)", " DEFAULT CHARSET=utf8mb4")
+    } else {
+        ("BIGINT", "text", "timestamptz", "")
+    };
+    database.execute(&format!(
+        "CREATE TABLE order_history (order_id {id} PRIMARY KEY, status VARCHAR(20), document {document}, \
+         digest CHAR(64), migrated_at {moment}, run VARCHAR(255), definition CHAR(64)){charset}"
+    ));
+}
+
+/// The same migration file with its target in the database of another variable.
+pub fn migration_to(variable: &str, limits: &str) -> String {
+    let text = migration(limits);
+    let (source, target) = text.split_once("[target]").expect("a target");
+    format!("{source}[target]{}", target.replacen("SHOP", variable, 1))
+}
+
 /// The migration file of that history, named `orders-history`. `limits` is the text of its `[limits]`.
 pub fn migration(limits: &str) -> String {
     format!(

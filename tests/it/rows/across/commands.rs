@@ -1,47 +1,20 @@
 //! The real command line, from one database to another.
 
+use crate::support::database::Cell::{Int, Number, Text};
 use crate::support::database::Database;
-use crate::support::history;
-use crate::support::job::Job;
+use crate::support::job::{Job, full};
+use crate::support::refusing::{closed, cure, letters, progress, spoil};
 use crate::support::servers::{self, Kind};
 use crate::support::shop::{self, Size};
+use serde_json::json;
 
 const SHOP: Size = Size { orders: 300, closed: 120, items: 3, discounts: 2 };
 
-/// The table that a migration of the shop writes to.
-pub(crate) fn create_history(database: &Database) {
-    let (id, document, moment) = if database.is_sqlite() {
-        ("INTEGER", "TEXT", "TEXT")
-    } else if database.is_mariadb() {
-        ("BIGINT", "LONGTEXT", "DATETIME(6)")
-    } else {
-        ("BIGINT", "text", "timestamptz")
-    };
-    database.execute(&format!(
-        "CREATE TABLE order_history (order_id {id} PRIMARY KEY, status VARCHAR(20), document {document}, \
-         digest CHAR(64), migrated_at {moment}, run VARCHAR(255), definition CHAR(64))"
-    ));
-}
-
-/// The shop's migration into another database.
-pub(crate) fn migration(limits: &str) -> String {
-    let text = shop::migration(limits);
-    let (source, target) = text.split_once("[target]").expect("a target");
-    format!("{source}[target]{}", target.replacen("SHOP", "HISTORY", 1))
-}
-
 #[test]
 fn a_shop_moves_to_another_server_and_plan_verify_and_status_know_it() {
-    let mut job = Job::new(Kind::MariaDb);
-    job.set("MILKRUN_LEDGER", "sqlite://ledger.db");
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = servers::fresh_database(Kind::Postgres, folder.path());
-    let other = Database::connect(&url);
-    create_history(&other);
-    job.set("HISTORY_DATABASE_URL", &url);
-    shop::load(&job.database, SHOP);
-    let expected = history::expected(&job.database, &shop::closed(&job.database));
-    job.define(&migration("settle = \"0s\"\nmax_batch = 50"));
+    let limits = "settle = \"0s\"\nmax_batch = 50";
+    let job = Job::between(Kind::MariaDb, Kind::Postgres, SHOP, limits);
+    let other = job.history();
 
     let plan = job.reply(&["plan", "orders-history"]);
     assert_eq!(plan["problems"].as_array().map(Vec::len), Some(0), "{plan}");
@@ -54,7 +27,7 @@ fn a_shop_moves_to_another_server_and_plan_verify_and_status_know_it() {
 
     let reply = job.run_to_the_end();
     assert_eq!(reply["progress"]["moved"], 120, "{reply}");
-    history::assert_equal(&expected, history::actual(&other, "order_history", "order_id"));
+    job.assert_complete();
 
     other.execute("DELETE FROM order_history WHERE order_id = (SELECT min(order_id) FROM order_history)");
     other
@@ -68,6 +41,112 @@ fn a_shop_moves_to_another_server_and_plan_verify_and_status_know_it() {
     let mended = job.call(&["verify", "orders-history", "--repair", "--overwrite"]).expect(3).reply();
     assert_eq!(mended["repaired"], 2, "{mended}");
     other.execute("DELETE FROM order_history WHERE order_id = -5");
-    history::assert_equal(&expected, history::actual(&other, "order_history", "order_id"));
-    assert_eq!(found(&job.reply(&["verify", "orders-history"])), [120, 120, 0, 0, 0]);
+    job.assert_complete();
+}
+
+/// What the target refuses, what is too large to be read and what is there and different is set aside, each by its name.
+/// Everything else arrives.
+#[test]
+fn exactly_the_bad_items_are_set_aside() {
+    for (source, target) in
+        [(Kind::MariaDb, Kind::Postgres), (Kind::Postgres, Kind::Sqlite), (Kind::Sqlite, Kind::MariaDb)]
+    {
+        let size = Size { orders: 1100, closed: 1000, items: 1, discounts: 1 };
+        let limits = "settle = \"0s\"\nmax_item = \"64 KB\"\nmax_batch = 300";
+        let job = Job::between(source, target, size, limits);
+        job.history().execute(if job.history().is_sqlite() {
+            "CREATE TRIGGER rule BEFORE INSERT ON order_history WHEN NEW.document LIKE '%hunter2%'
+             BEGIN SELECT RAISE(ABORT, 'hunter2 is refused'); END"
+        } else {
+            "ALTER TABLE order_history ADD CONSTRAINT rule CHECK (document NOT LIKE '%hunter2%')"
+        });
+        let keys = closed(&job, &[3, 377, 378, 600, 999]);
+        spoil(&job, &[keys[0], keys[2]]);
+        let first = 1_000_000;
+        for (place, order) in [keys[1], keys[4]].into_iter().enumerate() {
+            let from = first + 2000 * i64::try_from(place).unwrap();
+            let items = (from..from + 2000)
+                .map(|item| vec![Int(item), Int(order), Text("SKU".to_owned()), Int(1), Number("1.00".to_owned())]);
+            job.database.load("order_items", items);
+        }
+        job.history().execute(&format!("INSERT INTO order_history (order_id, document) VALUES ({}, '{{}}')", keys[3]));
+        let arguments = ["run", &job.name, "--until-done", "--time-limit", "60s"];
+        let last = job.call(&arguments).expect(3).reply();
+        assert_eq!((&last["outcome"], progress(&last)), (&json!("complete"), [995, 0, 1, 4]), "{last}");
+        let found: Vec<(i64, String)> = letters(&job).into_iter().map(|(key, class, _)| (key, class)).collect();
+        let classes = ["poison", "too_large", "poison", "conflict", "too_large"].map(str::to_owned);
+        assert_eq!(found, keys.iter().copied().zip(classes).collect::<Vec<_>>());
+        let message = |place: usize| letters(&job)[place].2["message"].as_str().unwrap().to_owned();
+        assert!(message(1).contains("is larger than max_item (65536 bytes)"), "{}", message(1));
+        assert!(
+            message(3).contains("differs in `status`, `document`; SHA-256 of the document: source "),
+            "{}",
+            message(3)
+        );
+        // Corrected and put back they are moved.
+        cure(&job, &[keys[0], keys[2]]);
+        job.history().execute(&format!("DELETE FROM order_history WHERE order_id = {}", keys[3]));
+        let mut job = job;
+        job.source = Some(shop::closed(&job.database));
+        job.define(&shop::migration_to("HISTORY", "settle = \"0s\""));
+        job.reply(&["retry", &job.name]);
+        job.run_to_the_end();
+        job.assert_complete();
+    }
+}
+
+/// A row that begins to match behind the cursor is found by a sweep.
+#[test]
+fn a_sweep_finds_what_closed_meanwhile() {
+    for (source, target) in
+        [(Kind::MariaDb, Kind::Postgres), (Kind::Postgres, Kind::MariaDb), (Kind::MariaDb, Kind::Sqlite)]
+    {
+        let job = Job::between(source, target, SHOP, "settle = \"0s\"\nmax_batch = 40\nmax_sweeps = 5");
+        let first = job.reply(&["run", &job.name, "--max-items", "60"]);
+        assert_eq!(first["moved"], 60, "{first}");
+        job.database
+            .execute("UPDATE orders SET status = 'cancelled' WHERE id < 40 AND status IN ('new', 'paid', 'ready')");
+        job.history().execute("DELETE FROM order_history WHERE order_id = (SELECT MAX(order_id) FROM order_history)");
+        let last = job.run_to_the_end();
+        let all = job
+            .database
+            .number("SELECT COUNT(*) FROM orders WHERE status IN ('uncollected', 'cancelled', 'dispensed')");
+        assert_eq!(job.history().number("SELECT COUNT(*) FROM order_history"), all, "{last}");
+        assert_eq!(last["progress"]["left"], 0, "{last}");
+        let verified = job.reply(&["verify", &job.name]);
+        assert_eq!((&verified["checked"], &verified["equal"]), (&json!(all), &json!(all)), "{verified}");
+    }
+}
+
+/// Rows that together are far larger than the memory there is.
+#[test]
+fn many_large_rows_fit_into_little_memory() {
+    let rows = if full() { 10_000 } else { 1500 };
+    let mut job = Job::new(Kind::MariaDb);
+    let url = servers::fresh_database(Kind::Postgres, job.folder());
+    let other = Database::connect(&url);
+    job.set("HISTORY_DATABASE_URL", &url);
+    job.database.execute("CREATE TABLE papers (id BIGINT PRIMARY KEY, body LONGTEXT NOT NULL)");
+    job.database.execute(&format!(
+        "INSERT INTO papers SELECT seq, REPEAT(CHAR(65 + seq % 26), 100000 + seq) FROM seq_1_to_{rows}"
+    ));
+    other.execute("CREATE TABLE papers (id BIGINT PRIMARY KEY, document TEXT NOT NULL)");
+    job.define(
+        "name = \"papers\"\nkind = \"rows\"\n[source]\ndatabase = \"$SHOP_DATABASE_URL\"\ntable = \"papers\"\nkey = [\"id\"]\n\
+         [target]\ndatabase = \"$HISTORY_DATABASE_URL\"\ntable = \"papers\"\nkey = [\"id\"]\n\
+         [target.columns]\nid = \"id\"\ndocument = \"$document\"\n[limits]\nsettle = \"0s\"",
+    );
+    let emulator = job.lambda(60, 128);
+    let mut peak = 0;
+    loop {
+        let reply = emulator.invoke(&job.event()).reply();
+        peak = peak.max(emulator.peak_memory_kib().expect("it is alive between invocations"));
+        if reply["outcome"] == "complete" {
+            assert_eq!(reply["progress"]["moved"], rows, "{reply}");
+            break;
+        }
+        assert_eq!(reply["outcome"], "more", "{reply}");
+    }
+    println!("peak {} MiB for {rows} rows of 100 KB", peak / 1024);
+    assert!(peak < 112 * 1024, "{peak} KiB");
 }

@@ -1,6 +1,5 @@
 //! Documents: byte for byte those of the same-database path.
 
-use super::commands::create_history;
 use super::pair::{Pair, pairs};
 use crate::rows::stage::Stage;
 use crate::support::shop::{self, Size};
@@ -27,7 +26,7 @@ fn documents_are_those_of_the_same_database() {
     for kinds in pairs() {
         let pair = Pair::new(kinds);
         shop::load(&pair.source.database, SHOP);
-        create_history(&pair.target.database);
+        shop::create_history(&pair.target.database);
         let closed = SHOP.closed.unsigned_abs();
         assert_eq!(pair.source.move_all(&pair.source.definition(&source, &target), 50).moved, closed);
         let definition = Pair::definition(&source, &target, "");
