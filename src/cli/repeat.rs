@@ -4,6 +4,7 @@ use super::end::status;
 use super::{Session, human, print};
 use crate::command::CommandError;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -25,6 +26,7 @@ impl Session<'_> {
         let mut totals = Totals::default();
         let mut worst = 0;
         let mut waits = 0;
+        let mut rested = HashSet::from([Value::Null.to_string()]);
         let result = loop {
             let reply = match self.call(&event).await {
                 Ok(reply) => reply,
@@ -44,6 +46,8 @@ impl Session<'_> {
                 Some("more") => until(&reply).map(|until| until.max(least(waits))),
                 Some("busy" | "fenced") => Some(until(&reply).unwrap_or(UNKNOWN).max(least(waits))),
                 Some("complete") if bare && command == "run" => None,
+                // One that goes on for ever has done what there is: others may not. Found idle again, it would be asked for ever.
+                Some("idle") if bare && command == "run" && rested.insert(reply["migration"].to_string()) => None,
                 _ => break Ok(reply),
             };
             waits = if wait.is_some() { waits + 1 } else { 0 };
@@ -94,6 +98,7 @@ impl Session<'_> {
             let why = match reply["outcome"].as_str() {
                 Some("busy") if reply["migration"].is_null() => "everything that is left to do waits or is held",
                 Some("busy") => "another run holds it",
+                Some("idle") => "there is nothing to do; the next sweep waits",
                 _ => "the pass is over, and `settle` is not",
             };
             self.bar.say(&format!("{why} until {until}"));

@@ -12,6 +12,8 @@ const ASSUMED_RATE: f64 = 5000.0;
 const SCHEDULE_S: f64 = 60.0;
 /// The part of a run that is spent within batches.
 const USEFUL: f64 = 0.85;
+/// A sweep walks the keys once more, but writes nothing: it is counted as a fifth of the pass.
+const SWEEP: f64 = 0.2;
 /// Lambda on x86 in us-east-1: dollars for a GB-second and for a request, as listed on the AWS pricing page in 2026.
 const GB_SECOND: f64 = 0.000_016_666_7;
 const REQUEST: f64 = 0.000_000_2;
@@ -29,6 +31,8 @@ pub(super) struct Forecast {
     pub(super) wall_clock_s: u64,
     /// Dollars.
     pub(super) cost_usd: f64,
+    /// Dollars of one sweep of everything.
+    pub(super) sweep_usd: f64,
     /// Nothing was measured yet.
     pub(super) assumed: bool,
 }
@@ -59,8 +63,7 @@ impl Forecast {
         let measured = tuner.p95(size).map(|time| size as f64 / time.max(Duration::from_millis(1)).as_secs_f64());
         let rate = measured.unwrap_or(ASSUMED_RATE);
         let seconds = budget.total().as_secs_f64();
-        // The sweep walks the keys once more, but writes nothing: it is counted as a fifth of the pass.
-        let busy_s = estimate.keys as f64 / rate * 1.2;
+        let busy_s = estimate.keys as f64 / rate * (1.0 + SWEEP);
         let count = (busy_s / (seconds * USEFUL)).ceil().max(1.0);
         let batches = estimate.keys as f64 * 2.0 / size as f64;
         let gigabytes = budget.memory_mb() as f64 / 1024.0;
@@ -72,6 +75,7 @@ impl Forecast {
             wall_clock_s: (wall + limits.settle.as_secs_f64()).ceil() as u64,
             cost_usd: (cost * 10_000.0).ceil() / 10_000.0,
             assumed: measured.is_none(),
+            sweep_usd: ((cost * SWEEP / (1.0 + SWEEP)).max(REQUEST) * 10_000.0).ceil() / 10_000.0,
         }
     }
 }

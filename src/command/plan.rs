@@ -11,7 +11,7 @@ use crate::engine::shards;
 use crate::engine::state::{self, Stored};
 use crate::engine::throttle::Gauge as _;
 use crate::rows::Rows;
-use crate::spec::{Definition, Problem};
+use crate::spec::{Definition, Mode, Problem};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -93,6 +93,10 @@ impl Handler {
             }
             self.asked(Some(asked)).await;
         }
+        if definition.mode == Mode::Continuous {
+            let every = definition.limits.sweep_every.as_secs();
+            found.sweep = Some(json!({"every_s": every, "keys": estimate.keys, "cost_usd": forecast.sweep_usd}));
+        }
         found.estimate = estimate;
         found.forecast = Some(forecast);
         Ok(())
@@ -108,6 +112,8 @@ struct Found {
     sample: Option<Value>,
     estimate: Estimate,
     forecast: Option<Forecast>,
+    /// What each sweep of a continuous migration costs.
+    sweep: Option<Value>,
 }
 
 impl Found {
@@ -147,6 +153,9 @@ impl Found {
         reply.insert("runs".into(), json!(forecast.map(|it| it.runs)));
         reply.insert("wall_clock_s".into(), json!(forecast.map(|it| it.wall_clock_s)));
         reply.insert("cost_usd".into(), json!(forecast.map(|it| it.cost_usd)));
+        if let Some(sweep) = self.sweep {
+            reply.insert("sweep".into(), sweep);
+        }
         Value::Object(reply)
     }
 }

@@ -14,6 +14,7 @@ use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
 use crate::engine::run::{self, Run};
 use crate::engine::shards::{self, Offer};
 use crate::engine::state::{self, Phase, State, Stored};
+use crate::engine::sweeps::Sweeps;
 use crate::engine::throttle::Throttle;
 use crate::ledger::{Record, item};
 use crate::observe::{log, metrics};
@@ -106,6 +107,7 @@ impl Handler {
             id: invocation.id.clone(),
             kind: &rows,
             limits: &definition.limits,
+            sweeps: Sweeps::of(definition),
             ledger: self.ledger.clone(),
             terms: self.terms(&definition.limits, budget),
             budget: *budget,
@@ -141,12 +143,13 @@ impl Handler {
             return yes(report);
         }
         let pinned = state.is_pinned_to(&definition.digest);
-        if pinned && state.phase() == Phase::Complete {
+        let sweeps = Sweeps::of(definition);
+        if pinned && state.phase() == Phase::Complete && sweeps.is_complete(state) {
             return yes(self.standing(definition, stored, Outcome::Complete, budget).await?);
         }
         let now = (self.clock)();
         // Dead letters that were put back wait for nothing.
-        let due = state.sweep_due(definition.limits.settle).filter(|&due| due > now && !state.has_retry());
+        let due = sweeps.due(state).filter(|&due| due > now && !state.has_retry());
         let shards = shards::all(&*self.ledger, &definition.name, call).await?;
         let held = match shards::offer(state, &shards, shard, now) {
             Offer::Held(until) => Some(until),
@@ -154,7 +157,7 @@ impl Handler {
         };
         let (outcome, until) = match (held, due) {
             (Some(until), _) if pinned => (Outcome::Busy, until),
-            (None, Some(due)) if pinned => (Outcome::More, due),
+            (None, Some(due)) if pinned => (sweeps.waiting(state), due),
             _ => {
                 let ours = shards.iter().map(|shard| &shard.checkpoint).filter(|it| it.life == state.life);
                 return Ok(Answered::No { passed: checkpoint::passed(ours) });

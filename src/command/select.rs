@@ -5,6 +5,7 @@ use super::error::CommandError;
 use crate::engine::report::Outcome;
 use crate::engine::shards::{self, Offer};
 use crate::engine::state::{self, Phase};
+use crate::engine::sweeps::Sweeps;
 use crate::ledger::item;
 use crate::spec::Definition;
 use std::time::Duration;
@@ -48,7 +49,8 @@ impl Handler {
         let mut waiting: Option<u64> = None;
         for definition in good {
             let state = state::load(&*self.ledger, &definition.name, limit).await?.state;
-            if matches!(state.phase(), Phase::Paused | Phase::Complete) {
+            let sweeps = Sweeps::of(&definition);
+            if state.phase() == Phase::Paused || state.phase() == Phase::Complete && sweeps.is_complete(&state) {
                 continue;
             }
             let shards = shards::all(&*self.ledger, &definition.name, limit).await?;
@@ -57,9 +59,11 @@ impl Handler {
                 Offer::Free(_) => None,
             };
             // Dead letters that were put back wait for nothing.
-            let due = state.sweep_due(definition.limits.settle).filter(|_| !state.has_retry());
+            let due = sweeps.due(&state).filter(|_| !state.has_retry());
             let until = held.or(due);
-            if let Some(until) = until.filter(|&until| until > now) {
+            if held.is_none() && due.is_some_and(|due| due > now) && sweeps.waiting(&state) == Outcome::Idle {
+                // It has nothing to do, which is something else than waiting for something.
+            } else if let Some(until) = until.filter(|&until| until > now) {
                 waiting = Some(waiting.map_or(until, |other| other.min(until)));
             } else {
                 let ours = shards.iter().filter(|shard| shard.checkpoint.life == state.life);

@@ -12,6 +12,7 @@ use crate::engine::rate::Rate;
 use crate::engine::report::Outcome;
 use crate::engine::run::Run;
 use crate::engine::state;
+use crate::engine::sweeps::Sweeps;
 use crate::engine::throttle::Throttle;
 use crate::observe::log;
 use serde_json::Value;
@@ -53,6 +54,7 @@ impl Handler {
             id: invocation.id.clone(),
             kind: &rows,
             limits: &definition.limits,
+            sweeps: Sweeps::of(&definition),
             ledger: self.ledger.clone(),
             terms: self.terms(&definition.limits, &budget),
             budget,

@@ -32,6 +32,7 @@ mod start;
 pub mod state;
 pub mod stop;
 mod stretch;
+pub mod sweeps;
 pub mod throttle;
 mod timeline;
 mod turn;

@@ -92,7 +92,7 @@ impl<M: Migration> Run<'_, M> {
         let closed = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
             let ours = state.life == life && state.pass == pass && state.open;
             if ours {
-                state.close_pass(found.items(), self.limits.max_sweeps, now);
+                state.close_pass(found.items(), &self.sweeps, now);
             }
             ours
         })

@@ -13,6 +13,7 @@ use super::report::{Outcome, Progress, Report, StoppedBy};
 use super::shards::{self, Offer};
 use super::state::{self, Pause, State, Stored};
 use super::stop::Stop;
+use super::sweeps::Sweeps;
 use super::throttle::Throttle;
 use super::walk::{Walk, Walked};
 use crate::cursor::Cursor;
@@ -56,6 +57,8 @@ pub struct Run<'a, M: Migration> {
     pub kind: &'a M,
     /// How fast and how much.
     pub limits: &'a Limits,
+    /// When it sweeps, and whether it ever completes.
+    pub sweeps: Sweeps,
     /// Where checkpoints live.
     pub ledger: Arc<dyn Ledger>,
     /// How long leases last.
@@ -172,11 +175,12 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(Ended::new(Outcome::More, StoppedBy::End, stored.state));
             };
             if !stored.state.open {
-                if let Some(due) = stored.state.sweep_due(self.limits.settle)
+                if let Some(due) = self.sweeps.due(&stored.state)
                     && due > (self.terms.clock)()
                 {
                     *lead = Some(held);
-                    return Ok(Ended { until: Some(due), ..Ended::new(Outcome::More, StoppedBy::End, stored.state) });
+                    let outcome = self.sweeps.waiting(&stored.state);
+                    return Ok(Ended { until: Some(due), ..Ended::new(outcome, StoppedBy::End, stored.state) });
                 }
                 let opened = self.open_pass(&mut held.lease, &stored).await;
                 *lead = Some(held);
@@ -206,6 +210,10 @@ impl<M: Migration> Run<'_, M> {
             };
             if let Some(ended) = Ended::between(&stored, life) {
                 return Ok(ended);
+            }
+            if self.sweeps.is_idle(&stored.state) && !stored.state.has_retry() {
+                let until = self.sweeps.due(&stored.state);
+                return Ok(Ended { until, ..Ended::new(Outcome::Idle, StoppedBy::End, stored.state) });
             }
             if self.stop.is_set() {
                 return Ok(Ended::new(Outcome::More, StoppedBy::Signal, stored.state));
@@ -334,7 +342,7 @@ impl<M: Migration> Run<'_, M> {
         if let Some(ended) = Ended::if_paused(&stored) {
             return over(ended);
         }
-        if stored.state.complete {
+        if self.sweeps.is_complete(&stored.state) {
             return over(Ended::complete_or_more(stored));
         }
         Ok(Ok(stored))

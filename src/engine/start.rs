@@ -8,6 +8,7 @@ use super::report::{Outcome, Progress, Report};
 use super::run::{EngineError, Run};
 use super::state;
 use super::stop::Stop;
+use super::sweeps::Sweeps;
 use super::throttle::Throttle;
 use crate::ledger::Ledger;
 use crate::spec::Limits;
@@ -35,6 +36,7 @@ impl<'a, M: Migration> Run<'a, M> {
             id: nonce(),
             kind,
             limits,
+            sweeps: Sweeps::once(limits),
             ledger,
             terms: Terms { lease: limits.lease, margin_ms: LEASE_MARGIN_MS, deadline_ms, clock },
             budget: Budget::new(time, memory_mb),
@@ -57,7 +59,7 @@ impl<'a, M: Migration> Run<'a, M> {
         if let Some(pause) = &state.paused {
             return Ok(Report { reason: Some(pause.reason.clone()), ..standing(Outcome::Paused) });
         }
-        if state.complete && !state.has_retry() {
+        if self.sweeps.is_complete(state) && !state.has_retry() {
             return Ok(standing(Outcome::Complete));
         }
         Box::pin(self.go(stored)).await

@@ -2,6 +2,7 @@
 
 use super::lease::{nonce, swap_until_answered};
 use super::migration::Estimate;
+use super::sweeps::Sweeps;
 use crate::cursor::Cursor;
 use crate::digest;
 use crate::ledger::{Ledger, LedgerError, Record, Swap};
@@ -155,12 +156,6 @@ impl State {
         self.retry > self.retried
     }
 
-    /// When the next sweep may begin, in Unix milliseconds; `None` if a pass is open or none has ended yet.
-    pub fn sweep_due(&self, settle: Duration) -> Option<u64> {
-        let settle = u64::try_from(settle.as_millis()).unwrap_or(u64::MAX);
-        (self.pass > 0 && !self.open && !self.complete).then(|| self.pass_ended.saturating_add(settle))
-    }
-
     /// How many shards there are.
     pub fn shards(&self) -> u32 {
         u32::try_from(self.cuts.len()).unwrap_or(u32::MAX).saturating_add(1)
@@ -179,13 +174,14 @@ impl State {
     pub fn open_pass(&mut self, bound: Option<Cursor>, now_us: u64) {
         self.pass += 1;
         self.open = true;
+        self.complete = false;
         self.bound = bound;
         self.pass_started = now_us;
     }
 
     /// Closes the open pass, in which `found` items had no target yet. A sweep that found none completes the migration,
-    /// and so does the last one that `max_sweeps` allows.
-    pub fn close_pass(&mut self, found: u64, max_sweeps: u32, now: u64) {
+    /// and so does the last one that is allowed, if it is to complete at all.
+    pub fn close_pass(&mut self, found: u64, sweeps: &Sweeps, now: u64) {
         self.open = false;
         self.pass_ended = now;
         if self.bound.is_some() {
@@ -193,10 +189,8 @@ impl State {
         }
         if self.pass > 1 {
             self.left = found;
-            // Sweeps since the first pass, or since a changed definition was accepted.
-            let sweeps = self.pass.saturating_sub(self.accepted_in.max(1));
-            self.complete = found == 0 || sweeps >= max_sweeps;
         }
+        self.complete = sweeps.completes(self, found);
     }
 
     /// The time that `:pass_started` means.
@@ -274,24 +268,26 @@ pub async fn update(
 mod tests {
     use super::*;
     use crate::cursor::KeyPart;
+    use crate::spec::Limits;
 
     #[test]
     fn every_arrow_of_the_state_machine() {
         let key = |n: u64| Some(Cursor(vec![KeyPart::Int(n.to_string())]));
+        let sweeps = Sweeps::once(&Limits::default());
         let mut state = State::default();
         assert_eq!(state.phase(), Phase::New);
-        assert_eq!(state.sweep_due(Duration::ZERO), None);
+        assert_eq!(sweeps.due(&state), None);
         state.open_pass(key(9), 1_000_000);
         assert_eq!((state.phase(), state.pass), (Phase::Moving, 1));
-        state.close_pass(5, 3, 2_000);
+        state.close_pass(5, &sweeps, 2_000);
         assert_eq!((state.phase(), state.left, state.covered.clone()), (Phase::Sweeping, 0, key(9)));
-        assert_eq!(state.sweep_due(Duration::from_secs(10)), Some(12_000));
+        assert_eq!(sweeps.due(&state), Some(12_000));
         state.open_pass(key(12), 12_000_000);
-        assert_eq!((state.phase(), state.sweep_due(Duration::ZERO)), (Phase::Sweeping, None));
-        state.close_pass(2, 3, 13_000);
+        assert_eq!((state.phase(), sweeps.due(&state)), (Phase::Sweeping, None));
+        state.close_pass(2, &sweeps, 13_000);
         assert_eq!((state.phase(), state.left, state.complete), (Phase::Sweeping, 2, false));
         state.open_pass(key(12), 23_000_000);
-        state.close_pass(0, 3, 24_000);
+        state.close_pass(0, &sweeps, 24_000);
         assert_eq!((state.phase(), state.left, state.complete), (Phase::Complete, 0, true));
         state.paused = Some(Pause { reason: "r".into(), by: "b".into(), at: 1 });
         assert_eq!(state.phase(), Phase::Paused);
@@ -303,7 +299,7 @@ mod tests {
         for _ in 0..4 {
             assert!(!state.complete);
             state.open_pass(None, 0);
-            state.close_pass(7, 3, 0);
+            state.close_pass(7, &Sweeps::once(&Limits::default()), 0);
         }
         assert!(state.complete);
         assert_eq!((state.pass, state.left), (4, 7));

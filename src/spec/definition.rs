@@ -38,6 +38,8 @@ pub enum Kind {
 pub enum Mode {
     /// When a sweep finds nothing more.
     Once,
+    /// Never: it keeps sweeping on the schedule.
+    Continuous,
 }
 
 /// `[source]`.
@@ -222,6 +224,8 @@ pub struct Limits {
     pub settle: Duration,
     /// Sweeps before `once` completes with something left.
     pub max_sweeps: u32,
+    /// From the beginning of one sweep of a continuous migration to that of the next, at least.
+    pub sweep_every: Duration,
     /// How long an acquisition or a commit holds the shard.
     pub lease: Duration,
     /// Whether keys appear in logs, replies of `failed` and messages; hashed if not.
@@ -249,6 +253,7 @@ impl Default for Limits {
             stop_when_failed: 1000,
             settle: Duration::from_secs(10),
             max_sweeps: 3,
+            sweep_every: Duration::from_hours(24),
             lease: Duration::from_secs(30),
             log_keys: true,
         }

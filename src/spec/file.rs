@@ -18,8 +18,8 @@ pub(super) struct File {
     /// What moves: `rows` turns database rows, each with its related rows, into history records, or copies them.
     #[schemars(example = &"rows", extend("enum" = ["rows"]))]
     pub(super) kind: Option<String>,
-    /// `once` is complete when a sweep finds nothing more.
-    #[schemars(example = &"once", extend("enum" = ["once"], "default" = "once"))]
+    /// `once` is complete when a sweep finds nothing more; `continuous` keeps sweeping on the schedule.
+    #[schemars(example = &"once", extend("enum" = ["once", "continuous"], "default" = "once"))]
     pub(super) mode: Option<String>,
     /// From where.
     pub(super) source: Option<SourceSection>,
@@ -207,9 +207,8 @@ pub(super) struct LimitsSection {
     /// How long an acquisition or a commit holds the migration: 1s to 15m.
     #[schemars(example = &"30s", extend("default" = "30s"))]
     pub(super) lease: Option<String>,
-    /// How often a migration that goes on for ever sweeps. Only `1d` in this version, which has none of them.
-    #[schemars(example = &"1d", extend("const" = "1d"))]
-    #[expect(dead_code, reason = "its one value means nothing; it stands here for the schema")]
+    /// How often a continuous migration looks at the whole table for rows without a target, at most: 1s to 365d.
+    #[schemars(example = &"1d", extend("default" = "1d"))]
     pub(super) sweep_every: Option<String>,
     /// Whether keys appear in logs, messages and replies; hashed if not.
     #[schemars(example = true, extend("default" = true))]

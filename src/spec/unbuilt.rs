@@ -23,9 +23,6 @@ const FIELDS: [(&[&str], &str, &str); 5] = [
     (&["source"], "prefix", "leave it out: it belongs to migrations of kind `objects`"),
 ];
 
-/// Fields of `[limits]` that are understood at their default alone, as TOML writes it, and what it means here.
-const FIXED: [(&str, &str, &str); 1] = [("sweep_every", "\"1d\"", ": it belongs to `mode = \"continuous\"`")];
-
 /// Refuses a kind of a later version. `true`: nothing else of the file can be judged by what this version knows.
 pub(super) fn refuse_kind(file: &Table, problems: &mut Problems) -> bool {
     let Some(kind) = file.get("kind").and_then(Value::as_str) else { return false };
@@ -47,24 +44,5 @@ pub(super) fn refuse_fields(file: &mut Table, problems: &mut Problems) {
         if table.and_then(|table| table.remove(field)).is_some() {
             problems.add(&path.key(field), NOT_BUILT, hint);
         }
-    }
-    if let Some(limits) = file.get_mut("limits").and_then(Value::as_table_mut) {
-        for (field, only, meaning) in FIXED {
-            if limits.remove(field).is_some_and(|value| as_written(&value).as_deref() != Some(only)) {
-                problems.add(
-                    &Path::root().key("limits").key(field),
-                    format!("a value other than {only} {NOT_BUILT}"),
-                    format!("leave it out, or write `{field} = {only}`{meaning}"),
-                );
-            }
-        }
-    }
-}
-
-fn as_written(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(format!("{text:?}")),
-        Value::Integer(number) => Some(number.to_string()),
-        _ => None,
     }
 }

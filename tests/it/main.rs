@@ -6,6 +6,7 @@ mod breaker;
 mod case_1615;
 mod chaos;
 mod commands;
+mod continuous;
 mod dead_letters;
 mod deadline;
 mod docs;

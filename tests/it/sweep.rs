@@ -13,7 +13,7 @@ const SHOP: Size = Size { orders: 200, closed: 80, items: 2, discounts: 1 };
 const CLOSED: &str = "status IN ('uncollected', 'cancelled', 'dispensed')";
 
 /// Closes `many` open orders up to a key, the first ones; their keys.
-fn close(database: &Database, upto: i64, many: u32) -> Vec<String> {
+pub(crate) fn close(database: &Database, upto: i64, many: u32) -> Vec<String> {
     let open =
         database.rows(&format!("SELECT id FROM orders WHERE NOT {CLOSED} AND id <= {upto} ORDER BY id LIMIT {many}"));
     let keys: Vec<String> = open.into_iter().filter_map(|mut row| row.remove(0)).collect();
@@ -22,7 +22,7 @@ fn close(database: &Database, upto: i64, many: u32) -> Vec<String> {
     keys
 }
 
-fn insert(database: &Database, id: i64) {
+pub(crate) fn insert(database: &Database, id: i64) {
     let moment = "'2024-05-06 07:08:09.000000'";
     database.execute(&format!("INSERT INTO orders VALUES ({id}, 'dispensed', 'late', 1.25, NULL, NULL, {moment})"));
 }

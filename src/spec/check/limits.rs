@@ -28,6 +28,13 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
         fields.percentage("stop_when_failed", written.stop_when_failed, default.stop_when_failed, 0..=10_000);
     let settle = fields.duration("settle", written.settle, default.settle, Duration::ZERO..=DAY * 365, "0s to 365d");
     let max_sweeps = fields.number("max_sweeps", written.max_sweeps, default.max_sweeps, 1..=1_000);
+    let sweep_every = fields.duration(
+        "sweep_every",
+        written.sweep_every,
+        default.sweep_every,
+        Duration::from_secs(1)..=DAY * 365,
+        "1s to 365d",
+    );
     let second = Duration::from_secs(1);
     let lease = fields.duration("lease", written.lease, default.lease, second..=minutes(15), "1s to 15m");
     Some(Limits {
@@ -42,6 +49,7 @@ pub(super) fn check(path: &Path, written: LimitsSection, problems: &mut Problems
         stop_when_failed: stop_when_failed?,
         settle: settle?,
         max_sweeps: max_sweeps?,
+        sweep_every: sweep_every?,
         lease: lease?,
         log_keys: written.log_keys.unwrap_or(default.log_keys),
     })

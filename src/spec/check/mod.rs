@@ -25,7 +25,7 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     let kind = required(&root.key("kind"), file.kind, problems);
     let kind = kind.and_then(|kind| word(&root.key("kind"), &kind, &[("rows", Kind::Rows)], &[], problems));
     let mode = file.mode.unwrap_or_else(|| "once".to_owned());
-    let mode = word(&root.key("mode"), &mode, &[("once", Mode::Once)], &["continuous"], problems);
+    let mode = word(&root.key("mode"), &mode, &[("once", Mode::Once), ("continuous", Mode::Continuous)], &[], problems);
     let source = required(&root.key("source"), file.source, problems);
     let source = source.map(|source| source::check(&root.key("source"), source, problems));
     let target = required(&root.key("target"), file.target, problems);
