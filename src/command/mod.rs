@@ -145,7 +145,7 @@ impl Handler {
             }
             Command::Reset(event) => {
                 let file = self.migrations.one(&event.migration, limit).await?;
-                switch::reset(ledger, &event.migration, event.by, &self.clock, limit).await?;
+                switch::reset(&self.ledger, &event.migration, event.by, &self.clock, limit).await?;
                 self.status(&event.migration, &file, limit).await
             }
         }

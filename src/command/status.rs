@@ -149,7 +149,7 @@ async fn dead(
         let page = ledger.list(name, item::DEAD, after.as_deref(), 1000, false, limit).await?;
         for record in &page.records {
             let letter = DeadLetter::from_record(record)?;
-            if letter.life == life {
+            if letter.is_of(life) {
                 classes.entry(letter.class.clone()).or_default().add(letter);
             }
             seen += 1;
@@ -182,7 +182,7 @@ pub(super) async fn failed(
     let mut items = Vec::new();
     for record in &page.records {
         let letter = DeadLetter::from_record(record)?;
-        if letter.life == life {
+        if letter.is_of(life) {
             items.push(json!({
                 "key": keys.texts(&letter.key),
                 "class": letter.class,

@@ -3,10 +3,12 @@
 use super::error::CommandError;
 use super::status::current;
 use crate::engine::lease::{Clock, nonce};
+use crate::engine::reset;
 use crate::engine::state::{self, Pause, State};
-use crate::ledger::{Ledger, Record, Swap, item};
+use crate::ledger::{Ledger, Record, item};
 use crate::spec::Definition;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -96,61 +98,21 @@ fn acceptable(state: &State, definition: &Definition, accept: &str) -> Result<()
     Ok(())
 }
 
-/// Forgets the progress: a new life begins. Epochs go on, so whoever still runs is fenced.
+/// Forgets the progress: a new life begins.
 pub(super) async fn reset(
-    ledger: &dyn Ledger,
+    ledger: &Arc<dyn Ledger>,
     name: &str,
     by: Option<String>,
     clock: &Clock,
     limit: Duration,
 ) -> Result<(), CommandError> {
-    let stored = state::load(ledger, name, limit).await?;
-    if stored.is_new() {
+    if !reset::begin_anew(ledger, name, clock(), limit).await? {
         return Ok(());
     }
-    let old = stored.state.life;
-    state::update(ledger, name, stored, limit, |state| {
-        // A reset that was cut short is taken up where it stopped: its life is already the new one.
-        *state = State { life: state.life.max(old + 1), ..State::default() };
-        true
-    })
-    .await?;
-    for prefix in [item::MOVE, item::VERIFY] {
-        fence(ledger, name, prefix, limit).await?;
-    }
-    for prefix in [item::DEAD, item::RUN] {
-        forget(ledger, name, prefix, limit).await?;
-    }
+    let ledger = &**ledger;
+    forget(ledger, name, item::RUN, limit).await?;
     let by = by.unwrap_or_else(|| "unknown".to_owned());
     keep(ledger, name, json!({"command": "reset", "by": by}), clock, limit).await
-}
-
-/// Takes the shards from whoever holds them: an epoch above every one given out, and nobody's.
-async fn fence(ledger: &dyn Ledger, name: &str, prefix: &str, limit: Duration) -> Result<(), CommandError> {
-    let mut after = None;
-    loop {
-        let page = ledger.list(name, prefix, after.as_deref(), 100, false, limit).await?;
-        for record in page.records {
-            let mut seen = Some(record);
-            while let Some(stored) = seen {
-                let freed = Record {
-                    seq: stored.seq + 1,
-                    epoch: stored.epoch + 1,
-                    owner: None,
-                    stamp: nonce(),
-                    ..stored.clone()
-                };
-                seen = match ledger.swap(&freed, Some(&stored), limit).await? {
-                    Swap::Done => None,
-                    Swap::Lost(other) => other,
-                };
-            }
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(());
-        }
-    }
 }
 
 async fn forget(ledger: &dyn Ledger, name: &str, prefix: &str, limit: Duration) -> Result<(), CommandError> {

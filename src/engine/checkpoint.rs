@@ -199,6 +199,9 @@ pub struct Checkpoint {
     /// The mark of dead letters that are being recorded and that no commit has counted yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recording: Option<String>,
+    /// Of these, the items whose letters may still be on their way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub in_flight: Vec<Cursor>,
     /// Dead letters that are being retried, from before the first effect until they are counted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retrying: Vec<Pending>,

@@ -44,7 +44,8 @@ impl<M: Migration> Walk<'_, M> {
             .write(
                 |it| {
                     it.announced = announced;
-                    (it.kills, it.alone, it.timeouts, it.recording) = (0, None, 0, None);
+                    (it.kills, it.alone, it.timeouts) = (0, None, 0);
+                    (it.recording, it.in_flight) = (None, Vec::new());
                     if !ready.letters.is_empty() {
                         letters::count(it, &ready.letters, &outcome, &batch);
                         return;
@@ -77,10 +78,10 @@ impl<M: Migration> Walk<'_, M> {
                 self.chunk.judge(&batch, &outcome);
             } else {
                 let settled = self.lease.checkpoint().settled.clone();
-                let letters = letters::of(run, &self.state);
+                let (letters, now) = (letters::of(run, &self.state), (run.terms.clock)());
                 reach(Point::LettersCounted).await;
-                match hold(self.lease, run.budget.call(), letters.delete(settled)).await? {
-                    Some(deleted) => deleted?,
+                match hold(self.lease, run.budget.call(), letters.settle(settled, now)).await? {
+                    Some(done) => done?,
                     None => return Ok(Kept::Fenced),
                 }
                 reach(Point::LettersDeleted).await;

@@ -41,6 +41,10 @@ pub struct DeadLetter {
     /// The mark of the batch that set it aside: one whose commit never came is not counted, and is taken back by it.
     #[serde(default)]
     pub batch: String,
+    /// There is none any more: it was taken back, or retried and counted. The record stays for a while, so that no write that
+    /// is still on its way brings it back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub void: bool,
 }
 
 impl DeadLetter {
@@ -53,6 +57,11 @@ impl DeadLetter {
         })
     }
 
+    /// Whether it is one, and of this life.
+    pub fn is_of(&self, life: u64) -> bool {
+        self.life == life && !self.void
+    }
+
     fn to_body(&self) -> serde_json::Map<String, serde_json::Value> {
         match serde_json::to_value(self) {
             Ok(serde_json::Value::Object(body)) => body,
@@ -61,6 +70,8 @@ impl DeadLetter {
     }
 }
 
+/// How long the record of one that is void stays, in seconds: far longer than any write is on its way.
+const VOID_S: u64 = 30 * 86_400;
 /// How many calls of the ledger are under way side by side.
 pub(crate) const SIDE_BY_SIDE: usize = 16;
 /// What one call may take.
@@ -101,6 +112,7 @@ impl Letters {
             last_at: now,
             retry: 0,
             batch: batch.to_owned(),
+            void: false,
         });
         let calls = letters.map(|letter| {
             let this = self.clone();
@@ -114,8 +126,12 @@ impl Letters {
         loop {
             if let Some(there) = &seen {
                 let known = DeadLetter::from_record(there)?;
-                if known.life == self.life {
-                    if known.batch == letter.batch || there.epoch > epoch {
+                // Whoever came later knows better, and has said so.
+                if known.life > self.life || known.life == self.life && there.epoch > epoch {
+                    return Ok(());
+                }
+                if known.is_of(self.life) {
+                    if known.batch == letter.batch {
                         return Ok(());
                     }
                     letter.first_at = known.first_at;
@@ -142,18 +158,68 @@ impl Letters {
         }
     }
 
-    /// Takes those back whose batch has this mark: it was never committed, so nobody has counted them.
-    pub async fn take_back(&self, batch: &str) -> Result<(), LedgerError> {
+    /// Takes those back whose batch has this mark: it was never committed, so nobody has counted them. `in_flight` are those
+    /// among them that may still be on their way; the records that are left behind do not let them in.
+    pub async fn take_back(
+        &self,
+        batch: &str,
+        in_flight: Vec<Cursor>,
+        epoch: u64,
+        now: u64,
+    ) -> Result<(), LedgerError> {
+        self.shut_out(in_flight, batch, epoch, now).await?;
         let mut after = None;
         loop {
             let (letters, next) = self.page(after.as_deref()).await?;
             let stale = letters.into_iter().filter(|(_, letter)| letter.batch == batch);
-            self.delete(stale.map(|(_, letter)| letter.cursor).collect()).await?;
+            self.shut_out(stale.map(|(_, letter)| letter.cursor).collect(), batch, epoch, now).await?;
             if next.is_none() {
                 return Ok(());
             }
             after = next;
         }
+    }
+
+    /// Voids the letters of these items that have this mark, those that have not arrived yet included.
+    pub async fn shut_out(&self, keys: Vec<Cursor>, batch: &str, epoch: u64, now: u64) -> Result<(), LedgerError> {
+        let calls = keys.into_iter().map(|key| {
+            let (this, batch) = (self.clone(), batch.to_owned());
+            async move {
+                let mut seen = this.ledger.get(&this.migration, &item_of(&key), LIMIT).await?;
+                loop {
+                    if let Some(there) = &seen {
+                        let known = DeadLetter::from_record(there)?;
+                        let later = known.life > this.life || known.life == this.life && there.epoch > epoch;
+                        if later || known.is_of(this.life) && known.batch != batch {
+                            return Ok(());
+                        }
+                    }
+                    let void = this.voided(&key, epoch, seen.as_ref(), now);
+                    match this.ledger.swap(&void, seen.as_ref(), LIMIT).await? {
+                        Swap::Done => return Ok(()),
+                        Swap::Lost(there) => seen = there,
+                    }
+                }
+            }
+        });
+        side_by_side(calls, "taking a dead letter back").await.map(drop)
+    }
+
+    fn voided(&self, key: &Cursor, epoch: u64, seen: Option<&Record>, now: u64) -> Record {
+        let letter = DeadLetter {
+            life: self.life,
+            key: key.texts(),
+            cursor: key.clone(),
+            class: String::new(),
+            message: String::new(),
+            attempts: 0,
+            first_at: now,
+            last_at: now,
+            retry: 0,
+            batch: String::new(),
+            void: true,
+        };
+        Record { expires: Some(now / 1000 + VOID_S), ..self.written(&letter, epoch, seen) }
     }
 
     /// Those of these items that have a dead letter.
@@ -163,7 +229,7 @@ impl Letters {
             async move {
                 let there = this.ledger.get(&this.migration, &item_of(&key), LIMIT).await?;
                 let ours = there.as_ref().map(DeadLetter::from_record).transpose()?;
-                Ok(ours.is_some_and(|letter| letter.life == this.life).then_some(key))
+                Ok(ours.is_some_and(|letter| letter.is_of(this.life)).then_some(key))
             }
         });
         Ok(side_by_side(calls, "looking for a dead letter").await?.into_iter().flatten().collect())
@@ -175,7 +241,7 @@ impl Letters {
         let mut letters = Vec::with_capacity(page.records.len());
         for record in page.records {
             let letter = DeadLetter::from_record(&record)?;
-            if letter.life == self.life {
+            if letter.is_of(self.life) {
                 letters.push((record, letter));
             }
         }
@@ -210,7 +276,7 @@ impl Letters {
     pub async fn get(&self, item: &str) -> Result<Option<(Record, DeadLetter)>, LedgerError> {
         let Some(record) = self.ledger.get(&self.migration, item, LIMIT).await? else { return Ok(None) };
         let letter = DeadLetter::from_record(&record)?;
-        Ok((letter.life == self.life).then_some((record, letter)))
+        Ok(letter.is_of(self.life).then_some((record, letter)))
     }
 
     /// Puts them back, to be retried by the request `retry`; how many there still were to be put back.
@@ -251,7 +317,7 @@ impl Letters {
         let mut seen = record;
         loop {
             let mut letter = DeadLetter::from_record(&seen)?;
-            if letter.life != self.life {
+            if !letter.is_of(self.life) {
                 return Ok(false);
             }
             change(&mut letter);
@@ -264,13 +330,51 @@ impl Letters {
         }
     }
 
-    /// Deletes them: they were retried and counted.
-    pub async fn delete(&self, keys: Vec<Cursor>) -> Result<(), LedgerError> {
+    /// Voids them: they were retried and counted.
+    pub async fn settle(&self, keys: Vec<Cursor>, now: u64) -> Result<(), LedgerError> {
         let calls = keys.into_iter().map(|key| {
             let this = self.clone();
-            async move { this.ledger.delete(&this.migration, &item_of(&key), LIMIT).await }
+            async move {
+                let mut there = this.get(&item_of(&key)).await?;
+                while let Some((seen, _)) = there {
+                    let void = this.voided(&key, seen.epoch, Some(&seen), now);
+                    there = match this.ledger.swap(&void, Some(&seen), LIMIT).await? {
+                        Swap::Done => None,
+                        Swap::Lost(_) => this.get(&item_of(&key)).await?,
+                    };
+                }
+                Ok(())
+            }
         });
-        side_by_side(calls, "deleting a dead letter").await.map(drop)
+        side_by_side(calls, "settling a dead letter").await.map(drop)
+    }
+
+    /// Voids those of earlier lives. They stay in theirs: in this one their epochs mean nothing.
+    pub async fn forget_earlier_lives(&self, now: u64) -> Result<(), LedgerError> {
+        let mut after = None;
+        loop {
+            let page = self.ledger.list(&self.migration, item::DEAD, after.as_deref(), PAGE, false, LIMIT).await?;
+            let mut earlier = Vec::new();
+            for record in page.records {
+                let letter = DeadLetter::from_record(&record)?;
+                if letter.life < self.life && !letter.void {
+                    earlier.push((record, letter));
+                }
+            }
+            let calls = earlier.into_iter().map(|(seen, letter)| {
+                let this = Self { life: letter.life, ..self.clone() };
+                async move {
+                    let void = this.voided(&letter.cursor, seen.epoch, Some(&seen), now);
+                    // Whoever was there before knows of the new life.
+                    this.ledger.swap(&void, Some(&seen), LIMIT).await.map(drop)
+                }
+            });
+            side_by_side(calls, "forgetting a dead letter").await?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -415,7 +519,7 @@ mod tests {
             .collect();
         assert_eq!(seen, [(0, 1, 100, 200, "b".to_owned()), (2, 0, 100, 200, "b".to_owned())]);
         // What is gone is not put back, and not made again.
-        letters.delete(vec![aside(1, "").key]).await.unwrap();
+        letters.settle(vec![aside(1, "").key], 250).await.unwrap();
         assert_eq!(letters.put_back(page, 3).await.unwrap(), 1);
         letters.again(&again, 1, 300).await.unwrap();
         assert_eq!(all(&letters).await.len(), 1);
@@ -435,8 +539,31 @@ mod tests {
         letters.record(&[aside(1, "late")], 1, "late", 5, 300).await.unwrap();
         let seen: Vec<_> = all(&letters).await.into_iter().map(|it| (it.message, it.batch, it.first_at)).collect();
         assert_eq!(seen[0], ("new".to_owned(), "kept".to_owned(), 100));
-        letters.take_back("lost").await.unwrap();
-        letters.take_back("late").await.unwrap();
+        letters.take_back("lost", Vec::new(), 6, 400).await.unwrap();
+        letters.take_back("late", Vec::new(), 6, 400).await.unwrap();
         assert_eq!(all(&letters).await.into_iter().map(|it| it.key).collect::<Vec<_>>(), [["1"]]);
+    }
+
+    #[tokio::test]
+    async fn what_was_on_its_way_when_it_was_taken_back_is_not_let_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = letters(folder.path());
+        let keys = [1, 2, 3].map(|number| aside(number, "").key);
+        letters.record(&[aside(1, "there")], 1, "lost", 5, 100).await.unwrap();
+        letters.take_back("lost", keys.to_vec(), 6, 200).await.unwrap();
+        assert_eq!(all(&letters).await, []);
+        // The run before wakes up, goes on, and has not heard of its end.
+        letters.record(&[aside(1, "late"), aside(2, "late"), aside(3, "late")], 1, "lost", 5, 300).await.unwrap();
+        assert_eq!((all(&letters).await, letters.among(&keys).await.unwrap()), (Vec::new(), HashSet::new()));
+        // Whoever took them back meets an item again, and may set it aside.
+        letters.record(&[aside(2, "new")], 1, "kept", 6, 400).await.unwrap();
+        letters.shut_out(keys.to_vec(), "lost", 5, 500).await.unwrap();
+        let seen: Vec<_> = all(&letters).await.into_iter().map(|it| (it.message, it.first_at)).collect();
+        assert_eq!(seen, [("new".to_owned(), 400)]);
+        // One of an earlier life is void in the next, and comes back to none.
+        let next = Letters { life: 1, ..letters.clone() };
+        next.forget_earlier_lives(600).await.unwrap();
+        letters.record(&[aside(2, "late")], 1, "late", 9, 700).await.unwrap();
+        assert_eq!(all(&next).await, []);
     }
 }

@@ -1,11 +1,9 @@
-//! A batch's effects: announced, carried out while the next batch is read, and its dead letters made durable.
+//! A batch's effects: announced, and carried out while the next batch is read.
 
 use super::checkpoint::{Announced, Checkpoint};
-use super::dead;
 use super::failpoint::{Point, reach};
 use super::hold::hold;
-use super::lease::{Kept, nonce};
-use super::letters;
+use super::lease::Kept;
 use super::mend::{Failed, Mended};
 use super::migration::{Aside, Effort, Migration, Outcome};
 use super::report::StoppedBy;
@@ -13,7 +11,6 @@ use super::run::EngineError;
 use super::state::{self, State};
 use super::stretch::{Bounds, Ready, in_time, stretch};
 use super::walk::{Walk, Walked};
-use crate::cursor::Cursor;
 use crate::fault::{Class, Fault};
 use std::time::Duration;
 
@@ -44,7 +41,10 @@ impl<M: Migration> Walk<'_, M> {
     /// Says in the ledger what is about to be written, unless the last commit has said it already.
     pub(super) async fn announce(&mut self, ready: &Ready<M::Batch>) -> Result<Kept, EngineError> {
         let announced = self.announcement(ready);
-        if announced.is_none() || self.lease.checkpoint().announced == announced {
+        let there = self.lease.checkpoint();
+        // What a killed run had announced may look the same, and knows nothing of letters.
+        let named = ready.letters.is_empty() || !there.retrying.is_empty();
+        if announced.is_none() || there.announced == announced && named {
             return Ok(Kept::Yes);
         }
         reach(Point::BeforeAnnounce).await;
@@ -143,60 +143,6 @@ impl<M: Migration> Walk<'_, M> {
                  `retry`"
             ),
         })
-    }
-
-    /// Makes the dead letters of a batch durable before the cursor passes them. `None`: the lease was lost.
-    ///
-    /// The checkpoint holds their mark from before the first of them until the commit that counts them: should that never
-    /// come, the next run knows which ones nobody has counted.
-    async fn record(
-        &mut self,
-        ready: &Ready<M::Batch>,
-        outcome: &Outcome,
-        attempts: u32,
-    ) -> Result<Option<Result<(), Fault>>, EngineError> {
-        let (run, letters, now) = (self.run, letters::of(self.run, &self.state), (self.run.terms.clock)());
-        let aside = &outcome.aside;
-        let stale: Vec<Cursor> =
-            self.recorded.iter().filter(|key| aside.iter().all(|aside| aside.key != **key)).cloned().collect();
-        if aside.is_empty() && stale.is_empty() {
-            return Ok(Some(Ok(())));
-        }
-        let again = Self::failed_again(ready, outcome);
-        let batch = match self.lease.checkpoint().recording.clone() {
-            Some(batch) => batch,
-            None if self.letters.is_some() => String::new(),
-            None => {
-                let batch = nonce();
-                let mark = Some(batch.clone());
-                if self.lease.write(|it| it.recording = mark, run.budget.call()).await? == Kept::Fenced {
-                    return Ok(None);
-                }
-                reach(Point::LettersMarked).await;
-                batch
-            }
-        };
-        let epoch = self.lease.epoch();
-        if self.letters.is_none() {
-            self.recorded = aside.iter().map(|aside| aside.key.clone()).chain(stale.iter().cloned()).collect();
-        }
-        let work = async {
-            if ready.letters.is_empty() {
-                letters.delete(stale).await?;
-                letters.record(aside, attempts, &batch, epoch, now).await
-            } else {
-                letters.again(&again, attempts, now).await
-            }
-        };
-        // No longer than this: what follows needs the reserve.
-        let remaining = run.budget.remaining();
-        let recorded = async {
-            let done = tokio::time::timeout(remaining, work).await;
-            done.map_or_else(|_| Err(dead::late()), |done| done.map_err(|error| dead::fault(&error)))
-        };
-        let recorded = hold(self.lease, run.budget.call(), recorded).await?;
-        reach(Point::LettersRecorded).await;
-        Ok(recorded)
     }
 
     /// Writes a batch. Meanwhile the next one is read, the switches are looked at, and the lease is kept alive.

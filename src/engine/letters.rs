@@ -1,7 +1,7 @@
 //! Dead letters that were put back: a run takes them before anything else.
 //!
 //! They are moved in batches of keys, which stand in the checkpoint from before the first effect until they are counted. One
-//! commit counts them and remembers whose records are to be deleted; the deletion follows. So a run that is killed anywhere
+//! commit counts them and remembers whose records are to be voided; that follows. So a run that is killed anywhere
 //! in between leaves what the next one needs to count each of them once.
 
 use super::checkpoint::{Checkpoint, Counters, Pending};
@@ -18,9 +18,9 @@ use crate::fault::Fault;
 use crate::ledger::LedgerError;
 
 /// Letters in a batch, at most.
-const MOST: usize = 500;
+pub(super) const MOST: usize = 500;
 /// Bytes of their keys, at most: they stand in the checkpoint, beside what a killed sweep may have left there.
-const BYTES: usize = 12 * 1024;
+pub(super) const BYTES: usize = 12 * 1024;
 
 /// Where a walk over letters is.
 #[derive(Debug)]
@@ -46,21 +46,21 @@ pub(super) fn of<M: Migration>(run: &Run<'_, M>, state: &State) -> Letters {
     Letters { ledger: run.ledger.clone(), migration: run.migration.clone(), life: state.life }
 }
 
-/// Finishes what a killed run had left half done: letters that nobody counted are taken back, counted ones are deleted.
+/// Finishes what a killed run had left half done: letters that nobody counted are taken back, counted ones are voided.
 pub(super) async fn tidy<M: Migration>(
     run: &Run<'_, M>,
     lease: &mut Lease,
     state: &State,
 ) -> Result<Kept, LedgerError> {
-    let Checkpoint { recording, settled, .. } = lease.checkpoint().clone();
+    let Checkpoint { recording, in_flight, settled, .. } = lease.checkpoint().clone();
     if recording.is_none() && settled.is_empty() {
         return Ok(Kept::Yes);
     }
-    let letters = of(run, state);
+    let (letters, epoch, now) = (of(run, state), lease.epoch(), (run.terms.clock)());
     let work = async {
-        letters.delete(settled).await?;
+        letters.settle(settled, now).await?;
         match &recording {
-            Some(batch) => letters.take_back(batch).await,
+            Some(batch) => letters.take_back(batch, in_flight, epoch, now).await,
             None => Ok(()),
         }
     };
@@ -70,7 +70,10 @@ pub(super) async fn tidy<M: Migration>(
         Some(Err(_)) => Ok(Kept::Yes),
         Some(Ok(done)) => {
             done?;
-            lease.write(|it| (it.recording, it.settled) = (None, Vec::new()), run.budget.call()).await
+            let change = |it: &mut Checkpoint| {
+                (it.recording, it.in_flight, it.settled) = (None, Vec::new(), Vec::new());
+            };
+            lease.write(change, run.budget.call()).await
         }
     }
 }

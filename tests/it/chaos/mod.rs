@@ -8,6 +8,7 @@ mod frozen;
 mod http;
 mod ledger_double;
 mod model;
+mod operator;
 mod protocol;
 mod refusals;
 mod simulation;

@@ -2,21 +2,22 @@
 //! await, with clocks that jump, until the migration is complete. Seconds of it are days of such operation.
 
 use super::ledger_double::{LedgerDouble, place};
+use super::operator::{Done, Operator, letters};
 use super::source_double::SourceDouble;
 use super::{report, seed, span};
 use milkrun::engine::chance;
-use milkrun::engine::checkpoint::{Checkpoint, Counters};
+use milkrun::engine::checkpoint::{Checkpoint, Counters, Resolved};
 use milkrun::engine::lease::{Clock, Terms};
 use milkrun::engine::report::Outcome;
 use milkrun::engine::run::{EngineError, Run};
-use milkrun::engine::state;
+use milkrun::engine::state::{self, State};
 use milkrun::fault::Class;
 use milkrun::ledger::{Ledger, LedgerError};
 use milkrun::spec::Limits;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 const NAME: &str = "job";
@@ -34,6 +35,8 @@ struct Count {
     fenced: AtomicU64,
     /// Shards beyond the first.
     shards: AtomicU64,
+    letters: AtomicU64,
+    operator: Done,
 }
 
 /// What is drawn once for a job.
@@ -42,6 +45,8 @@ struct Plan {
     /// Runs in a thousand that are killed.
     deaths: u64,
     jumps: bool,
+    /// The operator may begin everything anew.
+    resets: bool,
     limits: Limits,
 }
 
@@ -51,6 +56,8 @@ struct World {
     plan: Plan,
     count: Arc<Count>,
     started: tokio::time::Instant,
+    /// The operator has asked for everything that is to be done.
+    asked: AtomicBool,
     wrong: Mutex<Option<String>>,
 }
 
@@ -59,28 +66,46 @@ impl World {
         let mut random = StdRng::seed_from_u64(seed);
         let rate = [0, 20, 80, 200][random.random_range(0..4)];
         let kind = SourceDouble::new(random.random(), random.random_range(5..60), rate);
-        let passed = kind.clone();
+        kind.spoil([0, 5, 30][random.random_range(0..3)]);
+        let (passed, itself) = (kind.clone(), Arc::new(OnceLock::<LedgerDouble>::new()));
+        let letters_of = Arc::clone(&itself);
         let rule = move |record: &milkrun::ledger::Record| {
-            let (_, pass, cursor) = place(record);
+            let (life, pass, cursor) = place(record);
             let Some(shard) = record.item.strip_prefix("move#").and_then(|shard| shard.parse().ok()) else {
                 return Ok(());
             };
+            let now = letters_of.get().and_then(|ledger| ledger.peek(NAME, state::ITEM));
+            // A run that does not know of a reset yet may go on for a while, in a life that nobody reads.
+            let read = now.is_some_and(|state| place(&state).0 == life);
             // A cursor of 0: none yet.
-            if pass != 1 || cursor == 0 || passed.has_all_up_to(shard, cursor) {
+            if pass != 1 || cursor == 0 || !read {
                 return Ok(());
             }
-            Err(format!("the cursor passed an item that is not in the target: {record:?}"))
+            let lacking = passed.lacks_up_to(shard, cursor);
+            let recorded = |key: &u64| {
+                let there = letters_of.get().and_then(|ledger| ledger.peek(NAME, &format!("dead#[\"{key}\"]")));
+                there.is_some_and(|record| !record.body.contains_key("void"))
+            };
+            if lacking.iter().all(recorded) {
+                return Ok(());
+            }
+            Err(format!(
+                "the cursor passed an item that is neither in the target nor recorded: {lacking:?}, {record:?}"
+            ))
         };
         let ledger = LedgerDouble::new(random.random(), [0, 30, 100, 250][random.random_range(0..4)], Arc::new(rule));
+        let _ = itself.set(ledger.clone());
         let plan = Plan {
             margin_ms: [2000, 0, -60_000][random.random_range(0..3)],
             deaths: [0, 200, 600][random.random_range(0..3)],
             jumps: random.random_bool(0.4),
+            resets: random.random_bool(0.3),
             limits: Limits {
                 max_batch: random.random_range(1..12),
                 max_attempts: 100_000,
                 settle: Duration::from_millis(random.random_range(0..500)),
                 max_sweeps: 1000,
+                stop_when_failed: 10_000,
                 lease: Duration::from_millis(random.random_range(300..3000)),
                 items_per_second: [0, 0, 0, 0, 3, 25][random.random_range(0..6)],
                 shards: random.random_range(1..=4),
@@ -89,17 +114,32 @@ impl World {
             },
         };
         let started = tokio::time::Instant::now();
-        Self { ledger, kind, plan, count: Arc::clone(count), started, wrong: Mutex::default() }
+        let (count, asked) = (Arc::clone(count), AtomicBool::new(false));
+        Self { ledger, kind, plan, count, started, asked, wrong: Mutex::default() }
     }
 
     fn is_calm(&self) -> bool {
         self.started.elapsed() > CALM
     }
 
-    fn is_complete(&self) -> bool {
-        // Past all faults: this is the test that asks.
+    /// The state, past all faults: this is the test that asks.
+    fn state(&self) -> State {
         let record = self.ledger.peek(NAME, state::ITEM);
-        record.is_some_and(|record| record.body.get("complete") == Some(&true.into()))
+        record.map_or_else(State::default, |record| serde_json::from_value(record.body.into()).unwrap())
+    }
+
+    fn letters(&self) -> Vec<(u64, String)> {
+        letters(&self.ledger, NAME, self.state().life)
+    }
+
+    /// There is nothing to do.
+    fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.complete && !state.has_retry()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.asked.load(Ordering::SeqCst) && self.is_idle()
     }
 
     fn clock(self: &Arc<Self>, offset: &Arc<AtomicI64>) -> Clock {
@@ -188,15 +228,33 @@ impl World {
         if items != target {
             return Err(format!("the target holds {target:?}, the source {items:?}"));
         }
-        let mut counters = Counters::default();
-        for shard in 0..4 {
-            let Some(record) = self.ledger.peek(NAME, &format!("move#{shard:04}")) else { continue };
-            self.count.shards.fetch_add(u64::from(shard > 0), Ordering::Relaxed);
-            counters.add(&Checkpoint::from_record(&record).map_err(|error| error.to_string())?.counters);
+        let (life, bad, letters) = (self.state().life, self.kind.bad(), self.letters());
+        if bad != letters {
+            return Err(format!("dead letters are {letters:?}, those that cannot be moved {bad:?}"));
         }
-        let counted = (counters.moved, counters.skipped, counters.conflicts, counters.failed);
-        if counted != (items.len() as u64, 0, 0, 0) {
-            return Err(format!("{} items, but counted {counters:?}", items.len()));
+        self.count.letters.fetch_add(letters.len() as u64, Ordering::Relaxed);
+        let (mut counters, mut resolved) = (Counters::default(), Resolved::default());
+        for record in self.ledger.peek_all(NAME, "move#") {
+            let shard = Checkpoint::from_record(&record).map_err(|error| error.to_string())?;
+            if shard.life == life {
+                self.count.shards.fetch_add(u64::from(record.item != "move#0000"), Ordering::Relaxed);
+                counters.add(&shard.counters);
+                resolved.conflicts += shard.resolved.conflicts;
+                resolved.failed += shard.resolved.failed;
+            }
+        }
+        let conflicts = bad.iter().filter(|(_, class)| class == "conflict").count() as u64;
+        // In a life after the first, what the life before has moved is skipped.
+        let (moved, skipped) = if life == 0 { (counters.moved, counters.skipped) } else { (counters.items(), 0) };
+        let set_aside = if life == 0 { 0 } else { counters.conflicts + counters.failed };
+        let counted = (
+            moved - set_aside,
+            skipped,
+            counters.conflicts.checked_sub(resolved.conflicts),
+            counters.failed.checked_sub(resolved.failed),
+        );
+        if counted != (items.len() as u64, 0, Some(conflicts), Some(bad.len() as u64 - conflicts)) {
+            return Err(format!("{} items and {bad:?}, but counted {counters:?}, {resolved:?}", items.len()));
         }
         Ok(())
     }
@@ -211,9 +269,28 @@ fn job(seed: u64, count: &Arc<Count>) -> Result<(), String> {
         let workers: Vec<_> = (0..=seed % 3)
             .map(|number| tokio::spawn(Arc::clone(&world).worker(seed.wrapping_mul(31).wrapping_add(number))))
             .collect();
-        tokio::time::sleep(CALM).await;
-        world.ledger.calm();
-        world.kind.calm();
+        let mut random = StdRng::seed_from_u64(seed.wrapping_mul(77));
+        let operator =
+            Operator { name: NAME, ledger: world.ledger.clone(), kind: world.kind.clone(), resets: world.plan.resets };
+        let meddling = async {
+            let end = world.started + Duration::from_millis(random.random_range(0..60_000));
+            operator.work(StdRng::seed_from_u64(seed), end, &count.operator).await;
+            // An item may just be set aside that was mended meanwhile.
+            for _ in 0..300 {
+                operator.ask_for_all().await;
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                if world.is_idle() && world.letters() == world.kind.bad() {
+                    break;
+                }
+            }
+            world.asked.store(true, Ordering::SeqCst);
+        };
+        let calming = async {
+            tokio::time::sleep(CALM).await;
+            world.ledger.calm();
+            world.kind.calm();
+        };
+        tokio::join!(meddling, calming);
         for worker in workers {
             worker.await.map_err(|error| format!("a worker panicked: {error}"))?;
         }
@@ -261,6 +338,9 @@ fn the_engine_loses_and_doubles_nothing_whatever_its_ports_do() {
         ("jumps", read(&count.jumps)),
         ("fenced", read(&count.fenced)),
         ("shards", read(&count.shards)),
+        ("letters", read(&count.letters)),
+        ("retries", read(&count.operator.retries)),
+        ("resets", read(&count.operator.resets)),
     ];
     report("simulation", &numbers);
     assert!(numbers.iter().all(|(_, number)| *number > 0), "{numbers:?}: nothing was injected");
@@ -289,4 +369,35 @@ async fn a_run_that_knows_an_older_pass_counts_nothing_twice() {
     assert_eq!((place(&left), left.owner.clone()), (place(&finished), None));
     let counters = |record| Checkpoint::from_record(record).unwrap().counters;
     assert_eq!(counters(&left), counters(&finished));
+}
+
+/// A dead letter that is retried in a batch as large as the one that a killed run had left announced.
+#[tokio::test(start_paused = true)]
+async fn a_retried_letter_whose_reply_was_lost_after_a_takeover_counts_as_moved() {
+    let ledger = LedgerDouble::new(1, 0, Arc::new(|_| Ok(())));
+    let kind = SourceDouble::new(1, 20, 0);
+    kind.refuse(50);
+    let limits = Limits { max_batch: 5, settle: Duration::ZERO, ..Limits::default() };
+    let run = || {
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger.clone());
+        Run::new(NAME, &kind, &limits, ledger, Duration::from_mins(1), 1 << 30)
+    };
+    assert_eq!(run().chunk().await.unwrap().outcome, Outcome::Complete);
+    assert_eq!(letters(&ledger, NAME, 0), [(50, "poison".to_owned())]);
+    kind.cure_all();
+    let operator = Operator { name: NAME, ledger: ledger.clone(), kind: kind.clone(), resets: false };
+    operator.put_back(None).await.unwrap();
+    let mut left = ledger.peek(NAME, "move#0000").unwrap();
+    (left.seq, left.owner) = (left.seq + 1, Some("killed".to_owned()));
+    left.body.insert("announced".into(), serde_json::json!({"size": 1}));
+    ledger.put(&left, Duration::from_secs(1)).await.unwrap();
+    kind.lose_a_reply();
+    while run().chunk().await.unwrap().outcome != Outcome::Complete {}
+    let Checkpoint { counters, resolved, .. } =
+        Checkpoint::from_record(&ledger.peek(NAME, "move#0000").unwrap()).unwrap();
+    assert_eq!(
+        (counters.moved, counters.skipped, counters.failed, resolved.failed),
+        (kind.items().len() as u64, 0, 1, 1)
+    );
+    assert_eq!(letters(&ledger, NAME, 0), []);
 }

@@ -1,13 +1,13 @@
 //! A source and a target in memory, whose writes fail, are done although they seem to fail, or are done when nobody waits for
-//! them any more. Of every three keys two are items.
+//! them any more. Of every three keys two are items, and some of these cannot be moved until somebody mends them.
 
 use milkrun::cursor::{Cursor, KeyPart};
-use milkrun::engine::migration::{Effort, Estimate, Migration, Outcome, Range, Read};
+use milkrun::engine::migration::{Aside, Effort, Estimate, Migration, Outcome, Range, Read};
 use milkrun::fault::{Class, Fault};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,9 +15,16 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 struct Tables {
     source: BTreeSet<u64>,
+    /// The last of those that were there from the start.
+    first_end: u64,
     target: BTreeSet<u64>,
     /// Keys that appear while the first pass is under way, some of them behind it.
     arrivals: Vec<u64>,
+    /// Items that cannot be moved, each with the class of its dead letter. The target refuses a whole batch for one that is
+    /// `poison`; the others are told apart.
+    bad: BTreeMap<u64, &'static str>,
+    /// Those among them that stay so.
+    incurable: BTreeSet<u64>,
 }
 
 /// The kind.
@@ -29,6 +36,8 @@ pub(super) struct SourceDouble {
     injected: Arc<AtomicU64>,
     /// Where it was cut into shards; whoever asks again is told the same.
     cuts: Arc<Mutex<Vec<u64>>>,
+    /// The reply to the next commit is lost, whatever chance says.
+    lose: Arc<AtomicBool>,
 }
 
 fn is_item(key: u64) -> bool {
@@ -49,13 +58,64 @@ impl SourceDouble {
         let mut chance = StdRng::seed_from_u64(seed);
         let source = (1..=keys).map(|key| key * 10).collect();
         let arrivals = (0..chance.random_range(0..6)).map(|_| chance.random_range(1..keys * 10 + 40)).collect();
+        let tables = Tables { source, first_end: keys * 10, arrivals, ..Tables::default() };
         Self {
-            tables: Arc::new(Mutex::new(Tables { source, target: BTreeSet::new(), arrivals })),
+            tables: Arc::new(Mutex::new(tables)),
             chance: Arc::new(Mutex::new(chance)),
             rate: Arc::new(AtomicU64::new(rate)),
             injected: Arc::default(),
             cuts: Arc::default(),
+            lose: Arc::default(),
         }
+    }
+
+    /// The reply to the next commit will be lost.
+    pub(super) fn lose_a_reply(&self) {
+        self.lose.store(true, Ordering::SeqCst);
+    }
+
+    /// This item cannot be moved.
+    pub(super) fn refuse(&self, key: u64) {
+        self.tables.lock().unwrap().bad.insert(key, "poison");
+    }
+
+    /// So many of a hundred items cannot be moved, and a part of them never can.
+    pub(super) fn spoil(&self, percent: u32) {
+        let (mut tables, mut chance) = (self.tables.lock().unwrap(), self.chance.lock().unwrap());
+        let all: Vec<u64> = tables.source.iter().chain(&tables.arrivals).copied().filter(|&key| is_item(key)).collect();
+        for key in all {
+            if chance.random_ratio(percent, 100) {
+                // A target of somebody else's hides what appears behind the cursor from every sweep.
+                let classes = if tables.source.contains(&key) { 4 } else { 3 };
+                let class = ["poison", "poison", "too_large", "conflict"][chance.random_range(0..classes)];
+                tables.bad.insert(key, class);
+                if chance.random_bool(0.2) {
+                    tables.incurable.insert(key);
+                }
+            }
+        }
+    }
+
+    /// Mends one item, if there is one that can be mended.
+    pub(super) fn cure_one(&self, which: usize) {
+        let mut tables = self.tables.lock().unwrap();
+        let curable: Vec<u64> = tables.bad.keys().copied().filter(|key| !tables.incurable.contains(key)).collect();
+        if !curable.is_empty() {
+            tables.bad.remove(&curable[which % curable.len()]);
+        }
+    }
+
+    /// Mends all that can be mended.
+    pub(super) fn cure_all(&self) {
+        let tables = &mut *self.tables.lock().unwrap();
+        tables.bad.retain(|key, _| tables.incurable.contains(key));
+    }
+
+    /// Items of the source that cannot be moved, with the class of each.
+    pub(super) fn bad(&self) -> Vec<(u64, String)> {
+        let tables = self.tables.lock().unwrap();
+        let there = tables.bad.iter().filter(|(key, _)| tables.source.contains(key));
+        there.map(|(key, class)| (*key, (*class).to_owned())).collect()
     }
 
     /// From now on nothing goes wrong any more.
@@ -70,7 +130,8 @@ impl SourceDouble {
 
     /// What has to be in the target in the end.
     pub(super) fn items(&self) -> BTreeSet<u64> {
-        self.tables.lock().unwrap().source.iter().copied().filter(|&key| is_item(key)).collect()
+        let tables = self.tables.lock().unwrap();
+        tables.source.iter().copied().filter(|key| is_item(*key) && !tables.bad.contains_key(key)).collect()
     }
 
     /// What is in the target.
@@ -78,12 +139,13 @@ impl SourceDouble {
         self.tables.lock().unwrap().target.clone()
     }
 
-    /// Whether every item of a shard up to `cursor` that was there from the start is in the target.
-    pub(super) fn has_all_up_to(&self, shard: usize, cursor: u64) -> bool {
+    /// Items of a shard up to `cursor` that were there from the start and are not in the target.
+    pub(super) fn lacks_up_to(&self, shard: usize, cursor: u64) -> Vec<u64> {
         let cuts = self.cuts.lock().unwrap();
         let start = shard.checked_sub(1).map_or(0, |before| cuts[before]);
         let tables = self.tables.lock().unwrap();
-        (start + 10..=cursor).step_by(10).all(|key| !is_item(key) || tables.target.contains(&key))
+        let end = cursor.min(tables.first_end);
+        (start + 10..=end).step_by(10).filter(|key| is_item(*key) && !tables.target.contains(key)).collect()
     }
 
     fn draw(&self) -> Option<u8> {
@@ -129,10 +191,23 @@ impl SourceDouble {
             .collect()
     }
 
-    /// One transaction.
-    fn insert(&self, batch: &[u64]) -> u64 {
+    /// What a transaction would do: items that can be moved, and those that cannot; or it is refused altogether.
+    fn judge(&self, batch: &[u64]) -> Result<(Vec<u64>, Vec<Aside>), Fault> {
+        let tables = self.tables.lock().unwrap();
+        let refused = |key: &u64| tables.bad.get(key).filter(|_| !tables.target.contains(key)).copied();
+        if batch.iter().any(|key| refused(key) == Some("poison")) {
+            return Err(Fault::new(Class::Poison, "an item is refused"));
+        }
+        let (moves, bad): (Vec<u64>, Vec<u64>) = batch.iter().partition(|key| refused(key).is_none());
+        let aside =
+            |key| Some(Aside { key: cursor(key), class: refused(&key)?, message: "cannot be moved".to_owned() });
+        Ok((moves, bad.into_iter().filter_map(aside).collect()))
+    }
+
+    /// One transaction; how many were new.
+    fn insert(&self, moves: &[u64]) -> u64 {
         let mut tables = self.tables.lock().unwrap();
-        batch.iter().map(|&key| u64::from(tables.target.insert(key))).sum()
+        moves.iter().map(|&key| u64::from(tables.target.insert(key))).sum()
     }
 }
 
@@ -146,6 +221,10 @@ impl Migration for SourceDouble {
 
     async fn bound(&self, least: Option<&Cursor>, _limit: Duration) -> Result<Option<Cursor>, Fault> {
         self.ask(1).await?;
+        if least.is_some() {
+            // What appears from here on, the last sweep need not find.
+            self.tables.lock().unwrap().arrivals.clear();
+        }
         let newest = self.tables.lock().unwrap().source.last().copied();
         Ok(newest.max(least.map(number)).map(cursor))
     }
@@ -197,7 +276,10 @@ impl Migration for SourceDouble {
         self.ask(size.min(20)).await?;
         let keys = self.keys(range, after, size);
         let target = self.target();
-        let batch: Vec<u64> = keys.iter().copied().filter(|key| is_item(*key) && !target.contains(key)).collect();
+        // What is in conflict has a target, of somebody else's.
+        let foreign = |key: &u64| self.tables.lock().unwrap().bad.get(key) == Some(&"conflict");
+        let missing = |key: &u64| is_item(*key) && !target.contains(key) && !foreign(key);
+        let batch: Vec<u64> = keys.iter().copied().filter(missing).collect();
         let found = batch.iter().copied().map(cursor).collect();
         Ok(read(&keys, batch, found))
     }
@@ -215,10 +297,10 @@ impl Migration for SourceDouble {
             Some(1) => return Err(Fault::new(Class::Capacity, "a fault was injected")),
             // It commits when nobody waits for it any more.
             Some(2) => {
-                let (tables, batch, wait) = (self.clone(), batch.clone(), self.random(3000));
+                let ((moves, _), tables, wait) = (self.judge(batch)?, self.clone(), self.random(3000));
                 tokio::spawn(async move {
                     tokio::time::sleep(wait).await;
-                    tables.insert(&batch);
+                    tables.insert(&moves);
                 });
                 self.work(5).await;
                 return Err(unknown());
@@ -226,14 +308,20 @@ impl Migration for SourceDouble {
             Some(3) => tokio::time::sleep(self.random(3000)).await,
             _ => {}
         }
-        let new = self.insert(batch);
+        let (fit, aside) = self.judge(batch)?;
+        let new = self.insert(&fit);
         // What comes from here on is the reply to the commit.
         self.work(3).await;
-        if fault == Some(4) {
+        if fault == Some(4) || self.lose.swap(false, Ordering::SeqCst) {
             return Err(unknown());
         }
-        let all = batch.len() as u64;
+        let all = fit.len() as u64;
         let moved = if effort.recovered { all } else { new };
-        Ok(Outcome { moved, skipped: all - moved, aside: Vec::new(), bytes: all * 8 })
+        Ok(Outcome { moved, skipped: all - moved, aside, bytes: all * 8 })
+    }
+
+    async fn is_item(&self, _range: &Range, key: &Cursor, _limit: Duration) -> Result<bool, Fault> {
+        self.ask(1).await?;
+        Ok(is_item(number(key)))
     }
 }
