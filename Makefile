@@ -39,7 +39,7 @@ test: setup ## All tests, on real servers: MariaDB, PostgreSQL, SQLite, DynamoDB
 	cargo test $(LOCKED) -- --skip chaos::
 
 chaos: setup ## The regimen once: lease and commit under a model checker, the engine in a simulation, faults of every kind
-	cargo test $(LOCKED) --features failpoints --test it -- chaos:: --nocapture --test-threads=2
+	cargo test $(LOCKED) --features failpoints --test it -- chaos:: purged:: --nocapture --test-threads=2
 
 SECS ?= 3600
 soak: setup ## The regimen again and again for SECS seconds (3600), with fresh seeds and hundreds of kills; adds up what was done

@@ -178,8 +178,15 @@ pub struct Checkpoint {
     pub tuner: Tuner,
     /// The next batch, from before its first effect until its commit.
     pub announced: Option<Announced>,
+    /// Items that the announced range holds, where they leave the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<u64>,
     /// The end of the range that a killed run had announced, until the cursor has passed it.
     pub interrupted: Option<Cursor>,
+    /// Items of that range that no commit has counted yet, where they leave the source: those that are lacking at its end
+    /// were moved by the run that was killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interrupted_items: Option<u64>,
     /// The items that a killed sweep had announced, until they are accounted for.
     pub interrupted_keys: Vec<Cursor>,
     /// Takeovers in a row that found a batch of one, with no commit between.
@@ -285,10 +292,23 @@ impl Checkpoint {
     /// While an interrupted range is not passed, batches are cut at its end: an older one reaches at least as far.
     pub fn interrupt_announced(&mut self) {
         let Some(announced) = self.announced.take() else { return };
+        let leaving = self.leaving.take();
         if self.interrupted.is_none() {
             self.interrupted = announced.to;
+            self.interrupted_items = leaving;
         }
         self.interrupt(&announced.keys);
+    }
+
+    /// Counts so many items of the interrupted range; at its end, how many of it are lacking, which are moved.
+    pub fn pass_interrupted(&mut self, items: u64, at_its_end: bool) -> u64 {
+        let left = self.interrupted_items.map(|all| all.saturating_sub(items));
+        if at_its_end {
+            (self.interrupted, self.interrupted_items) = (None, None);
+            return left.unwrap_or(0);
+        }
+        self.interrupted_items = left;
+        0
     }
 
     /// Begins `pass` if this checkpoint is still in an earlier one, or in an earlier life.
@@ -303,7 +323,7 @@ impl Checkpoint {
             self.cursor = None;
             self.done = false;
             self.in_pass = Counters::default();
-            self.interrupted = None;
+            (self.interrupted, self.interrupted_items) = (None, None);
             self.interrupted_keys = Vec::new();
             self.announced = None;
         }

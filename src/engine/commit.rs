@@ -23,7 +23,7 @@ impl<M: Migration> Walk<'_, M> {
     ) -> Result<Kept, EngineError> {
         let run = self.run;
         let conflicts = outcome.aside.iter().filter(|aside| aside.class == "conflict").count();
-        let batch = Counters {
+        let mut batch = Counters {
             moved: outcome.moved,
             skipped: outcome.skipped,
             conflicts: u64::try_from(conflicts).unwrap_or(u64::MAX),
@@ -32,9 +32,16 @@ impl<M: Migration> Walk<'_, M> {
             batches: 1,
             scanned: if ready.end.is_some() { ready.scanned } else { 0 },
         };
+        let passed = batch.items();
+        // What a killed run had moved and taken away is lacking at the end of what it had announced.
+        let inside = ready.recovered && ready.end.is_some();
+        if inside {
+            batch.moved += self.lease.checkpoint().clone().pass_interrupted(passed, ready.passes_interrupted);
+        }
         // Where it may have to wait for its turn, a batch is announced only then: who is killed while it waits has done nothing.
         let announced =
             ahead.filter(|_| !run.is_rated() && !run.throttle.is_set()).and_then(|next| self.announcement(next));
+        let leaving = ahead.and_then(|next| next.leaving);
         let target = run.budget.batch_time(run.limits.batch_time);
         let (commit_time, capped) = (self.commit_time, self.narrow.cap().is_some());
         let began = Instant::now();
@@ -43,7 +50,7 @@ impl<M: Migration> Walk<'_, M> {
             .lease
             .write(
                 |it| {
-                    it.announced = announced;
+                    (it.announced, it.leaving) = (announced, leaving);
                     (it.kills, it.alone, it.timeouts) = (0, None, 0);
                     (it.recording, it.in_flight) = (None, Vec::new());
                     if !ready.letters.is_empty() {
@@ -59,7 +66,9 @@ impl<M: Migration> Walk<'_, M> {
                     } else {
                         it.interrupted_keys.retain(|key| !ready.found.contains(key));
                     }
-                    if ready.passes_interrupted {
+                    if inside {
+                        it.pass_interrupted(passed, ready.passes_interrupted);
+                    } else if ready.passes_interrupted {
                         it.interrupted = None;
                     }
                     it.counters.add(&batch);

@@ -49,7 +49,7 @@ impl<M: Migration> Walk<'_, M> {
         }
         reach(Point::BeforeAnnounce).await;
         let change = |it: &mut Checkpoint| {
-            it.announced = announced;
+            (it.announced, it.leaving) = (announced, ready.leaving);
             if it.retrying.is_empty() {
                 it.retrying.clone_from(&ready.letters);
             }
@@ -185,14 +185,14 @@ impl<M: Migration> Walk<'_, M> {
             reading.recovered = true;
             return Ok(Kept::Yes);
         }
-        let (end, found) = (ready.end.clone(), ready.found.clone());
+        let (end, found, leaving) = (ready.end.clone(), ready.found.clone(), ready.leaving);
         let change = move |it: &mut Checkpoint| {
             if !found.is_empty() {
                 it.interrupt(&found);
                 // They would not fit into a record twice.
                 it.announced = it.announced.take().map(|announced| Announced { keys: Vec::new(), ..announced });
             } else if it.interrupted.is_none() {
-                it.interrupted = end;
+                (it.interrupted, it.interrupted_items) = (end, leaving);
             }
         };
         Ok(self.lease.write(change, self.run.budget.call()).await?)

@@ -1,5 +1,6 @@
 //! The next batch, where none was read ahead.
 
+use super::checkpoint::{Checkpoint, Counters};
 use super::hold::hold;
 use super::lease::Kept;
 use super::mend::{Failed, Mended};
@@ -28,8 +29,19 @@ impl<M: Migration> Walk<'_, M> {
         Ok(match read {
             Ok(Some(ready)) => Fetched::Ready(ready),
             Ok(None) if self.letters.is_none() && self.lease.checkpoint().interrupted.is_some() => {
-                match self.lease.write(|it| it.interrupted = None, self.run.budget.call()).await? {
-                    Kept::Yes => Fetched::Again,
+                // All that is left of it is gone.
+                let gone = self.lease.checkpoint().interrupted_items.unwrap_or(0);
+                let counted = Counters { moved: gone, ..Counters::default() };
+                let change = |it: &mut Checkpoint| {
+                    it.pass_interrupted(0, true);
+                    it.counters.add(&counted);
+                    it.in_pass.add(&counted);
+                };
+                match self.lease.write(change, self.run.budget.call()).await? {
+                    Kept::Yes => {
+                        self.chunk.count(self.shard, &counted, self.lease.checkpoint());
+                        Fetched::Again
+                    }
                     Kept::Fenced => Fetched::Over(Walked::Stopped(StoppedBy::Fence)),
                 }
             }
@@ -58,6 +70,7 @@ impl<M: Migration> Walk<'_, M> {
                 end: None,
                 scanned: u64::try_from(keys.len()).unwrap_or(u64::MAX),
                 found: keys,
+                leaving: None,
                 recovered: true,
                 passes_interrupted: false,
                 letters: Vec::new(),

@@ -110,6 +110,7 @@ impl<M: Migration> Walk<'_, M> {
             end: None,
             scanned: u64::try_from(found.len()).unwrap_or(u64::MAX),
             found,
+            leaving: None,
             recovered: self.letters.as_ref().is_some_and(|reading| reading.recovered),
             passes_interrupted: false,
             letters: pending,

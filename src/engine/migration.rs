@@ -149,7 +149,14 @@ pub trait Migration: Send + Sync {
         limit: Duration,
     ) -> impl Future<Output = Result<Option<Read<Self::Batch>>, Fault>> + Send;
 
-    /// As `read`, but its batch holds only items without a target, and names them in `found`.
+    /// Items leave the source once they are moved. What a killed run has taken away nobody finds again: it is counted by what
+    /// is lacking of the batch that it had announced, for which [`Migration::count`] has to have an answer.
+    fn takes_away(&self) -> bool {
+        false
+    }
+
+    /// As `read`, but its batch holds only items that a sweep has to move, and names them in `found`: those without a target,
+    /// or all of them where items leave the source.
     fn sweep(
         &self,
         range: &Range,
@@ -162,11 +169,12 @@ pub trait Migration: Send + Sync {
     /// the latter some may be gone or match no more, which are no items then.
     fn fetch(&self, range: &Range, keys: &[Cursor]) -> Self::Batch;
 
-    /// Applies a batch: all of it or, when this fails, nothing of it.
+    /// Applies a batch: all of it or, when this fails, nothing of it. Where items leave the source, named ones of a batch that
+    /// is `recovered` which are gone, and have a target, count as moved.
     fn write(&self, batch: &Self::Batch, effort: &Effort) -> impl Future<Output = Result<Outcome, Fault>> + Send;
 
-    /// Items in a batch that `read` has given, if that can be told before it is written. Asked only where the batch looks at
-    /// more keys than the rate has items left; a kind whose every key is an item need not answer.
+    /// Items in a batch that `read` has given, if that can be told before it is written. Asked where items leave the
+    /// source, and where the batch looks at more keys than the rate has items left; a kind whose every key is an item need not answer.
     fn count(&self, _batch: &Self::Batch, _limit: Duration) -> impl Future<Output = Result<Option<u64>, Fault>> + Send {
         std::future::ready(Ok(None))
     }

@@ -17,6 +17,8 @@ pub(super) struct Ready<B> {
     pub(super) end: Option<Cursor>,
     pub(super) scanned: u64,
     pub(super) found: Vec<Cursor>,
+    /// Items of the stretch, where they leave the source and are not named.
+    pub(super) leaving: Option<u64>,
     pub(super) recovered: bool,
     /// It ends what killed runs had announced.
     pub(super) passes_interrupted: bool,
@@ -71,12 +73,18 @@ pub(super) async fn stretch<M: Migration>(
         read = left;
     }
     let Read { batch, end, scanned, found, .. } = read;
+    let leaving = if run.kind.takes_away() && state.pass <= 1 {
+        in_time(&run.budget, run.kind.count(&batch, run.budget.remaining())).await?
+    } else {
+        None
+    };
     Ok(Some(Ready {
         batch,
         passes_interrupted: bounds.interrupted.as_ref() == Some(&end),
         end: Some(end),
         scanned,
         found,
+        leaving,
         recovered: bounds.interrupted.is_some(),
         letters: Vec::new(),
     }))

@@ -4,8 +4,11 @@ mod across;
 mod copies;
 mod fit;
 mod holding;
+mod purge;
 mod source;
 mod target;
+
+pub(super) use purge::holds_back;
 
 use super::tables::Tables;
 use crate::hint::nearest;
@@ -38,6 +41,7 @@ pub fn check(definition: &Definition, tables: &Tables) -> Findings {
     copies::check(&mut findings, definition, tables);
     target::check(&mut findings, definition, tables);
     across::check(&mut findings, definition, tables);
+    purge::check(&mut findings, definition, tables);
     findings
 }
 

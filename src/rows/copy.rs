@@ -33,19 +33,8 @@ impl Copy {
     /// statistics of an emptier table it might walk all of the related table, batch after batch.
     pub(super) fn join_rows(&self, statement: &mut Statement) {
         for branch in &self.branches {
-            self.join(statement, branch);
+            statement.sql(&join(self.landing.dialect, branch));
         }
-    }
-
-    fn join(&self, statement: &mut Statement, Branch { table, alias, hint, on }: &Branch) {
-        let text = match self.landing.dialect {
-            Dialect::MySql => format!(" STRAIGHT_JOIN {table} {alias}{hint} ON {on}"),
-            Dialect::Sqlite => format!(" CROSS JOIN {table} {alias}{hint} ON {on}"),
-            Dialect::Postgres => {
-                format!(" CROSS JOIN LATERAL (SELECT {alias}.* FROM {table} {alias} WHERE {on} OFFSET 0) {alias}")
-            }
-        };
-        statement.sql(&text);
     }
 
     /// Appends the targets of these rows, where there are any.
@@ -79,12 +68,23 @@ impl Copy {
         let Some(Branch { table, alias, hint, on }) = branches.next() else { return "1 = 0".to_owned() };
         statement.sql("EXISTS (SELECT 1 FROM ").sql(table).sql(" ").sql(alias).sql(hint);
         for branch in branches {
-            self.join(&mut statement, branch);
+            statement.sql(&join(self.landing.dialect, branch));
         }
         self.join_targets(&mut statement);
         statement.sql(" WHERE ").sql(on).sql(" AND ").sql(condition);
         // So that PostgreSQL asks item by item, and does not read the whole table to have all the answers.
         statement.sql(if self.landing.dialect == Dialect::Postgres { " OFFSET 0)" } else { ")" });
         statement.text().to_owned()
+    }
+}
+
+/// ` JOIN`, the rows of a related table, looked up by those of the table above it.
+pub(super) fn join(dialect: Dialect, Branch { table, alias, hint, on }: &Branch) -> String {
+    match dialect {
+        Dialect::MySql => format!(" STRAIGHT_JOIN {table} {alias}{hint} ON {on}"),
+        Dialect::Sqlite => format!(" CROSS JOIN {table} {alias}{hint} ON {on}"),
+        Dialect::Postgres => {
+            format!(" CROSS JOIN LATERAL (SELECT {alias}.* FROM {table} {alias} WHERE {on} OFFSET 0) {alias}")
+        }
     }
 }

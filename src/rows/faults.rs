@@ -32,6 +32,24 @@ pub enum RowsError {
          rolled back"
     )]
     Moving,
+    /// More items than were locked: some began to match meanwhile.
+    #[error("items began to match while they were moved: the batch was rolled back")]
+    Grown,
+    /// A trigger of the source keeps a row.
+    #[error(
+        "a trigger of the source, or of a related table, keeps rows from being deleted: look at its triggers, and let them pass \
+         what milkrun deletes"
+    )]
+    Undeleted,
+    /// Another table refers to a row that was to be deleted.
+    #[error(
+        "a row of another table{} still refers to it, so it cannot be deleted: delete or change that row, or leave this one out \
+         by `where`", .constraint.as_ref().map(|name| format!(" (foreign key `{name}`)")).unwrap_or_default()
+    )]
+    Referred {
+        /// The foreign key, where the server names it.
+        constraint: Option<String>,
+    },
     /// A trigger of the target dropped a row, or changed its key.
     #[error(
         "the target takes the row without an error and does not keep it, or keeps it under another key: \
@@ -104,9 +122,11 @@ impl RowsError {
                 Class::Fatal
             }
             Self::Sql(sql) => sql.class(),
-            Self::Overtaken | Self::Moving | Self::Taken { .. } => Class::Transient,
+            Self::Overtaken | Self::Moving | Self::Grown | Self::Taken { .. } => Class::Transient,
             Self::TooLarge { .. } => Class::TooLarge,
-            Self::Swallowed | Self::Duplicate { .. } | Self::Unfit { .. } => Class::Poison,
+            Self::Swallowed | Self::Undeleted | Self::Referred { .. } | Self::Duplicate { .. } | Self::Unfit { .. } => {
+                Class::Poison
+            }
         }
     }
 
@@ -131,6 +151,8 @@ impl From<RowsError> for Fault {
             RowsError::Condition { .. }
             | RowsError::Duplicate { .. }
             | RowsError::Swallowed
+            | RowsError::Undeleted
+            | RowsError::Referred { .. }
             | RowsError::Unfit { .. } => true,
             _ => false,
         };

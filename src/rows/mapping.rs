@@ -4,6 +4,7 @@ use super::copy::Copy;
 use super::key::{Key, KeyError, Side};
 use super::landing::Landing;
 use super::phrase::{moment, text};
+use super::purging::Purge;
 use crate::cursor::Cursor;
 use crate::spec::filter::Piece;
 use crate::sql::Dialect;
@@ -27,6 +28,8 @@ pub struct Mapping {
     pub landing: Landing,
     /// The related tables whose rows are copied too, those above before those beneath.
     pub copies: Vec<Copy>,
+    /// What is deleted from the source once it was copied; `None`: nothing is.
+    pub purge: Option<Purge>,
 }
 
 /// Which items of the source a statement is about.
@@ -45,7 +48,7 @@ pub enum Stretch<'a> {
 
 impl Stretch<'_> {
     /// Appends the predicate of the stretch over a key.
-    fn within(&self, key: &Key, statement: &mut Statement, alias: &str) -> Result<(), KeyError> {
+    pub(super) fn within(&self, key: &Key, statement: &mut Statement, alias: &str) -> Result<(), KeyError> {
         match self {
             Self::Range { after, end } => {
                 if let Some(after) = after {
@@ -94,13 +97,25 @@ impl Mapping {
         stretch: &Stretch<'_>,
         pass_started: SystemTime,
     ) -> Result<(), KeyError> {
-        statement.sql("(SELECT ");
+        statement.sql("(");
+        self.rows_of(statement, stretch, pass_started)?;
+        statement.sql(") t");
+        Ok(())
+    }
+
+    /// Appends `SELECT … FROM source t WHERE stretch AND filter`.
+    pub(super) fn rows_of(
+        &self,
+        statement: &mut Statement,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+    ) -> Result<(), KeyError> {
+        statement.sql("SELECT ");
         for (place, name) in self.columns.iter().enumerate() {
             statement.sql(if place == 0 { "t." } else { ", t." }).name(name);
         }
         self.walked(statement, stretch)?;
         self.filtered(statement, pass_started);
-        statement.sql(") t");
         Ok(())
     }
 

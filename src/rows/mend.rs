@@ -27,8 +27,13 @@ impl Mapping {
         deadline: Deadline,
     ) -> Result<u64, RowsError> {
         let effort = Effort { limit: deadline.left(), recovered: false, run: mend.repair.run.clone() };
-        let writing =
-            Writing { stretch: *stretch, pass_started: mend.pass_started, effort: &effort, max_item: mend.max_item };
+        let writing = Writing {
+            stretch: *stretch,
+            pass_started: mend.pass_started,
+            effort: &effort,
+            max_item: mend.max_item,
+            purging: false,
+        };
         let session = link.session(deadline).await?;
         if mend.repair.overwrite && !self.copies.is_empty() {
             return Err(RowsError::Overwrite);

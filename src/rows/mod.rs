@@ -27,6 +27,8 @@ mod moving;
 mod phrase;
 mod plan;
 mod pool;
+mod purge;
+pub mod purging;
 mod resolve;
 mod rewriting;
 mod sizing;
@@ -151,7 +153,7 @@ impl Rows {
             Some(session) => session,
             None => Session::open(&options, deadline.left()).await?,
         };
-        Self::over(definition, &options, (session, alive), target, deadline).await
+        Box::pin(Self::over(definition, &options, (session, alive), target, deadline)).await
     }
 
     async fn over(
@@ -356,6 +358,10 @@ impl Migration for Rows {
         Ok(Some(Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
     }
 
+    fn takes_away(&self) -> bool {
+        self.mapping.purge.is_some()
+    }
+
     async fn sweep(
         &self,
         range: &Range,
@@ -400,10 +406,15 @@ impl Migration for Rows {
                 }
             };
         }
-        let writing = Writing { stretch, pass_started: batch.pass_started, effort, max_item: self.max_item };
+        let purging = self.mapping.purge.is_some();
+        let writing = Writing { stretch, pass_started: batch.pass_started, effort, max_item: self.max_item, purging };
         let deadline = Deadline::after(effort.limit);
         let mut link = self.sessions.take().await;
-        match self.mapping.write(&mut link, &writing, deadline).await {
+        let written = match &self.mapping.purge {
+            Some(purge) => self.mapping.write_and_purge(purge, &mut link, &writing, deadline).await,
+            None => self.mapping.write(&mut link, &writing, deadline).await,
+        };
+        match written {
             Ok(outcome) => Ok(outcome),
             Err(error) => {
                 let error =

@@ -8,7 +8,7 @@ use super::mapping::{Mapping, Stretch};
 use super::{Rows, create};
 use crate::cursor::Cursor;
 use crate::fault::Class;
-use crate::spec::{Problem, Related};
+use crate::spec::{ColumnValue, Problem, Related};
 use crate::sql::catalog::{self, Table};
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
@@ -99,6 +99,16 @@ impl Rows {
             if !held.select {
                 problems.push(missing(&field, "SELECT", table, user, dialect));
             }
+            if self.mapping.purge.is_none() {
+                continue;
+            }
+            if !held.delete {
+                problems.push(missing(&field, "DELETE", table, user, dialect));
+            }
+            // Without it PostgreSQL locks no row.
+            if !held.update && dialect == Dialect::Postgres {
+                problems.push(missing(&field, "UPDATE", table, user, dialect));
+            }
         }
         let mut other = match &self.across {
             Some(across) => Some(across.sessions.take().await),
@@ -144,6 +154,11 @@ impl Rows {
         }
         if !held.select {
             lacks("table", "SELECT");
+        }
+        // A stale copy is replaced where its digest says that it is one.
+        let digest = destination.columns.iter().any(|(_, value)| *value == ColumnValue::Digest);
+        if self.mapping.purge.is_some() && digest && !held.update {
+            lacks("table", "UPDATE");
         }
         Ok(())
     }
@@ -234,10 +249,15 @@ impl Mapping {
         let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
         let now = SystemTime::now();
         let stamp = Stamp { now, run: String::new() };
-        let mut statements = vec![
-            ("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?),
-            ("compare", self.compare(&stretch, now, max_item)?),
-        ];
+        let mut statements = vec![("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?)];
+        let limbs = self.purge.as_ref().map(|purge| purge.limbs.as_slice()).unwrap_or_default();
+        if self.purge.is_some() {
+            statements.push(("lock", self.lock(&stretch, now)?));
+        }
+        for limb in limbs.iter().rev() {
+            statements.push(("lock", self.lock_limb(limb, &stretch, now)?));
+        }
+        statements.push(("compare", self.compare(&stretch, now, max_item)?));
         if self.dialect == Dialect::Postgres {
             statements.push(("insert", self.insert_accounted(&stretch, now, &stamp, false, max_item)?));
         } else {
@@ -247,6 +267,12 @@ impl Mapping {
         for copy in &self.copies {
             statements.push(("survey", self.survey(copy, &stretch, now, false)?));
             statements.push(("copy", self.insert_copy(copy, &stretch, now, &stamp, false)?));
+        }
+        for limb in limbs {
+            statements.push(("delete", self.delete_limb(limb, &stretch, now)?));
+        }
+        if self.purge.is_some() {
+            statements.push(("delete", self.delete(&stretch, now)?));
         }
         Ok(statements)
     }

@@ -3,6 +3,7 @@
 mod copies;
 mod hint;
 mod landing;
+mod purge;
 
 use super::destination;
 use super::document::{self, Array, Member, Object};
@@ -37,6 +38,7 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
             landing::landing(tables, &own, ("t", "h"), document, digest)?
         },
         copies: if tables.is_across { Vec::new() } else { copies::copies(definition, tables, source)? },
+        purge: purge::purge(definition, tables, source),
     })
 }
 

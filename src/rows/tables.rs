@@ -3,8 +3,8 @@
 use super::faults::RowsError;
 use super::link::Deadline;
 use crate::digest;
-use crate::spec::{Definition, Related};
-use crate::sql::catalog::{self, Table};
+use crate::spec::{After, Definition, Related};
+use crate::sql::catalog::{self, Bonds, Reference, Table};
 use crate::sql::{Make, Session};
 use std::fmt::Write as _;
 
@@ -29,7 +29,12 @@ pub struct Tables {
     pub related: Vec<RelatedTable>,
     /// The target.
     pub target: Option<Table>,
+    /// What hangs on the rows of the source and of its related tables, where these are deleted.
+    bonds: Vec<(Place, Bonds)>,
 }
+
+/// Schema and name.
+type Place = (String, String);
 
 /// A related table and what is related to it in turn.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +76,7 @@ impl Tables {
     async fn of_source(session: &mut Session, definition: &Definition, deadline: Deadline) -> Result<Self, RowsError> {
         let source = &definition.source;
         let schema = source.schema.as_deref();
-        Ok(Self {
+        let mut tables = Self {
             make: session.make(),
             default_schema: session.default_schema().to_owned(),
             target_make: session.make(),
@@ -81,7 +86,28 @@ impl Tables {
             source: catalog::table(session, schema, &source.table, deadline.left()).await?,
             related: look_up_related(session, schema, &source.related, deadline).await?,
             target: None,
-        })
+            bonds: Vec::new(),
+        };
+        if definition.target.after == After::Delete {
+            let mut places: Vec<Place> = tables.source.iter().map(place).collect();
+            gather(&mut places, &tables.related);
+            for place in places {
+                let bonds = Box::pin(catalog::bonds(session, &place.0, &place.1, deadline.left())).await?;
+                tables.bonds.push((place, bonds));
+            }
+        }
+        Ok(tables)
+    }
+
+    /// What hangs on the rows of a table that they are deleted from.
+    pub(super) fn bonds(&self, table: &Table) -> Option<&Bonds> {
+        let place = place(table);
+        self.bonds.iter().find(|(known, _)| *known == place).map(|(_, bonds)| bonds)
+    }
+
+    /// Foreign keys that refer to such a table.
+    pub(super) fn references(&self, table: &Table) -> &[Reference] {
+        self.bonds(table).map(|bonds| bonds.references.as_slice()).unwrap_or_default()
     }
 
     async fn look_up_targets(
@@ -104,6 +130,17 @@ impl Tables {
         describe(&mut text, &source.exclude, self.source.as_ref());
         describe_related(&mut text, &source.related, &self.related);
         digest::sha256(text)
+    }
+}
+
+fn place(table: &Table) -> Place {
+    (table.schema.clone(), table.name.clone())
+}
+
+fn gather(places: &mut Vec<Place>, related: &[RelatedTable]) {
+    for one in related {
+        places.extend(one.table.iter().map(place));
+        gather(places, &one.related);
     }
 }
 

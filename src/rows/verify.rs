@@ -30,8 +30,14 @@ impl Mapping {
         let session = link.session(deadline).await?;
         let mut step = self.step(session, range, after, size, deadline).await?;
         let most = size.max(1).saturating_mul(TARGETS_PER_KEY);
-        let crowd = self.target_boundary(after, Some(&step.end), most)?;
-        if let Some(row) = rows(session, &crowd, deadline).await?.first() {
+        // Targets of rows that were deleted are looked for by nobody.
+        let looks_for_extra = self.purge.is_none();
+        let crowd = if looks_for_extra {
+            rows(session, &self.target_boundary(after, Some(&step.end), most)?, deadline).await?
+        } else {
+            Vec::new()
+        };
+        if let Some(row) = crowd.first() {
             let end = self.key().read(row, 0)?;
             if end != step.end {
                 let scanned = number(session, &self.keys(&Stretch::Range { after, end: &end })?, deadline).await?;
@@ -54,7 +60,7 @@ impl Mapping {
             }
         }
         let different = checked.saturating_sub(missing + equal);
-        let upper = if step.last && range.open_end {
+        let upper = if step.last && range.open_end && looks_for_extra {
             // No more than `most` targets lie up to the bound, so the one after them lies beyond it: the next stretch holds
             // no source key any more.
             let crowd = self.target_boundary(after, None, most.saturating_add(1))?;
@@ -62,7 +68,11 @@ impl Mapping {
         } else {
             Some(step.end.clone())
         };
-        let extra = number(session, &self.extras(after, upper.as_ref(), started)?, deadline).await?;
+        let extra = if looks_for_extra {
+            number(session, &self.extras(after, upper.as_ref(), started)?, deadline).await?
+        } else {
+            0
+        };
         if extra > 0 {
             for row in rows(session, &self.extra_keys(after, upper.as_ref(), started, EXAMPLES)?, deadline).await? {
                 examples.push((self.key().read(&row, 0)?, "extra"));

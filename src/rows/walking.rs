@@ -77,14 +77,17 @@ impl Mapping {
         statement
     }
 
-    /// Keys of up to `most` items of a stretch without a target, in the key's order.
+    /// Keys of up to `most` items of a stretch that a sweep has to move, in the key's order: those without a target, or all of
+    /// them where none should be left in the source.
     pub fn missing(&self, stretch: &Stretch<'_>, pass_started: SystemTime, most: u64) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
         self.key().print(&mut statement, "t");
         self.items(&mut statement, stretch, pass_started)?;
-        statement.sql(" WHERE ");
-        self.untargeted(&mut statement, stretch)?;
+        if self.purge.is_none() {
+            statement.sql(" WHERE ");
+            self.untargeted(&mut statement, stretch)?;
+        }
         statement.sql(" ORDER BY ");
         self.key().order(&mut statement, "t", false);
         statement.sql(" LIMIT ");

@@ -17,12 +17,14 @@ pub(super) struct Writing<'a> {
     pub(super) pass_started: SystemTime,
     pub(super) effort: &'a Effort,
     pub(super) max_item: u64,
+    /// What is copied is deleted then: its rows are locked, and stale copies are replaced.
+    pub(super) purging: bool,
 }
 
 impl<'a> Writing<'a> {
     /// The same effort for other items.
     pub(super) fn of(&self, stretch: Stretch<'a>) -> Self {
-        Self { stretch, pass_started: self.pass_started, effort: self.effort, max_item: self.max_item }
+        Self { stretch, ..*self }
     }
 
     pub(super) fn stamp(&self) -> Stamp {
@@ -86,10 +88,19 @@ impl Mapping {
         existing: &mut Existing,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
-        self.freeze(session, deadline).await?;
+        if !writing.purging {
+            self.freeze(session, deadline).await?;
+        }
         let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
-        let [there, equal, bytes, large] =
-            numbers(session, &self.compare(stretch, pass_started, max_item)?, deadline).await?;
+        let compare = self.compare(stretch, pass_started, max_item)?;
+        let [mut there, mut equal, mut bytes, mut large] = numbers(session, &compare, deadline).await?;
+        let mut replaced = 0;
+        if writing.purging && there > equal {
+            replaced = self.replace_stale(session, writing, large, deadline).await?;
+            if replaced > 0 {
+                [there, equal, bytes, large] = numbers(session, &compare, deadline).await?;
+            }
+        }
         *existing = Existing { targets: there, rows: 0 };
         let surveys = self.survey_all(session, writing, there > 0, deadline).await?;
         existing.rows = surveys.iter().map(|survey| survey.there).sum();
@@ -113,7 +124,9 @@ impl Mapping {
             // Of related rows that were there no bytes are counted: they were not written now.
             Outcome { moved: written.inserted + equal, skipped: 0, aside, bytes: bytes + written.bytes }
         } else {
-            Outcome { moved: written.inserted, skipped: equal, aside, bytes: written.bytes }
+            // What is equal only since it was replaced was not found so.
+            let skipped = equal.checked_sub(replaced).ok_or(RowsError::Overtaken)?;
+            Outcome { moved: written.inserted + replaced, skipped, aside, bytes: written.bytes }
         };
         Ok(outcome)
     }

@@ -122,6 +122,8 @@ pub struct Target {
 pub enum After {
     /// It stays.
     Keep,
+    /// It is deleted with its related rows, once its copy was read back equal.
+    Delete,
 }
 
 /// `[throttle]`: nothing moves while it says no, or nothing.

@@ -23,7 +23,7 @@ pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String
             "schema": target.schema,
             "table": target.table,
             "key": set(&target.key),
-            "after": match target.after { After::Keep => "keep" },
+            "after": match target.after { After::Keep => "keep", After::Delete => "delete" },
             "create": target.create,
             "columns": columns(&target.columns),
         },
@@ -222,7 +222,8 @@ at = "$now"
     #[test]
     fn every_change_of_meaning_shows() {
         let plain = of(&[]);
-        let acceptable: [(&str, &str); 16] = [
+        let acceptable: [(&str, &str); 17] = [
+            ("create = true", "create = true\nafter = \"delete\""),
             ("a = 1", "a = 2"),
             ("where = \"a = 1\"", ""),
             ("[\"x\", \"y\"]", "[\"x\"]"),

@@ -146,8 +146,9 @@ pub(super) struct TargetSection {
     /// The columns of a unique index of the target, fed by exactly the source key.
     #[schemars(example = ["order_id"])]
     pub(super) key: Option<Vec<String>>,
-    /// What becomes of a source row that was moved: `keep` leaves it where it is.
-    #[schemars(example = &"keep", extend("enum" = ["keep"], "default" = "keep"))]
+    /// What becomes of a source row that was moved: `keep` leaves it where it is, `delete` deletes it with its related rows
+    /// once its copy was read back equal.
+    #[schemars(example = &"keep", extend("enum" = ["keep", "delete"], "default" = "keep"))]
     pub(super) after: Option<String>,
     /// Create the table if it is missing.
     #[schemars(example = true, extend("default" = false))]

@@ -168,9 +168,16 @@ const CASES: &[Case] = &[
         ],
     ),
     (
-        "delete",
-        &[(r#"after = "keep""#, r#"after = "delete""#)],
-        &[r#"target.after: `delete` is not built in this version yet; write `after = "keep"`"#],
+        "delete without a place to go to",
+        &[(r#"after = "keep""#, r#"after = "delete""#), ("document = \"$document\"", "digest = \"$digest\"")],
+        &[
+            r#"source.related[0]: has rows that would travel nowhere; write `document = "$document"` in `[target.columns]`, give it a `[source.related.target]`, or leave it out"#,
+        ],
+    ),
+    (
+        "deleted, misspelt",
+        &[(r#"after = "keep""#, r#"after = "deleted""#)],
+        &["target.after: `deleted` is unknown; did you mean `delete`?"],
     ),
     (
         "wrong types",

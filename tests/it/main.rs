@@ -23,6 +23,7 @@ mod memory;
 mod migrations;
 mod overlap;
 mod plan;
+mod purged;
 mod rates;
 mod refused;
 mod retry;

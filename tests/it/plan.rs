@@ -107,6 +107,62 @@ fn a_user_who_may_only_read_plans_and_learns_what_is_missing() {
     }
 }
 
+/// The job, with its orders to be deleted.
+fn purging(kind: Kind) -> Job {
+    let mut job = Job::shop(kind, SHOP, "");
+    let delete = "create = true\nafter = \"delete\"";
+    job.define(&shop::migration("").replace("create = true", delete));
+    if kind == Kind::Postgres {
+        job.database.execute(
+            "ALTER TABLE order_items ADD FOREIGN KEY (order_id) REFERENCES orders (id);
+             ALTER TABLE item_discounts ADD FOREIGN KEY (item_id) REFERENCES order_items (id)",
+        );
+    }
+    job
+}
+
+#[test]
+fn what_is_deleted_is_shown_and_the_right_to_do_so_is_asked_for() {
+    for (kind, grant) in [
+        (Kind::MariaDb, "GRANT SELECT, INSERT, CREATE ON DATABASE_NAME.* TO"),
+        (Kind::Postgres, "GRANT CREATE ON SCHEMA public TO PUBLIC; GRANT SELECT ON ALL TABLES IN SCHEMA public TO"),
+    ] {
+        let mut job = purging(kind);
+        let plan = job.reply(&["plan", &job.name]);
+        let statements = plan["statements"].as_array().unwrap();
+        let of = |purpose: &str| {
+            let some = statements.iter().filter(|one| one["purpose"] == purpose);
+            some.map(|one| one["statement"].as_str().unwrap()).collect::<Vec<_>>()
+        };
+        // Parents are locked before their children, and deleted after them.
+        let tables = ["orders", "order_items", "item_discounts"];
+        let (lock, delete) = (of("lock"), of("delete"));
+        assert_eq!((lock.len(), delete.len()), (3, 3), "{plan}");
+        for (place, table) in tables.iter().enumerate() {
+            assert!(lock[place].contains(table) && lock[place].contains("FOR UPDATE"), "{kind:?}: {lock:?}");
+            assert!(
+                delete[2 - place].starts_with("DELETE") && delete[2 - place].contains(table),
+                "{kind:?}: {delete:?}"
+            );
+        }
+        assert!(plan["warnings"].to_string().contains("`card_number` of `orders`"), "{kind:?}: {plan}");
+        let database = job.database.url().rsplit_once('/').unwrap().1.to_owned();
+        as_user(&mut job, &format!("purger_{database}"), &grant.replace("DATABASE_NAME", &database));
+        let before = everything(&job);
+        let plan = job.call(&["plan", &job.name]).expect(2).reply();
+        assert_eq!(everything(&job), before, "{kind:?}");
+        let problems = plan["problems"].as_array().unwrap();
+        let fields = |privilege: &str| {
+            let some = problems.iter().filter(|one| one["message"].as_str().unwrap().contains(privilege));
+            some.map(|one| one["field"].as_str().unwrap()).collect::<Vec<_>>()
+        };
+        let all = ["source.table", "source.related[0].table", "source.related[0].related[0].table"];
+        assert_eq!(fields(" lacks DELETE "), all, "{kind:?}: {plan}");
+        let update: &[&str] = if kind == Kind::Postgres { &all } else { &["target.table"] };
+        assert_eq!(fields(" lacks UPDATE "), update, "{kind:?}: {plan}");
+    }
+}
+
 #[test]
 fn what_may_not_be_read_is_named() {
     for (kind, grant) in

@@ -3,11 +3,18 @@
 use super::super::destination;
 use super::super::tables::Tables;
 use super::Findings;
-use crate::spec::Definition;
+use crate::spec::{After, Definition};
 
 pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &Tables) {
     if !tables.is_across {
         return;
+    }
+    if definition.target.after == After::Delete {
+        findings.problem(
+            "target.after",
+            "`delete` from one database to another is not built in this version yet",
+            "write `after = \"keep\"`, or name a target in the source's database",
+        );
     }
     let all = destination::all(definition, tables);
     for destination in all.iter().skip(1) {

@@ -41,7 +41,7 @@ pub(super) fn check(path: &Path, section: TargetSection, problems: &mut Problems
         schema: optional_identifier(&path.key("schema"), section.schema, problems),
         table: identifier(&path.key("table"), section.table, problems),
         key: key(&path.key("key"), section.key, problems),
-        after: word(&path.key("after"), &after, &[("keep", After::Keep)], &["delete"], problems),
+        after: word(&path.key("after"), &after, &[("keep", After::Keep), ("delete", After::Delete)], &[], problems),
         create: section.create.unwrap_or(false),
         columns: columns.and_then(|columns| feeding::columns(&path.key("columns"), columns, problems)),
     }
@@ -62,7 +62,12 @@ pub(super) fn check_feeding(path: &Path, target: &Draft, source: &source::Draft,
 
 /// Rows that are related go somewhere: into the document, or into a table of their own.
 pub(super) fn check_related(target: &Target, source: &Source, problems: &mut Problems) {
-    let told = |value: &ColumnValue| matches!(value, ColumnValue::Document | ColumnValue::Digest);
+    // A digest tells that they were there; what is deleted has to be somewhere else.
+    let told = |value: &ColumnValue| match value {
+        ColumnValue::Document => true,
+        ColumnValue::Digest => target.after == After::Keep,
+        _ => false,
+    };
     if target.columns.iter().any(|(_, value)| told(value)) {
         return;
     }

@@ -1,5 +1,6 @@
 //! What a database says about its tables: columns, types, indexes, and what the user may do with them.
 
+mod bonds;
 mod grants;
 mod indexes;
 mod json;
@@ -11,6 +12,7 @@ mod sqlite;
 use super::{Make, Session, SqlError};
 use std::time::Duration;
 
+pub use bonds::{Bonds, Reference, bonds};
 pub use privileges::{Privileges, privileges};
 
 /// A table or a view.

@@ -12,6 +12,7 @@ mod meddling;
 mod mending;
 mod moving;
 mod problems;
+mod purging;
 mod related;
 mod splits;
 mod stage;

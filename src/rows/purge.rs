@@ -1,0 +1,212 @@
+//! Archive and purge: a batch is copied, read back, and what was read back equal is deleted, in one transaction.
+//!
+//! Rows and their related rows are locked first, those above before those beneath, so that nothing of them changes until the
+//! end. What happens in a stretch beside them may not matter: rows that begin to match after the lock are nobody's yet. A
+//! batch that finds more than it has locked is rolled back and done again with the locked items alone, by their names.
+
+use super::faults::RowsError;
+use super::link::{Deadline, Link, execute, rows};
+use super::mapping::{Mapping, Stretch};
+use super::purging::Purge;
+use super::walk::{number, numbers};
+use super::write::{Existing, Writing};
+use crate::cursor::Cursor;
+use crate::engine::migration::Outcome;
+use crate::sql::Session;
+use crate::sql::statement::Statement;
+
+/// Items that are named at once.
+const NAMED: usize = 500;
+
+/// How far a purge came, for what is said of its failure.
+#[derive(Default)]
+struct Reached {
+    there: Existing,
+    /// The items that it was about, where they were named.
+    named: Vec<Cursor>,
+}
+
+impl Mapping {
+    pub(super) async fn write_and_purge(
+        &self,
+        purge: &Purge,
+        link: &mut Link,
+        writing: &Writing<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let by_range = matches!(writing.stretch, Stretch::Range { .. });
+        match self.purged(purge, link, writing, !by_range, deadline).await {
+            // Each may be the work of rows that began to match meanwhile. If it is not, it is said again.
+            Err(RowsError::Grown | RowsError::Overtaken | RowsError::Moving | RowsError::Swallowed) if by_range => {
+                self.purged(purge, link, writing, true, deadline).await
+            }
+            done => done,
+        }
+    }
+
+    async fn purged(
+        &self,
+        purge: &Purge,
+        link: &mut Link,
+        writing: &Writing<'_>,
+        by_name: bool,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let session = link.session(deadline).await?;
+        if purge.gaps {
+            // Of the next transaction alone.
+            let mut statement = self.statement();
+            statement.sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+            session.execute(&statement, deadline.left()).await?;
+        }
+        session.begin(deadline.left()).await?;
+        let mut reached = Reached::default();
+        match self.purge_all(purge, session, writing, by_name, &mut reached, deadline).await {
+            Ok(outcome) => {
+                session.commit(deadline.left()).await?;
+                Ok(outcome)
+            }
+            Err(error) => {
+                // A session that cannot roll back is dropped with its transaction.
+                let _ = session.rollback(deadline.left()).await;
+                let Reached { there, named } = reached;
+                let writing = writing.of(if named.is_empty() { writing.stretch } else { Stretch::Keys(&named) });
+                Err(self.explain(session, &writing, error, there, deadline).await)
+            }
+        }
+    }
+
+    async fn purge_all(
+        &self,
+        purge: &Purge,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        by_name: bool,
+        reached: &mut Reached,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let locked = self.keys_of(session, &self.lock(&writing.stretch, writing.pass_started)?, deadline).await?;
+        let mut sum = Outcome::default();
+        if let (true, Stretch::Keys(_)) = (writing.effort.recovered, &writing.stretch) {
+            // Named before a run was killed: it had moved and deleted them.
+            sum.moved = number(session, &self.vanished(&writing.stretch)?, deadline).await?;
+        }
+        if locked.is_empty() {
+            return Ok(sum);
+        }
+        if !by_name {
+            return self.purge_part(purge, session, writing, count(&locked), &mut reached.there, deadline).await;
+        }
+        for keys in locked.chunks(NAMED) {
+            (reached.there, reached.named) = (Existing::default(), keys.to_vec());
+            let part = writing.of(Stretch::Keys(keys));
+            let done = self.purge_part(purge, session, &part, count(keys), &mut reached.there, deadline).await?;
+            sum.moved += done.moved;
+            sum.skipped += done.skipped;
+            sum.bytes += done.bytes;
+            sum.aside.extend(done.aside);
+        }
+        Ok(sum)
+    }
+
+    /// Copies, reads back and deletes the items of a stretch, all of which are locked if it holds no more than `items`.
+    async fn purge_part(
+        &self,
+        purge: &Purge,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        items: u64,
+        there: &mut Existing,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let (stretch, pass_started) = (&writing.stretch, writing.pass_started);
+        let related = self.lock_limbs(purge, session, writing, deadline).await?;
+        let outcome = self.apply(session, writing, there, deadline).await?;
+        let aside = outcome.aside.len() as u64;
+        if outcome.moved + outcome.skipped + aside != items {
+            return Err(RowsError::Grown);
+        }
+        let read_back = self.compare(stretch, pass_started, writing.max_item)?;
+        let [_, equal, ..] = numbers::<4>(session, &read_back, deadline).await?;
+        if equal > items {
+            return Err(RowsError::Grown);
+        }
+        if equal == items {
+            self.delete_all(purge, session, writing, (&related, items), deadline).await?;
+            return Ok(outcome);
+        }
+        // The others stay: a conflict, or a copy of which a trigger of the target has made something else.
+        let equal = self.keys_of(session, &self.equal_keys(stretch, pass_started)?, deadline).await?;
+        for keys in equal.chunks(NAMED) {
+            let part = writing.of(Stretch::Keys(keys));
+            let related = self.lock_limbs(purge, session, &part, deadline).await?;
+            self.delete_all(purge, session, &part, (&related, count(keys)), deadline).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Locks the related rows of a stretch, those above first; how many each table has, in the order of their deletion.
+    async fn lock_limbs(
+        &self,
+        purge: &Purge,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<u64>, RowsError> {
+        let mut counts = Vec::with_capacity(purge.limbs.len());
+        for limb in purge.limbs.iter().rev() {
+            let lock = self.lock_limb(limb, &writing.stretch, writing.pass_started)?;
+            counts.push(number(session, &lock, deadline).await?);
+        }
+        counts.reverse();
+        Ok(counts)
+    }
+
+    /// Deletes the items of a stretch with their related rows: exactly so many, or the batch fails.
+    async fn delete_all(
+        &self,
+        purge: &Purge,
+        session: &mut Session,
+        writing: &Writing<'_>,
+        (related, items): (&[u64], u64),
+        deadline: Deadline,
+    ) -> Result<(), RowsError> {
+        let (stretch, pass_started) = (&writing.stretch, writing.pass_started);
+        for (limb, &expected) in purge.limbs.iter().zip(related) {
+            if expected > 0 {
+                let statement = self.delete_limb(limb, stretch, pass_started)?;
+                deleted(execute(session, &statement, deadline).await.map_err(refused)?, expected)?;
+            }
+        }
+        let statement = self.delete(stretch, pass_started)?;
+        deleted(execute(session, &statement, deadline).await.map_err(refused)?, items)
+    }
+
+    async fn keys_of(
+        &self,
+        session: &mut Session,
+        statement: &Statement,
+        deadline: Deadline,
+    ) -> Result<Vec<Cursor>, RowsError> {
+        let found = rows(session, statement, deadline).await?;
+        Ok(found.iter().map(|row| self.key().read(row, 0)).collect::<Result<_, _>>()?)
+    }
+}
+
+fn count(keys: &[Cursor]) -> u64 {
+    u64::try_from(keys.len()).unwrap_or(u64::MAX)
+}
+
+fn deleted(found: u64, expected: u64) -> Result<(), RowsError> {
+    match found {
+        found if found > expected => Err(RowsError::Grown),
+        found if found < expected => Err(RowsError::Undeleted),
+        _ => Ok(()),
+    }
+}
+
+/// A foreign key of another table is no fault of the target.
+fn refused(error: crate::sql::SqlError) -> RowsError {
+    let referred = matches!(error.code(), Some("1451" | "1217" | "23503" | "23001" | "787"));
+    if referred { RowsError::Referred { constraint: error.constraint().map(ToOwned::to_owned) } } else { error.into() }
+}

@@ -1,0 +1,227 @@
+//! Beside writers that change, re-open, close and add to orders all the while, and runs that are killed: no order is ever in
+//! neither table with its latest content, and no child is left without its parent.
+//!
+//! A writer notes what it did in the transaction that did it, so what was the latest content of an order is known also when it
+//! is gone. Everything is looked at in one snapshot, at sampled moments and at the end.
+
+use super::{KEYS, KINDS, ORPHANS, migration};
+use crate::support::database::{Database, TextRow};
+use crate::support::job::{Job, full};
+use crate::support::servers::Kind;
+use crate::support::shop::Size;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const SHOP: Size = Size { orders: 500, closed: 250, items: 2, discounts: 1 };
+const LIMITS: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 25\nmax_attempts = 1000\nmax_sweeps = 1000";
+const WRITERS: i64 = 2;
+
+#[test]
+fn sqlite() {
+    live(KINDS[0]);
+}
+
+#[test]
+fn mariadb() {
+    live(KINDS[1]);
+}
+
+#[test]
+fn mariadb_with_foreign_keys() {
+    live(KINDS[2]);
+}
+
+#[test]
+fn postgres() {
+    live(KINDS[3]);
+}
+
+fn live((kind, keys): (Kind, bool)) {
+    let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
+    println!("{kind:?} keys={keys}: MILKRUN_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut job = Job::shop(kind, SHOP, LIMITS);
+    job.set("MILKRUN_LEASE_MARGIN", "0s");
+    job.database.execute(
+        "CREATE TABLE all_orders (id BIGINT PRIMARY KEY); INSERT INTO all_orders SELECT id FROM orders;
+         CREATE TABLE changed (revision BIGINT PRIMARY KEY, id BIGINT NOT NULL, what INTEGER NOT NULL);
+         CREATE TABLE latest (id BIGINT PRIMARY KEY, revision BIGINT NOT NULL); INSERT INTO latest SELECT id, 0 FROM orders;
+         CREATE TABLE added (item_id BIGINT PRIMARY KEY, id BIGINT NOT NULL);
+         CREATE TABLE added_below (discount_id BIGINT PRIMARY KEY, id BIGINT NOT NULL);
+         INSERT INTO added SELECT id, order_id FROM order_items;
+         INSERT INTO added_below SELECT d.id, i.order_id FROM item_discounts d JOIN order_items i ON i.id = d.item_id;
+         UPDATE orders SET remark = '0'",
+    );
+    if keys {
+        job.database.execute(KEYS);
+    }
+    // Some were copied before, and may be stale by the time that they are to leave.
+    job.define(&migration(LIMITS, "keep"));
+    job.reply(&["run", &job.name, "--max-items", "60"]);
+    job.define(&migration(LIMITS, "delete"));
+    job.reply(&["reset", &job.name, "--confirm", &job.name]);
+
+    let (over, lasts) = (AtomicBool::new(false), Duration::from_secs(if full() { 60 } else { 5 }));
+    let (mut refused, mut checks, mut kills, mut items) = (0, 0, 0, 0);
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let (over, database) = (&over, Database::connect(job.database.url()));
+                scope.spawn(move || write(&database, writer, seed, over))
+            })
+            .collect();
+        let looking = scope.spawn(|| {
+            let database = Database::connect(job.database.url());
+            let mut checks = 0;
+            while !over.load(Ordering::SeqCst) {
+                look(&database);
+                checks += 1;
+                std::thread::sleep(Duration::from_millis(150));
+            }
+            checks
+        });
+        let since = Instant::now();
+        while since.elapsed() < lasts && !looking.is_finished() {
+            let mut running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "2s"]);
+            if random.random_bool(0.3) {
+                std::thread::sleep(Duration::from_millis(random.random_range(50..600)));
+                if running.signal("KILL") {
+                    running.wait();
+                    kills += 1;
+                    std::thread::sleep(Duration::from_millis(1050));
+                    continue;
+                }
+            }
+            let finished = running.wait();
+            assert!(matches!(finished.code, Some(0 | 4)), "{finished:?}");
+            let reply = finished.reply();
+            items += reply["moved"].as_u64().unwrap() + reply["skipped"].as_u64().unwrap();
+            if reply["outcome"] == "complete" {
+                job.reply(&["reset", &job.name, "--confirm", &job.name]);
+            }
+        }
+        over.store(true, Ordering::SeqCst);
+        checks = looking.join().unwrap();
+        for writer in writers {
+            refused += writer.join().unwrap();
+        }
+    });
+    std::thread::sleep(Duration::from_millis(1050));
+    job.run_to_the_end();
+    let gone = look(&job.database);
+    let count = |rows: &str| job.database.number(&format!("SELECT COUNT(*) FROM {rows}"));
+    let [changes, reopened, closed] = [0, 1, 2].map(|what| count(&format!("changed WHERE what = {what}")));
+    let children = count("added WHERE item_id > 1000000") + count("added_below WHERE discount_id > 1000000");
+    println!(
+        "{kind:?} keys={keys}: {changes} changes, {reopened} re-opened, {closed} closed, {children} children, {refused} refused, {kills} kills, \
+         {checks} looks, {gone} orders purged, {items} counted"
+    );
+    assert!(changes > 50 && reopened > 10 && closed > 10 && children > 30 && checks > 5, "too little happened");
+    assert_eq!(count(&format!("orders WHERE {CLOSED}")), 0);
+    assert_eq!(job.status()["progress"]["conflicts"], 0);
+    assert_eq!(count("all_orders") - count("orders"), gone);
+}
+
+const CLOSED: &str = "status IN ('uncollected', 'cancelled', 'dispensed')";
+
+/// Changes, re-opens, closes, adds: each in one transaction with a note of what it did. How often the database refused.
+fn write(database: &Database, writer: i64, seed: u64, over: &AtomicBool) -> u64 {
+    let mut random = StdRng::seed_from_u64(seed ^ (0x51 + writer.unsigned_abs()));
+    let ids: Vec<String> =
+        database.rows("SELECT id FROM all_orders").into_iter().filter_map(|mut row| row.remove(0)).collect();
+    let (begin, share) = if database.is_sqlite() { ("BEGIN IMMEDIATE", "") } else { ("BEGIN", " FOR UPDATE") };
+    let mut refused = 0;
+    let mut number = 1_000_000 * (writer + 1);
+    while !over.load(Ordering::SeqCst) {
+        number += 1;
+        let id = &ids[random.random_range(0..ids.len())];
+        let noted = |change: &str, what: u32| {
+            format!(
+                "UPDATE orders SET {change}remark = '{number}' WHERE id = {id}; \
+                 INSERT INTO changed SELECT {number}, id, {what} FROM orders WHERE id = {id} AND remark = '{number}'; \
+                 UPDATE latest SET revision = {number} WHERE id = {id} AND EXISTS (SELECT 1 FROM changed WHERE revision = {number})"
+            )
+        };
+        let script = match random.random_range(0..10) {
+            0..4 => noted("", 0),
+            4 => noted("status = 'new', ", 1),
+            5..7 => noted("status = 'cancelled', ", 2),
+            7..9 => format!(
+                "INSERT INTO order_items SELECT {number}, id, 'SKU', 1, 2.5 FROM orders WHERE id = {id}{share}; \
+                 INSERT INTO added SELECT id, order_id FROM order_items WHERE id = {number}"
+            ),
+            _ => format!(
+                "INSERT INTO item_discounts SELECT {number}, i.id, 'late' FROM order_items i WHERE i.order_id = {id} ORDER BY i.id LIMIT 1{share}; \
+                 INSERT INTO added_below SELECT {number}, i.order_id FROM item_discounts d JOIN order_items i ON i.id = d.item_id WHERE d.id = {number}"
+            ),
+        };
+        if !database.try_execute(&format!("{begin}; {script}; COMMIT")) {
+            // A deadlock, or a parent that has just left.
+            database.try_execute("ROLLBACK");
+            refused += 1;
+        }
+        std::thread::sleep(Duration::from_millis(random.random_range(0..4)));
+    }
+    refused
+}
+
+/// Looks at everything in one snapshot; how many orders have left.
+fn look(database: &Database) -> i64 {
+    database.execute(if database.is_mariadb() {
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+    } else if database.is_sqlite() {
+        "BEGIN"
+    } else {
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    });
+    let text = if database.is_mariadb() { "CHAR" } else { "TEXT" };
+    let pairs = |query: &str| -> Vec<(String, String)> {
+        let pair = |mut row: TextRow| Some((row.remove(0)?, row.remove(0)?));
+        database.rows(query).into_iter().filter_map(pair).collect()
+    };
+    let gone = pairs(&format!(
+        "SELECT CAST(a.id AS {text}), COALESCE(h.document, 'nowhere') FROM all_orders a \
+         LEFT JOIN orders o ON o.id = a.id LEFT JOIN order_history h ON h.order_id = a.id WHERE o.id IS NULL"
+    ));
+    let group = |query: &str| {
+        let mut found: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+        for (id, number) in pairs(query) {
+            found.entry(id).or_default().insert(number.parse().unwrap());
+        }
+        found
+    };
+    let here: BTreeMap<String, String> =
+        pairs(&format!("SELECT CAST(id AS {text}), CAST(remark AS {text}) FROM orders")).into_iter().collect();
+    let latest: BTreeMap<String, String> =
+        pairs(&format!("SELECT CAST(id AS {text}), CAST(revision AS {text}) FROM latest")).into_iter().collect();
+    let items = group(&format!("SELECT CAST(id AS {text}), CAST(item_id AS {text}) FROM added"));
+    let discounts = group(&format!("SELECT CAST(id AS {text}), CAST(discount_id AS {text}) FROM added_below"));
+    let left = pairs(&format!("SELECT CAST(order_id AS {text}), CAST(id AS {text}) FROM order_items"));
+    let orphans = ORPHANS.map(|query| database.number(query));
+    database.execute("COMMIT");
+    assert_eq!(orphans, [0, 0], "children without their parents");
+    assert!(left.iter().all(|(order, _)| here.contains_key(order)));
+    assert_eq!(latest.len(), here.len() + gone.len());
+    assert!(here.iter().all(|(id, remark)| latest[id] == *remark));
+    for (id, document) in &gone {
+        assert_ne!(document, "nowhere", "order {id} is in neither table");
+        let document: Value = serde_json::from_str(document).unwrap();
+        assert_eq!(
+            document["remark"].as_str(),
+            latest.get(id).map(String::as_str),
+            "order {id} left with another content"
+        );
+        let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let of = |value: &Value| value["id"].as_i64().unwrap();
+        let found: BTreeSet<i64> = array(&document["items"]).iter().map(of).collect();
+        assert_eq!(&found, items.get(id).unwrap_or(&BTreeSet::new()), "the items of order {id}");
+        let below = array(&document["items"]).iter().flat_map(|item| array(&item["discounts"])).collect::<Vec<_>>();
+        let found: BTreeSet<i64> = below.iter().map(of).collect();
+        assert_eq!(&found, discounts.get(id).unwrap_or(&BTreeSet::new()), "the discounts of order {id}");
+    }
+    i64::try_from(gone.len()).unwrap()
+}
