@@ -143,7 +143,7 @@ pub(super) fn key_kind(dialect: Dialect, column: &Column) -> Result<KeyKind, Str
         Dialect::Postgres => match base.as_str() {
             "int2" | "int4" | "int8" => Ok(KeyKind::Int),
             "numeric" => Ok(KeyKind::Decimal),
-            "date" | "time" | "timetz" | "timestamp" | "timestamptz" => Ok(KeyKind::Time),
+            "date" | "time" | "timetz" | "timestamp" | "timestamptz" | "interval" => Ok(KeyKind::Time),
             "uuid" => Ok(KeyKind::Uuid),
             "bytea" => Ok(KeyKind::Binary),
             "text" | "varchar" | "bpchar" => Ok(KeyKind::Text),

@@ -118,8 +118,9 @@ fn typed(keys: &[Cursor]) -> String {
     text
 }
 
+/// An infinite one is a number to SQLite alone.
 fn is_json_number(text: &str) -> bool {
-    serde_json::from_str::<serde_json::Number>(text).is_ok()
+    text.trim_start_matches('-') == "9e999" || serde_json::from_str::<serde_json::Number>(text).is_ok()
 }
 
 /// One part of each key as PostgreSQL writes an array of texts.

@@ -110,6 +110,11 @@ impl Route {
         self.carries.iter().zip(&key.0).map(part).collect::<Option<_>>().map(Cursor)
     }
 
+    /// A key of the target as the source would hold it; `None` if it cannot.
+    pub(super) fn source_cursor(&self, key: &Cursor) -> Option<Cursor> {
+        self.carries.iter().zip(&key.0).map(|(carry, part)| carry.back(part)).collect::<Option<_>>().map(Cursor)
+    }
+
     /// A column's name in the target.
     pub(super) fn name(&self, fill: usize) -> &str {
         self.into.columns.get(fill).map_or("", |column| column.name.as_str())

@@ -221,9 +221,13 @@ impl Across {
         let found = rows(target, &statement, deadline).await?;
         let keys = found.iter().map(|row| self.target_key.read(row, 0)).collect::<Result<Vec<_>, _>>()?;
         let Some(last) = keys.last() else { return Ok(None) };
-        let statement = self.sources(mapping, &keys, range.pass_started);
+        // What the source cannot hold is not there.
+        let held = |(place, key): (usize, &Cursor)| Some((place, self.route.source_cursor(key)?));
+        let (places, asked): (Vec<usize>, Vec<Cursor>) = keys.iter().enumerate().filter_map(held).unzip();
+        let statement = self.sources(mapping, &asked, range.pass_started);
         let items = rows(session, &statement, deadline).await.map_err(|error| mapping.of_query(error.into()))?;
-        let items = items.iter().map(|row| place_of(row)).collect::<Result<HashSet<_>, _>>()?;
+        let place = |row: &Vec<_>| places.get(place_of(row)?).copied().ok_or(RowsError::Shape("a lookup"));
+        let items = items.iter().map(place).collect::<Result<HashSet<_>, _>>()?;
         let extra = keys.iter().enumerate().filter(|(place, _)| !items.contains(place)).map(|(_, key)| key);
         let examples = extra.clone().take(EXAMPLES).map(|key| (key.clone(), "extra")).collect();
         let batch = Comparison { extra: extra.count() as u64, examples, ..Comparison::default() };

@@ -22,6 +22,13 @@ pub fn fit_into_a_row(make: Make, columns: &mut [Column], key: &[String]) {
         return;
     }
     let in_key = |column: &Column| key.contains(&column.name);
+    // Numbers of SQLite's: what is no key is floating point.
+    for column in columns.iter_mut().filter(|column| in_key(column) && column.base == "double") {
+        shaped(column, "decimal", 65);
+        "decimal(65,30)".clone_into(&mut column.type_name);
+        column.resolved.clone_from(&column.type_name);
+        (column.length, column.precision, column.scale) = (None, Some(65), Some(30));
+    }
     let keyed: Vec<u64> = columns.iter().filter(|column| in_key(column)).map(longest).collect();
     // What the short ones leave is shared by the long ones.
     let long = keyed.iter().filter(|bytes| **bytes > FIXED).count() as u64;

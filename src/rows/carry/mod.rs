@@ -17,6 +17,7 @@
 //! | a value of SQLite, or for it | the same behind a letter for its storage class: `i`, `r`, `t` or `b` |
 //! | any of these in a column of text | as a document says it: `T` between date and time, `true` and `false` |
 
+mod jsonb;
 mod key;
 mod kind;
 mod made;

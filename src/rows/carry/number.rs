@@ -14,6 +14,13 @@ pub(super) fn whole(text: &str, least: i128, most: i128) -> Result<&str, Unfit> 
     if least <= number && number <= most { Ok(text) } else { Err(Unfit::Range) }
 }
 
+/// A number without the zeros on its left that MySQL's `year` and `zerofill` print.
+pub(super) fn unpadded(text: &str) -> &str {
+    let short = text.trim_start_matches('0');
+    let kept = if short.starts_with(|digit: char| digit.is_ascii_digit()) { short.len() } else { short.len() + 1 };
+    text.get(text.len().saturating_sub(kept)..).unwrap_or(text)
+}
+
 /// A decimal number with exactly `places.1` digits behind the point; as it is where they are not declared. `special`: NaN
 /// and infinity are numbers too.
 pub(super) fn decimal(text: &str, places: Option<(u32, u32)>, special: bool) -> Result<Cow<'_, str>, Unfit> {
@@ -95,6 +102,15 @@ mod tests {
         }
         assert_eq!(whole("10", -9, 9), Err(Unfit::Range));
         assert_eq!(whole(&"9".repeat(60), -9, 9), Err(Unfit::Range));
+    }
+
+    #[test]
+    fn zeros_on_the_left() {
+        for (text, expected) in
+            [("0000", "0"), ("0042", "42"), ("00.50", "0.50"), ("0", "0"), ("-5", "-5"), ("NaN", "NaN"), ("10", "10")]
+        {
+            assert_eq!(unpadded(text), expected);
+        }
     }
 
     #[test]

@@ -79,7 +79,13 @@ pub(super) fn route((source, from): (Dialect, &Kind), (target, to): (Dialect, &K
             way(Step::Clock(calendar, *digits), fit)
         }
         (Kind::Time { .. }, Kind::Interval) if source == Dialect::MySql => way(Step::Elapsed, Fit::Exact),
-        (Kind::Interval, Kind::Interval) | (Kind::Json { .. }, Kind::Json { .. }) => way(Step::AsIs, Fit::Exact),
+        (Kind::Interval, Kind::Interval) | (Kind::Json { .. }, Kind::Json { rewritten: false }) => {
+            way(Step::AsIs, Fit::Exact)
+        }
+        // MySQL's own type rounds numbers.
+        (_, Kind::Json { rewritten: true }) if target == Dialect::MySql => Err(BINARY_FRACTION),
+        (Kind::Json { .. }, Kind::Json { rewritten: true }) => way(Step::Jsonb, Fit::Exact),
+        (Kind::Text { .. }, Kind::Json { rewritten: true }) => way(Step::Jsonb, Fit::Refusing),
         (Kind::Uuid, Kind::Uuid) => way(Step::Uuid, Fit::Exact),
         (Kind::Text { .. }, Kind::Json { .. }) => {
             let nul = target != Dialect::Postgres;
@@ -120,6 +126,8 @@ fn dynamic(affinity: Affinity, target: Dialect, to: &Kind) -> Result<Route, Fit>
         Kind::Time { digits } => (Step::Clock(calendar, *digits), false),
         Kind::Moment { digits, .. } => (Step::Moment(calendar, *digits), false),
         Kind::Uuid => (Step::Uuid, false),
+        Kind::Json { rewritten: true } if target == Dialect::MySql => return Err(BINARY_FRACTION),
+        Kind::Json { rewritten: true } => (Step::Jsonb, false),
         Kind::Json { .. } => (Step::Text { nul: !special, characters: None, bytes: None, trim: false }, false),
         Kind::Text { blanks: Blanks::Kept, room, .. } => (written(target, *room), !numbers && *room == Room::Endless),
         Kind::Text { .. } => return Err(BLANKS),

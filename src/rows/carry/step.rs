@@ -1,5 +1,6 @@
 //! What is done to a value's text on the way, so that it is what the target will say of it.
 
+use super::jsonb;
 use super::number::{decimal, float, unfolded, whole, whole_as_float, widened};
 use super::time::{Calendar, clock, date, iso, moment, of_day};
 use super::typed::Class;
@@ -40,6 +41,8 @@ pub(super) enum Step {
     OfDay(u32),
     /// `true` or `false`.
     Word,
+    /// JSON as `jsonb` prints it.
+    Jsonb,
 }
 
 impl Step {
@@ -90,6 +93,7 @@ impl Step {
             }
             Self::Iso { digits, zoned } => iso(text, digits, zoned).into(),
             Self::OfDay(digits) => of_day(text, digits).into(),
+            Self::Jsonb => jsonb::printed(text)?.into(),
             Self::Word => if whole(text, 0, 1)? == "1" { "true" } else { "false" }.into(),
         })
     }
@@ -107,7 +111,7 @@ impl Step {
             | (Self::Float { .. }, Class::Text)
             | (Self::Int { .. } | Self::Bool | Self::WholeAsFloat, Class::Real | Class::Text)
             | (
-                Self::Date(_) | Self::Clock(..) | Self::Moment(..) | Self::Elapsed | Self::Uuid,
+                Self::Date(_) | Self::Clock(..) | Self::Moment(..) | Self::Elapsed | Self::Uuid | Self::Jsonb,
                 Class::Real | Class::Integer,
             ) => refused,
             _ => self.apply(text),
@@ -115,7 +119,8 @@ impl Step {
     }
 }
 
-fn uuid(text: &str) -> Result<&str, Unfit> {
+/// A UUID, in lower case.
+pub(super) fn uuid(text: &str) -> Result<&str, Unfit> {
     let digit = |(place, byte): (usize, u8)| match place {
         8 | 13 | 18 | 23 => byte == b'-',
         _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),

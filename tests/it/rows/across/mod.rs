@@ -3,4 +3,5 @@
 mod columns;
 mod commands;
 mod documents;
+mod keys;
 mod pair;
