@@ -81,6 +81,16 @@ pub enum RowsError {
         /// The database's code.
         code: String,
     },
+    /// Related rows of one item that are more than a batch may hold.
+    #[error(
+        "the related rows of one item are more than the {bytes} bytes that a batch may hold: give the function more memory"
+    )]
+    Crowded {
+        /// Whose.
+        key: Box<crate::cursor::Cursor>,
+        /// What a batch may hold.
+        bytes: u64,
+    },
     /// A value that the target's column cannot hold as it is.
     #[error(
         "the value for the column `{column}` of the target {why}: correct the row, or give the column a type that holds it"
@@ -100,6 +110,8 @@ pub enum RowsError {
         before: usize,
         /// Of these.
         keys: Vec<crate::cursor::Cursor>,
+        /// Of related rows: of which copy.
+        copy: Option<usize>,
     },
     /// A unique index of the target other than by what is there already.
     #[error(
@@ -123,7 +135,7 @@ impl RowsError {
             }
             Self::Sql(sql) => sql.class(),
             Self::Overtaken | Self::Moving | Self::Grown | Self::Taken { .. } => Class::Transient,
-            Self::TooLarge { .. } => Class::TooLarge,
+            Self::TooLarge { .. } | Self::Crowded { .. } => Class::TooLarge,
             Self::Swallowed | Self::Undeleted | Self::Referred { .. } | Self::Duplicate { .. } | Self::Unfit { .. } => {
                 Class::Poison
             }

@@ -14,6 +14,7 @@ use crate::spec::filter::pieces;
 use crate::spec::{ColumnValue, Definition, Related};
 use crate::sql::Dialect;
 use crate::sql::catalog::Table;
+pub(super) use copies::each;
 use hint::child_hint;
 pub(super) use landing::{cast, key, quoted};
 

@@ -1,6 +1,7 @@
 //! What was read of a batch, and what has been made of it for the target.
 
 use super::super::faults::RowsError;
+use super::copy::Related;
 use super::route::{Origin, Route};
 use crate::sql::grid::Grid;
 
@@ -10,6 +11,8 @@ pub(in super::super) struct Cargo {
     page: Grid,
     /// Values that are written otherwise than they were read: the column of each, and those of the column read.
     turned: Vec<(usize, Grid)>,
+    /// Rows of related tables that go with them, for each copy.
+    pub(super) related: Vec<Related>,
 }
 
 impl Cargo {
@@ -26,7 +29,12 @@ impl Cargo {
             }
             turned.push((column, values));
         }
-        Ok(Self { page, turned })
+        Ok(Self { page, turned, related: Vec::new() })
+    }
+
+    /// With these related rows.
+    pub(super) fn beside(self, related: Vec<Related>) -> Self {
+        Self { related, ..self }
     }
 
     /// How many rows.
@@ -49,6 +57,8 @@ impl Cargo {
 
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> u64 {
-        self.page.bytes() + self.turned.iter().map(|(_, values)| values.bytes()).sum::<u64>()
+        let turned = self.turned.iter().map(|(_, values)| values.bytes());
+        let related = self.related.iter().map(|one| one.cargo.bytes());
+        self.page.bytes() + turned.chain(related).sum::<u64>()
     }
 }

@@ -99,7 +99,7 @@ impl Route {
     }
 
     /// Which columns differ, as a conflict's message says it.
-    pub(super) fn conflict(&self, ours: &Print, theirs: &Print) -> String {
+    pub(super) fn conflict(&self, ours: &Print, theirs: &Print, related: &[&str]) -> String {
         let mut differing = Vec::new();
         let mut digests = String::new();
         for ((fill, what), (ours, theirs)) in self.compared().zip(ours.iter().zip(theirs)) {
@@ -110,6 +110,7 @@ impl Route {
                 digests = format!("; SHA-256 of the document: source {ours}, target {theirs}");
             }
         }
+        differing.extend(related.iter().map(|name| format!("related `{name}`")));
         format!("the target exists and differs in {}{digests}", differing.join(", "))
     }
 }

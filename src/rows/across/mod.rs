@@ -2,6 +2,8 @@
 
 mod cargo;
 mod comparing;
+mod copy;
+mod loading;
 mod lookup;
 mod planning;
 mod reading;
@@ -29,7 +31,9 @@ use crate::fault::Action;
 use crate::spec::Definition;
 use crate::sql::{ConnectOptions, Session};
 pub(super) use cargo::Cargo;
-use reading::{Items, Most};
+use copy::Copy;
+use loading::Loaded;
+use reading::Most;
 use route::Route;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +48,8 @@ pub(super) struct Across {
     route: Route,
     /// The target exists.
     is_there: bool,
+    /// Related tables whose rows go with them.
+    copies: Vec<Copy>,
     /// The target's key, in the order of the source's, as it is walked.
     target_key: Key,
     /// The source's key, as keys of the target are looked up by it.
@@ -75,7 +81,8 @@ impl Across {
         Some(Self {
             target_key: routing::target_key(tables, &own)?,
             source_key: routing::source_key(tables, &own)?,
-            route: routing::route(tables, &own, "t")?,
+            route: routing::route(tables, &own, "t", 0)?,
+            copies: copy::copies(definition, tables)?,
             is_there: own.found.is_some(),
             options,
             sessions,
@@ -110,8 +117,8 @@ impl Across {
         }
         let stretch = Stretch::Range { after, end: &step.end };
         let most = Most { items: size.max(1), bytes: self.batch_bytes, item: max_item };
-        let items = mapping.read_items(session, &self.route, &stretch, range.pass_started, most, deadline).await;
-        let items = match items {
+        let loaded = self.load(mapping, session, &stretch, range.pass_started, most, deadline).await;
+        let loaded = match loaded {
             // An item that cannot be read: the batch says it when it is written, and of whom.
             Err(error) if error.class().action() == Action::Bisect => {
                 let step = if all { mapping.step(session, range, after, size, deadline).await? } else { step };
@@ -119,15 +126,11 @@ impl Across {
                 let unread = Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found: Vec::new() };
                 return Ok(Some(unread));
             }
-            items => items?,
+            loaded => loaded?,
         };
-        let Items { page, is_cut, too_large } = items;
-        let last = match (page.len().checked_sub(1), &too_large) {
-            (Some(row), _) => Some(mapping.key_at(&page, row)?),
-            (None, Some(key)) => Some(key.clone()),
-            (None, None) => None,
-        };
-        let found = (page.len() as u64).max(u64::from(last.is_some()));
+        let Loaded { keys, is_cut, too_large, cargo, .. } = loaded;
+        let last = keys.last().or(too_large.as_ref()).cloned();
+        let found = (keys.len() as u64).max(u64::from(last.is_some()));
         let (end, scanned) = match last {
             None if all => return Ok(None),
             // A batch of one key ends at it, so that whatever becomes of it is said of that key.
@@ -141,8 +144,7 @@ impl Across {
             _ => (step.end, step.scanned),
         };
         // What is too large, or cannot be held by the target, says so when it is written.
-        let refused = page.is_empty() && too_large.is_some();
-        let cargo = Cargo::of(&self.route, page).ok().filter(|_| !refused);
+        let cargo = cargo.ok().filter(|_| !keys.is_empty() || too_large.is_none());
         let bytes = cargo.as_ref().map_or(0, Cargo::bytes);
         let batch = match cargo {
             Some(cargo) => Batch::cargo(cargo, range.pass_started),
@@ -165,8 +167,8 @@ impl Across {
         let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
         let stamp = Stamp { now: SystemTime::now(), run: effort.run.clone() };
-        let (route, recovered) = (&self.route, effort.recovered);
-        let writing = Writing { mapping, route, cargo, stamp: &stamp, recovered, overwrite: false };
+        let recovered = effort.recovered;
+        let writing = Writing { mapping, across: self, cargo, stamp: &stamp, recovered, overwrite: false };
         if !recovered && !self.expects_targets.load(Ordering::Relaxed) {
             session.begin(deadline.left()).await?;
             let result = writing.at_once(session, deadline).await;
@@ -199,6 +201,9 @@ impl Across {
         carrying: &Carrying<'_>,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
+        if carrying.overwrite && !self.copies.is_empty() {
+            return Err(RowsError::Overwrite);
+        }
         let source = source.session(deadline).await?;
         let mut link = self.sessions.take().await;
         let target = link.session(deadline).await?;
@@ -212,21 +217,23 @@ impl Across {
             };
             let most = Most { items, bytes: self.batch_bytes, item: carrying.max_item };
             let started = carrying.pass_started;
-            let items = mapping.read_items(source, &self.route, &stretch, started, most, deadline).await;
-            let Items { page, is_cut, too_large } = match items {
-                Ok(items) => items,
+            let loaded = self.load(mapping, source, &stretch, started, most, deadline).await;
+            let Loaded { keys, is_cut, too_large, is_crowded, cargo } = match loaded {
+                Ok(loaded) => loaded,
                 Err(error) => {
                     let _ = target.rollback(deadline.left()).await;
                     return Err(error);
                 }
             };
-            if let Some(key) = too_large.filter(|_| page.is_empty()) {
+            if let Some(key) = too_large.filter(|_| keys.is_empty()) {
                 let _ = target.rollback(deadline.left()).await;
+                if is_crowded {
+                    return Err(RowsError::Crowded { key: Box::new(key), bytes: self.batch_bytes });
+                }
                 let bytes = number(source, &mapping.measure(&self.route, &key, started)?, deadline).await?;
                 return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item: carrying.max_item });
             }
-            let read = (0..page.len()).map(|row| mapping.key_at(&page, row)).collect::<Result<Vec<_>, _>>()?;
-            let cargo = match Cargo::of(&self.route, page) {
+            let cargo = match cargo {
                 Ok(cargo) => Arc::new(cargo),
                 Err(error) => {
                     let _ = target.rollback(deadline.left()).await;
@@ -235,7 +242,7 @@ impl Across {
             };
             let writing = Writing {
                 mapping,
-                route: &self.route,
+                across: self,
                 cargo: &cargo,
                 stamp: carrying.stamp,
                 recovered: carrying.recovered,
@@ -253,7 +260,7 @@ impl Across {
                     return Err(writing.explain(target, error, deadline).await);
                 }
             }
-            left.read(&read, is_cut);
+            left.read(&keys, is_cut);
         }
         target.commit(deadline.left()).await?;
         Ok(sum)

@@ -23,13 +23,19 @@ impl Across {
         let after = Some(&sample.first);
         let (boundary, read) = self.reading(mapping, sample, max_item)?;
         let prints = self.prints(mapping, &Stretch::Range { after, end: &sample.last }, now)?;
-        Ok(vec![
+        let mut statements = vec![
             ("boundary", boundary),
             ("read", read),
             ("write", self.route.into.shown()),
             ("look up", self.look_up(&sample.last)),
             ("compare", prints),
-        ])
+        ];
+        for copy in &self.copies {
+            let stretch = Stretch::Range { after, end: &sample.last };
+            statements.push(("read related", copy.rows(mapping, &stretch, now, &copy.route.selected)?));
+            statements.push(("write related", copy.route.into.shown()));
+        }
+        Ok(statements)
     }
 
     /// How each database goes about it.
@@ -43,7 +49,13 @@ impl Across {
         let session = source.session(deadline).await?;
         let (boundary, read) = self.reading(mapping, sample, max_item)?;
         let mut plans = Vec::new();
-        for (purpose, statement) in [("boundary", boundary), ("read", read)] {
+        let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
+        let related = self
+            .copies
+            .iter()
+            .map(|copy| Ok(("read related", copy.rows(mapping, &stretch, SystemTime::now(), &copy.route.selected)?)));
+        let related = related.collect::<Result<Vec<_>, RowsError>>()?;
+        for (purpose, statement) in [("boundary", boundary), ("read", read)].into_iter().chain(related) {
             let plan = explain(session, &statement, deadline).await?;
             plans.push(QueryPlan { purpose, statement: statement.text().to_owned(), plan });
         }

@@ -19,6 +19,8 @@ pub(super) struct Items {
     pub(super) is_cut: bool,
     /// The one behind them is too large to be read.
     pub(super) too_large: Option<Cursor>,
+    /// It is its related rows that are too many.
+    pub(super) is_crowded: bool,
 }
 
 /// How much is read at once.
@@ -55,7 +57,7 @@ impl Mapping {
             page.truncate(row);
             is_cut = true;
         }
-        Ok(Items { page, is_cut, too_large })
+        Ok(Items { page, is_cut, too_large, is_crowded: false })
     }
 
     /// The key of a row that was read.

@@ -15,8 +15,8 @@ use crate::sql::bulk::{self, Column as Turn};
 use crate::sql::catalog::Column;
 use crate::sql::{Dialect, Make};
 
-/// The route of the rows `t` of a destination's source; `None` if something of it does not exist.
-pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str) -> Option<Route> {
+/// The route of the rows `ours` of a destination's source, of which `before` other columns are read first; `None` if something of it does not exist.
+pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, before: usize) -> Option<Route> {
     let (from, to) = (tables.make.dialect(), tables.target_make.dialect());
     let source = destination.source?;
     // One that is to be created is spoken of as it will be.
@@ -25,7 +25,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str) 
         None => create::table(tables, destination),
     };
     let target = destination.found.or(created.as_ref())?;
-    let parts = destination.source_key.len();
+    let parts = before + destination.source_key.len();
     let mut selected = Vec::new();
     let mut fills = Vec::new();
     let mut columns = Vec::new();

@@ -140,6 +140,7 @@ impl Across {
                 }
             }
         }
+        let broken = self.broken(mapping, (session, target), stretch, pass_started, deadline).await?;
         let found = &mut compared.comparison;
         for (place, (key, ours)) in keys.into_iter().zip(&ours).enumerate() {
             found.checked += 1;
@@ -148,7 +149,7 @@ impl Across {
                     found.missing += 1;
                     compared.missing.push(key);
                 }
-                Some(theirs) if theirs == ours => found.equal += 1,
+                Some(theirs) if theirs == ours && !broken.contains(&key) => found.equal += 1,
                 Some(_) => {
                     found.different += 1;
                     compared.different.push(key);
@@ -159,6 +160,32 @@ impl Across {
             found.examples.extend(keys.iter().take(EXAMPLES).map(|key| (key.clone(), kind)));
         }
         Ok(compared)
+    }
+
+    /// Items of which some related row is missing in its target, or different there.
+    async fn broken(
+        &self,
+        mapping: &Mapping,
+        (session, target): (&mut Session, &mut Session),
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        deadline: Deadline,
+    ) -> Result<HashSet<Cursor>, RowsError> {
+        let mut broken = HashSet::new();
+        for copy in &self.copies {
+            let shown = copy.route.read_prints(mapping.dialect, "");
+            let statement = copy.rows(mapping, stretch, pass_started, &shown)?;
+            let page = session.read(&statement, u64::MAX, deadline.left()).await?.rows;
+            without_warnings(session, deadline).await?;
+            let keys = (0..page.len()).map(|row| copy.key_at(&page, row)).collect::<Result<Vec<_>, _>>()?;
+            let there = prints(target, &copy.route, &keys, deadline).await?;
+            for row in 0..page.len() {
+                if there.get(&row) != Some(&copy.route.read_print(&page, row, copy.route.parts)) {
+                    broken.insert(mapping.key_at(&page, row)?);
+                }
+            }
+        }
+        Ok(broken)
     }
 
     /// What documents would be in a target of a type that rewrites their text: there they have to be asked for.

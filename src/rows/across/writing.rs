@@ -4,8 +4,10 @@ use super::super::faults::RowsError;
 use super::super::landing::Stamp;
 use super::super::link::{Deadline, execute, rows, without_warnings};
 use super::super::mapping::Mapping;
+use super::Across;
 use super::cargo::Cargo;
 use super::comparing::Print;
+use super::copy::Copy;
 use super::route::Route;
 use super::shipment::Shipment;
 use crate::cursor::Cursor;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 /// What there is to write, and how.
 pub(super) struct Writing<'a> {
     pub(super) mapping: &'a Mapping,
-    pub(super) route: &'a Route,
+    pub(super) across: &'a Across,
     pub(super) cargo: &'a Arc<Cargo>,
     pub(super) stamp: &'a Stamp,
     /// What is equal was written by a run that was killed.
@@ -32,148 +34,254 @@ pub(super) type Existing = HashMap<usize, Print>;
 /// Keys that are looked up by one statement.
 const ASKED: usize = 2000;
 
+/// Rows for one table.
+#[derive(Clone, Copy)]
+struct Load<'a> {
+    route: &'a Route,
+    cargo: &'a Arc<Cargo>,
+    /// The items that they belong to.
+    owners: &'a [usize],
+    /// `None`: the items themselves.
+    copy: Option<(usize, &'a Copy)>,
+}
+
 impl Writing<'_> {
-    /// Writes all of it as if nothing were there, which is the rule: an index of the target says if it is not. `None`: it
+    /// Writes all of it as if nothing were there, which is the rule: an index of a target says if it is not. `None`: it
     /// says so, and the transaction has to be rolled back.
     pub(super) async fn at_once(
         &self,
         session: &mut Session,
         deadline: Deadline,
     ) -> Result<Option<Outcome>, RowsError> {
-        let all: Vec<usize> = (0..self.cargo.len()).collect();
-        match self.insert(session, all, deadline).await {
-            Ok((moved, bytes)) => Ok(Some(Outcome { moved, bytes, ..Outcome::default() })),
-            Err(RowsError::Sql(error)) if error.is_duplicate() => Ok(None),
-            Err(error) => Err(error),
+        let mut bytes = 0;
+        // Items before their rows, as foreign keys want it.
+        for load in self.loads() {
+            match self.insert(session, load, (0..load.cargo.len()).collect(), deadline).await {
+                Ok(written) => bytes += written,
+                Err(RowsError::Sql(error)) if error.is_duplicate() => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
+        Ok(Some(Outcome { moved: self.cargo.len() as u64, bytes, ..Outcome::default() }))
     }
 
     /// Writes what is not there, and compares what is.
     pub(super) async fn with_care(&self, session: &mut Session, deadline: Deadline) -> Result<Outcome, RowsError> {
-        let keys = self.keys()?;
-        let there = prints(session, self.route, &keys, deadline).await?;
+        let own = self.own();
+        let keys = self.keys(own)?;
+        let there = prints(session, own.route, &keys, deadline).await?;
         let ours = self.sent_prints(session, &there, deadline).await?;
-        let (mut equal, mut different, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        let mut related = Vec::new();
+        for load in self.loads().skip(1) {
+            let keys = self.keys(load)?;
+            let there = prints(session, load.route, &keys, deadline).await?;
+            related.push((load, keys, there));
+        }
+        let mut sorted = Sorted::default();
+        let unequal = Self::unequal(&related);
         for row in 0..self.cargo.len() {
-            match there.get(&row) {
-                None => missing.push(row),
-                Some(theirs) if ours.get(&row) == Some(theirs) => equal.push(row),
-                Some(_) => different.push(row),
-            }
+            let of_row = unequal.get(&row).map_or(&[][..], Vec::as_slice);
+            let taken: Vec<&str> = of_row.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect();
+            let message = match (there.get(&row), ours.get(&row)) {
+                (None, _) if taken.is_empty() => {
+                    sorted.missing.push(row);
+                    continue;
+                }
+                (None, _) => {
+                    let names: Vec<String> = taken.iter().map(|name| format!("related `{name}`")).collect();
+                    format!("there is no target, but some rows of {} are in theirs and differ", names.join(", "))
+                }
+                (Some(theirs), Some(ours)) if ours == theirs && of_row.is_empty() => {
+                    sorted.equal.push(row);
+                    continue;
+                }
+                (Some(theirs), ours) => {
+                    let mut names: Vec<&str> = of_row.iter().map(|(name, _)| *name).collect();
+                    names.dedup();
+                    own.route.conflict(ours.unwrap_or(&Print::new()), theirs, &names)
+                }
+            };
+            sorted.different.push((row, message));
         }
         let mut outcome = Outcome::default();
         if self.recovered {
-            outcome.moved = equal.len() as u64;
-            outcome.bytes = self.ship(equal).bytes();
+            outcome.moved = sorted.equal.len() as u64;
+            outcome.bytes = self.ship(own, sorted.equal).bytes();
         } else {
-            outcome.skipped = equal.len() as u64;
+            outcome.skipped = sorted.equal.len() as u64;
         }
-        let asides = different.iter().filter(|_| !self.overwrite).filter_map(|row| {
-            let message = self.route.conflict(ours.get(row)?, there.get(row)?);
-            Some(Aside { key: keys.get(*row)?.clone(), class: "conflict", message })
-        });
-        outcome.aside = asides.collect();
         if self.overwrite {
-            outcome.moved += self.rewrite(session, different, &keys, deadline).await?;
+            let rows = sorted.different.into_iter().map(|(row, _)| row).collect();
+            outcome.moved += self.rewrite(session, own, rows, &keys, deadline).await?;
+        } else {
+            let aside = |(row, message): (usize, String)| {
+                Some(Aside { key: keys.get(row)?.clone(), class: "conflict", message })
+            };
+            outcome.aside = sorted.different.into_iter().filter_map(aside).collect();
         }
-        let before = there.len();
-        let (moved, bytes) = match self.insert(session, missing, deadline).await {
-            Err(RowsError::Sql(error)) if error.is_duplicate() => {
-                let constraint = error.constraint().map(ToOwned::to_owned);
-                return Err(RowsError::Taken { constraint, before, keys });
-            }
-            done => done?,
-        };
-        outcome.moved += moved;
-        outcome.bytes += bytes;
+        outcome.moved += sorted.missing.len() as u64;
+        let missing: HashSet<usize> = sorted.missing.iter().copied().collect();
+        outcome.bytes += self.insert_new(session, own, sorted.missing, (there.len(), keys), deadline).await?;
+        for ((load, keys, there), related) in related.into_iter().zip(&self.cargo.related) {
+            let is_new = |row: &usize| {
+                !there.contains_key(row) && related.owners.get(*row).is_some_and(|owner| missing.contains(owner))
+            };
+            let which: Vec<usize> = (0..load.cargo.len()).filter(is_new).collect();
+            outcome.bytes += self.insert_new(session, load, which, (there.len(), keys), deadline).await?;
+        }
         Ok(outcome)
+    }
+
+    /// For each item the copies in which some of its rows are missing, or are there and differ (`true`).
+    fn unequal<'b>(related: &'b [(Load<'b>, Vec<Cursor>, Existing)]) -> HashMap<usize, Vec<(&'b str, bool)>>
+    where
+        Self: 'b,
+    {
+        let mut unequal: HashMap<usize, Vec<(&str, bool)>> = HashMap::new();
+        for (load, keys, there) in related {
+            let Some((_, copy)) = load.copy else { continue };
+            for row in 0..keys.len() {
+                let is_there = match there.get(&row) {
+                    Some(theirs) if load.route.print(load.cargo, row) == *theirs => continue,
+                    theirs => theirs.is_some(),
+                };
+                let Some(owner) = load.owners.get(row) else { continue };
+                let of_owner = unequal.entry(*owner).or_default();
+                if !of_owner.contains(&(&copy.name, is_there)) {
+                    of_owner.push((&copy.name, is_there));
+                }
+            }
+        }
+        unequal
     }
 
     /// A duplicate key is somebody else's insert, if more targets are there now than before; otherwise an index of the target
     /// refuses the row, and would again.
     pub(super) async fn explain(&self, session: &mut Session, error: RowsError, deadline: Deadline) -> RowsError {
-        let RowsError::Taken { constraint, before, keys } = error else { return error };
-        match find(session, self.route, &keys, deadline).await {
+        let RowsError::Taken { constraint, before, keys, copy } = error else { return error };
+        let copy = copy.and_then(|place| self.across.copies.get(place));
+        let route = copy.map_or(&self.across.route, |copy| &copy.route);
+        match find(session, route, &keys, deadline).await {
             Ok(now) if now.len() <= before => RowsError::Duplicate { constraint },
             _ => RowsError::Overtaken,
         }
     }
 
-    /// How many rows arrived, and their bytes.
+    fn own(&self) -> Load<'_> {
+        Load { route: &self.across.route, cargo: self.cargo, owners: &[], copy: None }
+    }
+
+    /// The items, and their rows in each copy.
+    fn loads(&self) -> impl Iterator<Item = Load<'_>> {
+        let copies = self.across.copies.iter().zip(&self.cargo.related).enumerate();
+        std::iter::once(self.own()).chain(copies.map(|(place, (copy, related))| Load {
+            route: &copy.route,
+            cargo: &related.cargo,
+            owners: &related.owners,
+            copy: Some((place, copy)),
+        }))
+    }
+
+    /// As [`Writing::insert`], of rows that were looked up before: `there` of all `keys` were found.
+    async fn insert_new(
+        &self,
+        session: &mut Session,
+        load: Load<'_>,
+        which: Vec<usize>,
+        (there, keys): (usize, Vec<Cursor>),
+        deadline: Deadline,
+    ) -> Result<u64, RowsError> {
+        match self.insert(session, load, which, deadline).await {
+            Err(RowsError::Sql(error)) if error.is_duplicate() => {
+                let constraint = error.constraint().map(ToOwned::to_owned);
+                Err(RowsError::Taken { constraint, before: there, keys, copy: load.copy.map(|(place, _)| place) })
+            }
+            done => done,
+        }
+    }
+
+    /// The bytes of what arrived.
     async fn insert(
         &self,
         session: &mut Session,
+        load: Load<'_>,
         which: Vec<usize>,
         deadline: Deadline,
-    ) -> Result<(u64, u64), RowsError> {
+    ) -> Result<u64, RowsError> {
         if which.is_empty() {
-            return Ok((0, 0));
+            return Ok(0);
         }
-        let keys = if self.route.meddled { Some(self.keys_of(&which)?) } else { None };
+        let keys = if load.route.meddled { Some(self.keys_of(load, &which)?) } else { None };
         let sent = which.len() as u64;
-        let shipment = self.ship(which);
+        let shipment = self.ship(load, which);
         let bytes = shipment.bytes();
         let shipment: Arc<dyn bulk::Rows> = Arc::new(shipment);
-        let arrived = session.insert(&self.route.into, &shipment, deadline.left()).await?;
+        let arrived = session.insert(&load.route.into, &shipment, deadline.left()).await?;
         if arrived != sent {
             return Err(RowsError::Swallowed);
         }
         // What was counted may be gone again, or was put elsewhere.
         if let Some(keys) = keys
-            && find(session, self.route, &keys, deadline).await?.len() < keys.len()
+            && find(session, load.route, &keys, deadline).await?.len() < keys.len()
         {
             return Err(RowsError::Swallowed);
         }
-        Ok((arrived, bytes))
+        Ok(bytes)
     }
 
     /// Rewrites rows of the target, one by one: there are few.
     async fn rewrite(
         &self,
         session: &mut Session,
+        load: Load<'_>,
         which: Vec<usize>,
         keys: &[Cursor],
         deadline: Deadline,
     ) -> Result<u64, RowsError> {
-        let shipment = self.ship(which.clone());
+        let shipment = self.ship(load, which.clone());
         let mut rewritten = 0;
         for (place, row) in which.iter().enumerate() {
-            let Some(key) = keys.get(*row) else { continue };
-            let statement = self.route.update(&shipment, place, key);
+            let Some(key) = keys.get(*row).and_then(|key| load.route.target_cursor(key)) else { continue };
+            let statement = load.route.update(&shipment, place, &key);
             rewritten += execute(session, &statement, deadline).await?;
         }
         Ok(rewritten)
     }
 
-    fn ship(&self, which: Vec<usize>) -> Shipment {
-        Shipment::new(self.route, self.cargo, which, self.stamp, &self.mapping.landing.definition)
+    fn ship(&self, load: Load<'_>, which: Vec<usize>) -> Shipment {
+        Shipment::new(load.route, load.cargo, which, self.stamp, &self.mapping.landing.definition)
     }
 
-    fn keys(&self) -> Result<Vec<Cursor>, RowsError> {
-        self.keys_of(&(0..self.cargo.len()).collect::<Vec<_>>())
+    fn keys(&self, load: Load<'_>) -> Result<Vec<Cursor>, RowsError> {
+        self.keys_of(load, &(0..load.cargo.len()).collect::<Vec<_>>())
     }
 
-    fn keys_of(&self, which: &[usize]) -> Result<Vec<Cursor>, RowsError> {
-        Ok(which.iter().map(|row| self.mapping.key_at(self.cargo.page(), *row)).collect::<Result<_, _>>()?)
+    fn keys_of(&self, load: Load<'_>, which: &[usize]) -> Result<Vec<Cursor>, RowsError> {
+        let page = load.cargo.page();
+        let key = |row: &usize| match load.copy {
+            Some((_, copy)) => copy.key_at(page, *row),
+            None => self.mapping.key_at(page, *row),
+        };
+        Ok(which.iter().map(key).collect::<Result<_, _>>()?)
     }
 
-    /// What would be written for the rows that have a target.
+    /// What would be written for the items that have a target.
     async fn sent_prints(
         &self,
         session: &mut Session,
         there: &Existing,
         deadline: Deadline,
     ) -> Result<HashMap<usize, Print>, RowsError> {
-        let mut ours: HashMap<usize, Print> =
-            there.keys().map(|row| (*row, self.route.print(self.cargo, *row))).collect();
-        let (Some(place), Some(document)) = (self.route.rewritten(), self.route.document) else { return Ok(ours) };
+        let route = &self.across.route;
+        let mut ours: HashMap<usize, Print> = there.keys().map(|row| (*row, route.print(self.cargo, *row))).collect();
+        let (Some(place), Some(document)) = (route.rewritten(), route.document) else { return Ok(ours) };
         let which: Vec<usize> = there.keys().copied().collect();
         let documents: Vec<&str> =
             which.iter().map(|row| self.cargo.page().text(*row, document).unwrap_or_default()).collect();
         if documents.is_empty() {
             return Ok(ours);
         }
-        for found in rows(session, &self.route.rewrite(&documents), deadline).await? {
+        for found in rows(session, &route.rewrite(&documents), deadline).await? {
             let row = which.get(place_of(&found)?).ok_or(RowsError::Shape("a lookup"))?;
             if let Some(print) = ours.get_mut(row).and_then(|print| print.get_mut(place)) {
                 *print = found.get(1).cloned().flatten();
@@ -181,6 +289,15 @@ impl Writing<'_> {
         }
         Ok(ours)
     }
+}
+
+/// A page's items, sorted by what is there of them.
+#[derive(Default)]
+struct Sorted {
+    missing: Vec<usize>,
+    equal: Vec<usize>,
+    /// And what a conflict says.
+    different: Vec<(usize, String)>,
 }
 
 /// Which of these keys have a target, by their places.

@@ -1,6 +1,5 @@
 //! What this version does not carry from one database to another yet: refused by name.
 
-use super::super::destination;
 use super::super::tables::Tables;
 use super::Findings;
 use crate::spec::{After, Definition};
@@ -14,14 +13,6 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
             "target.after",
             "`delete` from one database to another is not built in this version yet",
             "write `after = \"keep\"`, or name a target in the source's database",
-        );
-    }
-    let all = destination::all(definition, tables);
-    for destination in all.iter().skip(1) {
-        findings.problem(
-            destination.field.as_str(),
-            "copying related rows to another database is not built in this version yet",
-            "leave the section out: they travel in the document",
         );
     }
 }

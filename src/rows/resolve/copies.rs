@@ -1,7 +1,7 @@
 //! The related tables whose rows are copied to tables of their own.
 
 use super::super::copy::{Branch, Copy};
-use super::super::destination;
+use super::super::destination::{self, Destination};
 use super::super::document::column;
 use super::super::tables::{RelatedTable, Tables};
 use super::hint::child_hint;
@@ -11,10 +11,34 @@ use crate::sql::catalog::Table;
 
 /// Those above before those beneath.
 pub(super) fn copies(definition: &Definition, tables: &Tables, source: &Table) -> Option<Vec<Copy>> {
-    let mut copies = Vec::new();
+    each(definition, tables, source, &|found: Found<'_>| {
+        let aliases = (found.alias, "k");
+        let landing = landing(tables, &found.destination, aliases, String::new(), &definition.digest)?;
+        Some(Copy { name: found.name, branches: found.branches, landing })
+    })
+}
+
+/// A related table whose rows are copied.
+pub(in super::super) struct Found<'a> {
+    pub(in super::super) name: String,
+    /// The tables from the item's row down to it.
+    pub(in super::super) branches: Vec<Branch>,
+    /// Its alias.
+    pub(in super::super) alias: &'a str,
+    pub(in super::super) destination: Destination<'a>,
+}
+
+/// What is `made` of each, those above before those beneath.
+pub(in super::super) fn each<T>(
+    definition: &Definition,
+    tables: &Tables,
+    source: &Table,
+    made: &impl Fn(Found<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let mut all = Vec::new();
     let root = Above { path: "source", name: "", alias: "t", table: source, branches: &[] };
-    gather(&mut copies, definition, tables, &root, &definition.source.related, &tables.related)?;
-    Some(copies)
+    gather(&mut all, definition, tables, &root, (&definition.source.related, &tables.related), made)?;
+    Some(all)
 }
 
 /// The table above a related one, and the way to it.
@@ -26,13 +50,13 @@ struct Above<'a> {
     branches: &'a [Branch],
 }
 
-fn gather(
-    copies: &mut Vec<Copy>,
+fn gather<T>(
+    all: &mut Vec<T>,
     definition: &Definition,
     tables: &Tables,
     above: &Above<'_>,
-    related: &[Related],
-    found: &[RelatedTable],
+    (related, found): (&[Related], &[RelatedTable]),
+    made: &impl Fn(Found<'_>) -> Option<T>,
 ) -> Option<()> {
     let dialect = tables.make.dialect();
     for (place, (one, found)) in related.iter().zip(found).enumerate() {
@@ -51,12 +75,11 @@ fn gather(
             alias: alias.clone(),
         });
         if let Some(destination) = destination::of_related(definition, &path, one, found) {
-            let aliases = (alias.as_str(), "k");
-            let landing = landing(tables, &destination, aliases, String::new(), &definition.digest)?;
-            copies.push(Copy { name: name.clone(), branches: branches.clone(), landing });
+            let (name, branches) = (name.clone(), branches.clone());
+            all.push(made(Found { name, branches, alias: &alias, destination })?);
         }
         let below = Above { path: &path, name: &name, alias: &alias, table, branches: &branches };
-        gather(copies, definition, tables, &below, &one.related, &found.related)?;
+        gather(all, definition, tables, &below, (&one.related, &found.related), made)?;
     }
     Some(())
 }

@@ -5,3 +5,4 @@ mod commands;
 mod documents;
 mod keys;
 mod pair;
+mod related;
