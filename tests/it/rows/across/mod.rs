@@ -3,6 +3,7 @@
 mod columns;
 mod commands;
 mod documents;
+mod fit;
 mod keys;
 mod pair;
 mod related;
