@@ -437,6 +437,7 @@ pub(super) fn class_of(fault: &Fault) -> &'static str {
 mod tests {
     use super::*;
     use crate::cursor::{Cursor, KeyPart};
+    use crate::engine::checkpoint::Checkpoint;
     use crate::ledger::Page;
     use async_trait::async_trait;
 
@@ -527,6 +528,33 @@ mod tests {
         assert_eq!(letters.among(&keys).await.unwrap(), HashSet::from([keys[1].clone()]));
         let other = Letters { life: 1, ..letters };
         assert_eq!(other.among(&keys).await.unwrap(), HashSet::new());
+    }
+
+    #[tokio::test]
+    async fn what_another_shard_has_not_counted_is_not_retried() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = letters(folder.path());
+        letters.record(&[aside(1, "a"), aside(2, "a")], 1, "mark", 1, 100).await.unwrap();
+        letters.put_back(letters.page(None).await.unwrap().0, 1).await.unwrap();
+        let page = letters.page(None).await.unwrap().0;
+        let shard = |recording: Option<&str>, seq| Record {
+            migration: "m".to_owned(),
+            item: item::shard(2),
+            seq,
+            epoch: 1,
+            owner: None,
+            stamp: nonce(),
+            expires: None,
+            body: Checkpoint { recording: recording.map(str::to_owned), ..Checkpoint::default() }.to_body(),
+        };
+        letters.ledger.put(&shard(Some("mark"), 1), LIMIT).await.unwrap();
+        assert_eq!(letters.counted(&page).await.unwrap(), [false, false]);
+        letters.ledger.put(&shard(None, 2), LIMIT).await.unwrap();
+        assert_eq!(letters.counted(&page).await.unwrap(), [true, true]);
+        // Taken back, and perhaps recorded again, after the page was read.
+        letters.take_back("mark", Vec::new(), 1, 150).await.unwrap();
+        letters.record(&[aside(2, "b")], 1, "other", 2, 200).await.unwrap();
+        assert_eq!(letters.counted(&page).await.unwrap(), [false, false]);
     }
 
     #[tokio::test]

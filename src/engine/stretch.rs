@@ -136,3 +136,75 @@ pub(super) async fn in_time<T>(budget: &Budget, work: impl Future<Output = Resul
         Err(Fault { uncertain: true, ..Fault::new(Class::Capacity, message) })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::KeyPart;
+    use crate::engine::migration::{Effort, Outcome};
+    use crate::ledger::Sqlite;
+    use crate::spec::Limits;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    fn key(number: u32) -> Cursor {
+        Cursor(vec![KeyPart::Int(number.to_string())])
+    }
+
+    /// Two items without a target; by the second look another shard's holder has moved the first, whose letter it retried.
+    #[derive(Default)]
+    struct Moving(AtomicU32);
+
+    impl Migration for Moving {
+        type Batch = Vec<Cursor>;
+
+        async fn bound(&self, _: Option<&Cursor>, _: Duration) -> Result<Option<Cursor>, Fault> {
+            Ok(Some(key(9)))
+        }
+
+        async fn read(
+            &self,
+            _: &Range,
+            _: Option<&Cursor>,
+            _: u64,
+            _: Duration,
+        ) -> Result<Option<Read<Vec<Cursor>>>, Fault> {
+            Ok(None)
+        }
+
+        async fn sweep(
+            &self,
+            _: &Range,
+            _: Option<&Cursor>,
+            _: u64,
+            _: Duration,
+        ) -> Result<Option<Read<Vec<Cursor>>>, Fault> {
+            let looks = self.0.fetch_add(1, Ordering::SeqCst);
+            let found = if looks == 0 { vec![key(1), key(2)] } else { vec![key(2)] };
+            Ok(Some(Read { batch: found.clone(), end: key(9), scanned: 9, bytes: 0, found }))
+        }
+
+        fn fetch(&self, _: &Range, keys: &[Cursor]) -> Vec<Cursor> {
+            keys.to_vec()
+        }
+
+        async fn write(&self, _: &Vec<Cursor>, _: &Effort) -> Result<Outcome, Fault> {
+            Ok(Outcome::default())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_another_shards_holder_retries_meanwhile_is_left_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Sqlite::open(&folder.path().join("ledger.db")).unwrap());
+        let (limits, state) = (Limits::default(), State { pass: 2, ..State::default() });
+        for (several, found) in [(true, vec![key(2)]), (false, vec![key(1), key(2)])] {
+            let kind = Moving::default();
+            let run = Run::new("m", &kind, &limits, ledger.clone(), Duration::from_secs(30), 512);
+            let bounds = Bounds { interrupted: None, suspect: None, letters: true, several };
+            let ready = stretch(&run, &state, &key(9), &bounds, None, 100).await.unwrap().unwrap();
+            assert_eq!((&ready.found, &ready.batch), (&found, &found));
+        }
+    }
+}
