@@ -10,9 +10,14 @@ use serde_json::json;
 const KINDS: [Kind; 3] = [Kind::MariaDb, Kind::Postgres, Kind::Sqlite];
 
 #[test]
-fn one_bad_row_among_thousands_is_set_aside_and_all_others_arrive() {
-    let many = if full() { 100_000 } else { 5_000 };
+fn one_bad_row_in_a_million_is_set_aside_and_all_others_arrive() {
     for kind in KINDS {
+        let many = match (full(), kind) {
+            (true, Kind::Sqlite) => 100_000,
+            (true, _) => 1_000_000,
+            (false, Kind::Sqlite) => 5_000,
+            (false, _) => 20_000,
+        };
         let size = Size { orders: many + many / 10, closed: many, items: 1, discounts: 1 };
         let job = Job::shop(kind, size, "settle = \"0s\"");
         refuse(&job);
@@ -48,7 +53,14 @@ fn one_bad_row_among_thousands_is_set_aside_and_all_others_arrive() {
         let moved = job.reply(&["run"]);
         assert_eq!((&moved["outcome"], &moved["moved"]), (&json!("complete"), &json!(1)), "{kind:?}: {moved}");
         assert_eq!(progress(&moved), [all, 0, 0, 0], "{kind:?}: {moved}");
-        job.assert_complete();
+        assert_eq!(job.database.number("SELECT COUNT(*) FROM order_history"), many, "{kind:?}");
+        if many <= 100_000 {
+            job.assert_complete();
+        } else {
+            // More than a test can hold in its memory.
+            let verified = job.call(&["verify", &job.name]).expect(0).reply();
+            assert_eq!((&verified["equal"], &verified["checked"]), (&json!(all), &json!(all)), "{kind:?}: {verified}");
+        }
         assert_eq!(job.reply(&["run"])["outcome"], "idle");
     }
 }

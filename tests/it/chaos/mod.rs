@@ -7,6 +7,7 @@ mod failpoints;
 mod frozen;
 mod http;
 mod ledger_double;
+mod letters;
 mod model;
 mod operator;
 mod protocol;

@@ -1,5 +1,6 @@
-//! The model of lease and commit under a model checker: it holds, and each deliberate error in it is found.
+//! The models of lease and commit, and of dead letters, under a model checker: they hold, and each deliberate error in them is found.
 
+use super::letters::{LetterProtocol, Mutant as LetterMutant};
 use super::protocol::{Mutant, Protocol};
 use super::{report, seed, soaking};
 use stateright::{Checker, HasDiscoveries, Model};
@@ -62,6 +63,52 @@ fn the_checker_finds_every_mutant() {
         let model = Protocol { mutant: Some(mutant), ..model };
         let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         let found: Vec<_> = checker.discoveries().into_keys().filter(|rule| *rule != "it completes").collect();
+        println!("{mutant:?}: {found:?} after {} states", checker.unique_state_count());
+        assert!(!found.is_empty(), "{mutant:?} was not caught in {} states", checker.unique_state_count());
+    }
+}
+
+const LETTERS: LetterProtocol =
+    LetterProtocol { runs: 2, items: 1, crashes: 1, losses: 1, late: 1, asks: 2, mutant: None };
+
+#[test]
+fn each_dead_letter_counts_once_whatever_is_killed_replaced_or_late() {
+    let mut states = 0;
+    // To their ends, and so everything is also seen to arrive.
+    for model in [LETTERS, LetterProtocol { items: 2, losses: 0, ..LETTERS }] {
+        let checker = model.checker().threads(2).spawn_bfs().join();
+        checker.assert_properties();
+        states += checker.unique_state_count();
+    }
+    let large = LetterProtocol { runs: 3, items: 2, ..LETTERS };
+    let most = if soaking() { 3_000_000 } else { 100_000 };
+    let checker = large.checker().threads(2).target_state_count(most).spawn_bfs().join();
+    for (rule, path) in checker.discoveries() {
+        assert_eq!(rule, "everything arrives", "{large:?}: {:#?}", path.into_actions());
+    }
+    states += checker.unique_state_count();
+    assert!(states > 50_000, "{states} states: too few for this to mean anything");
+    report("letters", &[("states", states as u64)]);
+}
+
+#[test]
+fn the_checker_finds_every_mutant_of_the_letters() {
+    let none = LetterProtocol { crashes: 0, losses: 0, late: 0, asks: 1, ..LETTERS };
+    let deadly = LetterProtocol { crashes: 1, ..none };
+    let again = LetterProtocol { runs: 3, ..deadly };
+    for (mutant, model) in [
+        (LetterMutant::LetterAfterCommit, none),
+        (LetterMutant::NotTakenBack, deadly),
+        (LetterMutant::InFlightUnnamed, none),
+        (LetterMutant::Deleted, none),
+        (LetterMutant::OlderLetIn, none),
+        (LetterMutant::StaleKept, LetterProtocol { losses: 1, ..none }),
+        (LetterMutant::RetryForgotten, again),
+        (LetterMutant::SettledForgotten, again),
+    ] {
+        let model = LetterProtocol { mutant: Some(mutant), ..model };
+        let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+        let found: Vec<_> = checker.discoveries().into_keys().filter(|rule| *rule != "everything arrives").collect();
         println!("{mutant:?}: {found:?} after {} states", checker.unique_state_count());
         assert!(!found.is_empty(), "{mutant:?} was not caught in {} states", checker.unique_state_count());
     }
