@@ -1,7 +1,7 @@
 //! Target columns of the user's own in another database: what keeps every value is taken, what would change one is refused.
 
 use super::pair::Pair;
-use crate::rows::stage::Kind;
+use crate::rows::stage::{Kind, effort, walk};
 use milkrun::fault::Class;
 use milkrun::rows::RowsError;
 use std::fmt::Write as _;
@@ -55,25 +55,30 @@ fn lost(pair: &Pair, cases: &[Lost]) {
     assert_eq!(problems.len(), cases.len(), "{problems:?}");
 }
 
-/// A warning, and a row that is set aside for its value.
-fn refused(pair: &Pair, cases: &[Kept]) {
-    let (source, target) = tables(pair, 3, cases.iter().map(|(ours, theirs, _)| (*ours, *theirs)));
+/// A row that is set aside for its value.
+fn set_aside(pair: &Pair, number: u32, cases: &[Kept]) -> Vec<String> {
+    let (source, target) = tables(pair, number, cases.iter().map(|(ours, theirs, _)| (*ours, *theirs)));
     for (at, (.., value)) in cases.iter().enumerate() {
-        pair.source.database.execute(&format!("INSERT INTO source3 (id, c{at}) VALUES ({at}, {value})"));
+        pair.source.database.execute(&format!("INSERT INTO source{number} (id, c{at}) VALUES ({at}, {value})"));
     }
-    let whole = Pair::definition(&source, &target, "");
-    let rows = pair.open(&whole);
     for (at, (ours, theirs, value)) in cases.iter().enumerate() {
-        let start = format!("target.columns.t{at}: ");
-        let told = rows.warnings().iter().any(|one| one.starts_with(&start) && one.contains("is set aside"));
-        assert!(told, "{ours} in {theirs}: {:?}", rows.warnings());
-        let source = format!("{source}\nwhere = \"id = {at}\"");
-        let rows = pair.open(&Pair::definition(&source, &target, ""));
-        let fault = pair.source.run(crate::rows::stage::walk(&rows, 10, &crate::rows::stage::effort()));
-        let fault = fault.map(|outcome| outcome.moved).expect_err(value);
+        let rows = pair.open(&Pair::definition(&format!("{source}\nwhere = \"id = {at}\""), &target, ""));
+        let fault = pair.source.run(walk(&rows, 10, &effort())).map(|outcome| outcome.moved).expect_err(value);
         assert_eq!(fault.class, Class::Poison, "{ours} in {theirs}: {}", fault.message);
     }
-    assert_eq!(pair.target.one("SELECT CAST(COUNT(*) AS {{TEXT||CHAR||TEXT}}) FROM target3"), "0");
+    let count = format!("SELECT CAST(COUNT(*) AS {{{{TEXT||CHAR||TEXT}}}}) FROM target{number}");
+    assert_eq!(pair.target.one(&count), "0");
+    pair.open(&Pair::definition(&source, &target, "")).warnings().to_vec()
+}
+
+/// The same, and a warning that says so beforehand.
+fn refused(pair: &Pair, cases: &[Kept]) {
+    let warnings = set_aside(pair, 3, cases);
+    for (at, (ours, theirs, _)) in cases.iter().enumerate() {
+        let start = format!("target.columns.t{at}: ");
+        let told = warnings.iter().any(|one| one.starts_with(&start) && one.contains("is set aside"));
+        assert!(told, "{ours} in {theirs}: {warnings:?}");
+    }
 }
 
 #[test]
@@ -154,6 +159,8 @@ fn postgres_to_mariadb() {
             ("boolean", "VARCHAR(5)", "false"),
             ("real", "DOUBLE", "0.1"),
             ("real", "FLOAT", "3.4028235e38"),
+            ("real", "FLOAT", "'-0'"),
+            ("double precision", "DOUBLE", "'-0'"),
             ("numeric(10,2)", "DECIMAL(12,4)", "-12345678.90"),
             ("timestamp(3)", "DATETIME(6)", "'2020-02-29 12:34:56.12'"),
             ("timestamptz", "DATETIME(6)", "'2020-02-29 12:34:56.12+02'"),
@@ -200,6 +207,27 @@ fn postgres_to_mariadb() {
             ("bytea", "VARBINARY(2)", "'\\x000000'"),
         ],
     );
+}
+
+/// Values of another storage class than a column declares.
+#[test]
+fn what_sqlite_keeps_in_any_column_and_others_do_not() {
+    let cases = |integer, text, blob, real| {
+        [
+            ("INTEGER", integer, "1.5"),
+            ("INTEGER", integer, "'x'"),
+            ("TEXT", text, "x'00'"),
+            ("TEXT", text, "CAST(x'ff41' AS TEXT)"),
+            ("BLOB", blob, "'x'"),
+            ("BLOB", blob, "1"),
+            ("REAL", real, "'x'"),
+            ("NUMERIC", real, "9007199254740993"),
+        ]
+    };
+    let pair = Pair::new((Kind::Sqlite, Kind::MariaDb));
+    set_aside(&pair, 3, &cases("BIGINT", "LONGTEXT", "LONGBLOB", "DOUBLE"));
+    let pair = Pair::new((Kind::Sqlite, Kind::Postgres));
+    set_aside(&pair, 3, &cases("bigint", "text", "bytea", "double precision"));
 }
 
 #[test]
@@ -270,6 +298,6 @@ fn json_nested_deeper_than_mariadb_takes_is_set_aside() {
     let source = |id: u32| format!("table = \"ours\"\nkey = [\"id\"]\nwhere = \"id = {id}\"");
     assert_eq!(pair.move_all(&Pair::definition(&source(1), target, ""), 10).moved, 1);
     let rows = pair.open(&Pair::definition(&source(2), target, ""));
-    let fault = pair.source.run(crate::rows::stage::walk(&rows, 10, &crate::rows::stage::effort()));
+    let fault = pair.source.run(walk(&rows, 10, &effort()));
     assert_eq!(fault.expect_err("too deep").class, Class::Poison);
 }
