@@ -1,6 +1,5 @@
 //! A definition held against the catalog: everything that does not fit, at once, and what to do about it.
 
-mod across;
 mod copies;
 mod fit;
 mod holding;
@@ -40,7 +39,6 @@ pub fn check(definition: &Definition, tables: &Tables) -> Findings {
     source::check(&mut findings, definition, tables);
     copies::check(&mut findings, definition, tables);
     target::check(&mut findings, definition, tables);
-    across::check(&mut findings, definition, tables);
     purge::check(&mut findings, definition, tables);
     findings
 }

@@ -302,13 +302,14 @@ impl Rows {
         }
         let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
-        let (step, found) = if let Some(across) = self.across.as_ref().filter(|_| sweeps) {
-            across.step_missing(&self.mapping, session, range, after, size, deadline).await?
-        } else if sweeps {
-            self.mapping.step_missing(session, range, after, size, deadline).await?
-        } else {
-            (self.mapping.step(session, range, after, size, deadline).await?, Vec::new())
-        };
+        let (step, found) =
+            if let Some(across) = self.across.as_ref().filter(|_| sweeps && self.mapping.purge.is_none()) {
+                across.step_missing(&self.mapping, session, range, after, size, deadline).await?
+            } else if sweeps {
+                self.mapping.step_missing(session, range, after, size, deadline).await?
+            } else {
+                (self.mapping.step(session, range, after, size, deadline).await?, Vec::new())
+            };
         Ok((step.scanned > 0).then_some((step, found)))
     }
 }
@@ -347,7 +348,8 @@ impl Migration for Rows {
         size: u64,
         limit: Duration,
     ) -> Result<Option<Read<Batch>>, Fault> {
-        if let Some(across) = &self.across {
+        // What is deleted is read where it is locked: by the write.
+        if let Some(across) = self.across.as_ref().filter(|_| self.mapping.purge.is_none()) {
             let mut link = self.sessions.take().await;
             let sizes = (size, self.max_item);
             let read = across.read(&self.mapping, &mut link, range, after, sizes, Deadline::after(limit)).await;
@@ -398,7 +400,14 @@ impl Migration for Rows {
                 max_item: self.max_item,
             };
             let deadline = Deadline::after(effort.limit);
-            return match across.carry(&self.mapping, &mut source, &stretch, &carrying, deadline).await {
+            let carried = match &self.mapping.purge {
+                Some(purge) => {
+                    let what = (&self.mapping, purge);
+                    across.carry_and_purge(what, &mut source, &stretch, &carrying, deadline).await
+                }
+                None => across.carry(&self.mapping, &mut source, &stretch, &carrying, deadline).await,
+            };
+            return match carried {
                 Ok(outcome) => Ok(outcome),
                 Err(error) => {
                     let at = batch.pass_started;

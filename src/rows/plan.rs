@@ -40,7 +40,12 @@ impl Rows {
             Some(across) => across.batch(&self.mapping, &sample, self.max_item)?,
             None => self.mapping.batch(&sample, self.max_item)?,
         };
-        for (purpose, statement) in batch {
+        // In one database these stand in the batch.
+        let (lock, delete) = match self.across {
+            Some(_) => self.mapping.purging(&sample)?,
+            None => (Vec::new(), Vec::new()),
+        };
+        for (purpose, statement) in lock.into_iter().chain(batch).chain(delete) {
             statements.push((purpose, statement.text().to_owned()));
         }
         Ok(statements)
@@ -157,7 +162,7 @@ impl Rows {
         }
         // A stale copy is replaced where its digest says that it is one.
         let digest = destination.columns.iter().any(|(_, value)| *value == ColumnValue::Digest);
-        if self.mapping.purge.is_some() && digest && !held.update {
+        if self.mapping.purge.is_some() && self.across.is_none() && digest && !held.update {
             lacks("table", "UPDATE");
         }
         Ok(())
@@ -217,6 +222,9 @@ pub(super) async fn explain(
     Ok(found.into_iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
+/// Statements, and what each is for.
+type Purposes = Vec<(&'static str, Statement)>;
+
 /// The first keys of a source.
 pub(super) struct Sample {
     pub(super) first: Cursor,
@@ -250,13 +258,8 @@ impl Mapping {
         let now = SystemTime::now();
         let stamp = Stamp { now, run: String::new() };
         let mut statements = vec![("boundary", self.boundary(Some(&sample.first), &sample.bound, SAMPLED)?)];
-        let limbs = self.purge.as_ref().map(|purge| purge.limbs.as_slice()).unwrap_or_default();
-        if self.purge.is_some() {
-            statements.push(("lock", self.lock(&stretch, now)?));
-        }
-        for limb in limbs.iter().rev() {
-            statements.push(("lock", self.lock_limb(limb, &stretch, now)?));
-        }
+        let (lock, delete) = self.purging(sample)?;
+        statements.extend(lock);
         statements.push(("compare", self.compare(&stretch, now, max_item)?));
         if self.dialect == Dialect::Postgres {
             statements.push(("insert", self.insert_accounted(&stretch, now, &stamp, false, max_item)?));
@@ -268,13 +271,25 @@ impl Mapping {
             statements.push(("survey", self.survey(copy, &stretch, now, false)?));
             statements.push(("copy", self.insert_copy(copy, &stretch, now, &stamp, false)?));
         }
-        for limb in limbs {
-            statements.push(("delete", self.delete_limb(limb, &stretch, now)?));
-        }
-        if self.purge.is_some() {
-            statements.push(("delete", self.delete(&stretch, now)?));
-        }
+        statements.extend(delete);
         Ok(statements)
+    }
+
+    /// What locks the rows of a batch, and what deletes them.
+    fn purging(&self, sample: &Sample) -> Result<(Purposes, Purposes), RowsError> {
+        let (mut lock, mut delete) = (Vec::new(), Vec::new());
+        let Some(purge) = &self.purge else { return Ok((lock, delete)) };
+        let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
+        let now = SystemTime::now();
+        lock.push(("lock", self.lock(&stretch, now)?));
+        for limb in &purge.limbs {
+            lock.push(("lock", self.lock_limb(limb, &stretch, now)?));
+            delete.push(("delete", self.delete_limb(limb, &stretch, now)?));
+        }
+        // Those above before those beneath, and the other way round.
+        lock[1..].reverse();
+        delete.push(("delete", self.delete(&stretch, now)?));
+        Ok((lock, delete))
     }
 
     fn explained(&self, sample: &Sample) -> Result<Vec<(&'static str, Statement)>, RowsError> {

@@ -14,6 +14,7 @@ use crate::cursor::Cursor;
 use crate::engine::migration::Outcome;
 use crate::sql::Session;
 use crate::sql::statement::Statement;
+use std::time::SystemTime;
 
 /// Items that are named at once.
 const NAMED: usize = 500;
@@ -53,13 +54,7 @@ impl Mapping {
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
         let session = link.session(deadline).await?;
-        if purge.gaps {
-            // Of the next transaction alone.
-            let mut statement = self.statement();
-            statement.sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-            session.execute(&statement, deadline.left()).await?;
-        }
-        session.begin(deadline.left()).await?;
+        self.begin_purge(purge, session, deadline).await?;
         let mut reached = Reached::default();
         match self.purge_all(purge, session, writing, by_name, &mut reached, deadline).await {
             Ok(outcome) => {
@@ -74,6 +69,22 @@ impl Mapping {
                 Err(self.explain(session, &writing, error, there, deadline).await)
             }
         }
+    }
+
+    /// Begins a transaction in which rows are locked, and the gaps between them if there is no other way.
+    pub(super) async fn begin_purge(
+        &self,
+        purge: &Purge,
+        session: &mut Session,
+        deadline: Deadline,
+    ) -> Result<(), RowsError> {
+        if purge.gaps {
+            // Of the next transaction alone.
+            let mut statement = self.statement();
+            statement.sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+            session.execute(&statement, deadline.left()).await?;
+        }
+        Ok(session.begin(deadline.left()).await?)
     }
 
     async fn purge_all(
@@ -120,7 +131,7 @@ impl Mapping {
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
         let (stretch, pass_started) = (&writing.stretch, writing.pass_started);
-        let related = self.lock_limbs(purge, session, writing, deadline).await?;
+        let related = self.lock_limbs(purge, session, (stretch, pass_started), deadline).await?;
         let outcome = self.apply(session, writing, there, deadline).await?;
         let aside = outcome.aside.len() as u64;
         if outcome.moved + outcome.skipped + aside != items {
@@ -132,30 +143,30 @@ impl Mapping {
             return Err(RowsError::Grown);
         }
         if equal == items {
-            self.delete_all(purge, session, writing, (&related, items), deadline).await?;
+            self.delete_all(purge, session, (stretch, pass_started), (&related, items), deadline).await?;
             return Ok(outcome);
         }
         // The others stay: a conflict, or a copy of which a trigger of the target has made something else.
         let equal = self.keys_of(session, &self.equal_keys(stretch, pass_started)?, deadline).await?;
         for keys in equal.chunks(NAMED) {
-            let part = writing.of(Stretch::Keys(keys));
-            let related = self.lock_limbs(purge, session, &part, deadline).await?;
-            self.delete_all(purge, session, &part, (&related, count(keys)), deadline).await?;
+            let part = (&Stretch::Keys(keys), pass_started);
+            let related = self.lock_limbs(purge, session, part, deadline).await?;
+            self.delete_all(purge, session, part, (&related, count(keys)), deadline).await?;
         }
         Ok(outcome)
     }
 
     /// Locks the related rows of a stretch, those above first; how many each table has, in the order of their deletion.
-    async fn lock_limbs(
+    pub(super) async fn lock_limbs(
         &self,
         purge: &Purge,
         session: &mut Session,
-        writing: &Writing<'_>,
+        (stretch, pass_started): (&Stretch<'_>, SystemTime),
         deadline: Deadline,
     ) -> Result<Vec<u64>, RowsError> {
         let mut counts = Vec::with_capacity(purge.limbs.len());
         for limb in purge.limbs.iter().rev() {
-            let lock = self.lock_limb(limb, &writing.stretch, writing.pass_started)?;
+            let lock = self.lock_limb(limb, stretch, pass_started)?;
             counts.push(number(session, &lock, deadline).await?);
         }
         counts.reverse();
@@ -163,15 +174,14 @@ impl Mapping {
     }
 
     /// Deletes the items of a stretch with their related rows: exactly so many, or the batch fails.
-    async fn delete_all(
+    pub(super) async fn delete_all(
         &self,
         purge: &Purge,
         session: &mut Session,
-        writing: &Writing<'_>,
+        (stretch, pass_started): (&Stretch<'_>, SystemTime),
         (related, items): (&[u64], u64),
         deadline: Deadline,
     ) -> Result<(), RowsError> {
-        let (stretch, pass_started) = (&writing.stretch, writing.pass_started);
         for (limb, &expected) in purge.limbs.iter().zip(related) {
             if expected > 0 {
                 let statement = self.delete_limb(limb, stretch, pass_started)?;
@@ -182,7 +192,7 @@ impl Mapping {
         deleted(execute(session, &statement, deadline).await.map_err(refused)?, items)
     }
 
-    async fn keys_of(
+    pub(super) async fn keys_of(
         &self,
         session: &mut Session,
         statement: &Statement,

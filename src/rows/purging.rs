@@ -42,6 +42,15 @@ impl Mapping {
         Ok(statement)
     }
 
+    /// Those of these keys that the source has, whatever `where` says of them.
+    pub fn present(&self, stretch: &Stretch<'_>) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ");
+        self.key().print(&mut statement, "t");
+        self.walked(&mut statement, stretch)?;
+        Ok(statement)
+    }
+
     /// How many rows of a related table the items of a stretch have; from now on nobody else changes these, nor, by a
     /// foreign key or by the gaps between them, adds any.
     pub fn lock_limb(

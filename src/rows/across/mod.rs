@@ -6,6 +6,7 @@ mod copy;
 mod loading;
 mod lookup;
 mod planning;
+mod purging;
 mod reading;
 mod route;
 mod routing;
@@ -207,6 +208,18 @@ impl Across {
         let source = source.session(deadline).await?;
         let mut link = self.sessions.take().await;
         let target = link.session(deadline).await?;
+        self.carry_on(mapping, (source, target), stretch, carrying, deadline).await
+    }
+
+    /// The same over sessions that are there.
+    async fn carry_on(
+        &self,
+        mapping: &Mapping,
+        (source, target): (&mut Session, &mut Session),
+        stretch: &Stretch<'_>,
+        carrying: &Carrying<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
         target.begin(deadline.left()).await?;
         let mut sum = Outcome::default();
         let mut left = Left::new(stretch);

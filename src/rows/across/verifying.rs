@@ -72,6 +72,8 @@ impl Across {
         let target = link.session(deadline).await?;
         let after = match Place::of(after, parts) {
             Place::Source(after) => after,
+            // Targets of rows that were deleted are looked for by nobody.
+            Place::Target(_) if mapping.purge.is_some() => return Ok(None),
             Place::Target(after) => {
                 return self.extras(mapping, (session, target), range, after.as_ref(), size, deadline).await;
             }
@@ -105,6 +107,19 @@ impl Across {
         }
         let end = if step.last { Place::cursor(None, parts) } else { step.end.clone() };
         Ok(Some(Read { batch: compared.comparison, end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    /// Those of the items of a stretch whose target is not what they are.
+    pub(super) async fn unequal(
+        &self,
+        mapping: &Mapping,
+        sessions: (&mut Session, &mut Session),
+        stretch: &Stretch<'_>,
+        (pass_started, max_item): (SystemTime, u64),
+        deadline: Deadline,
+    ) -> Result<HashSet<Cursor>, RowsError> {
+        let compared = self.compare(mapping, sessions, stretch, pass_started, max_item, deadline).await?;
+        Ok(compared.missing.into_iter().chain(compared.different).collect())
     }
 
     async fn compare(

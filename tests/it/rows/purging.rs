@@ -333,3 +333,57 @@ fn rows_that_several_items_share_are_refused() {
         assert!(said.contains("is the table of `source.related[0].table`: its rows would be deleted twice"), "{said}");
     }
 }
+
+/// While a batch is on its way its rows and their children are held, new children included, and nothing else is.
+#[test]
+fn what_is_on_its_way_is_held() {
+    for (kind, keys) in [(Kind::MariaDb, false), (Kind::MariaDb, true), (Kind::Postgres, true)] {
+        let stage = Stage::new(kind);
+        let definition = purged(&stage, 9, keys);
+        let rows = stage.open(&definition);
+        stage.run(rows.prepare(LIMIT)).expect("the target");
+        stage.execute(
+            "{{||CREATE TRIGGER slow BEFORE INSERT ON history FOR EACH ROW SET @slept = IF(NEW.order_id = 9, SLEEP(5), 0)\
+             ||CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(5); RETURN NEW; END $$; \
+             CREATE TRIGGER slow BEFORE INSERT ON history FOR EACH ROW WHEN (NEW.order_id = 9) EXECUTE FUNCTION slow()}}",
+        );
+        let other = crate::support::database::Database::connect(stage.database.url());
+        other.execute(if kind == Kind::MariaDb {
+            "SET innodb_lock_wait_timeout = 1"
+        } else {
+            "SET lock_timeout = '300ms'"
+        });
+        std::thread::scope(|scope| {
+            let moving = scope.spawn(|| {
+                let definition = &definition;
+                stage.runtime.block_on(async {
+                    let rows = milkrun::rows::Rows::open(definition, &stage.options, LIMIT).await.expect("rows");
+                    walk(&rows, 100, &effort()).await.expect("a walk")
+                })
+            });
+            let asleep = if kind == Kind::MariaDb {
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state = 'User sleep'"
+            } else {
+                "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+            };
+            while other.number(asleep) == 0 {
+                assert!(!moving.is_finished(), "{kind:?}");
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            // Of 9, which moves with its item 30, and of 12, which does not match.
+            for refused in ["UPDATE orders SET note = 'x' WHERE id = 9", "INSERT INTO order_items VALUES (900, 9, 'x')"]
+            {
+                assert!(!other.try_execute(refused), "{kind:?} {keys}: {refused}");
+            }
+            if keys {
+                for taken in
+                    ["UPDATE orders SET note = 'x' WHERE id = 12", "INSERT INTO order_items VALUES (901, 12, 'x')"]
+                {
+                    assert!(other.try_execute(taken), "{kind:?}: {taken}");
+                }
+            }
+            assert!(!moving.is_finished(), "{kind:?}: it was over before all was tried");
+            assert_eq!(moving.join().unwrap().moved, 6, "{kind:?}");
+        });
+    }
+}

@@ -6,4 +6,5 @@ mod documents;
 mod fit;
 mod keys;
 mod pair;
+mod purging;
 mod related;

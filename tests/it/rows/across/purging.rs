@@ -1,0 +1,70 @@
+//! Archive and purge into another database: what arrived there equal leaves the source, and nothing else does.
+
+use super::pair::{Pair, pairs};
+use crate::rows::stage::{Kind, LIMIT, effort, range};
+use crate::support::history;
+use crate::support::shop::{self, Size};
+use milkrun::cursor::{Cursor, KeyPart};
+use milkrun::engine::migration::{Effort, Migration};
+use milkrun::spec::After;
+
+const SHOP: Size = Size { orders: 120, closed: 60, items: 3, discounts: 1 };
+const CLOSED: &str = "status IN ('uncollected', 'cancelled', 'dispensed')";
+
+#[test]
+fn closed_orders_leave_once_they_have_arrived() {
+    let text = shop::migration("").replace("database = \"$SHOP_DATABASE_URL\"\n", "");
+    let sections = text.split_once("[source]\n").expect("a source").1;
+    let (source, rest) = sections.split_once("[target]\n").expect("a target");
+    let mut definition = Pair::definition(source, rest.split_once("[limits]").expect("limits").0, "");
+    for kinds in pairs() {
+        let pair = Pair::new(kinds);
+        let from = &pair.source.database;
+        shop::load(from, SHOP);
+        if kinds.0 != Kind::Sqlite {
+            from.execute(
+                "ALTER TABLE order_items ADD FOREIGN KEY (order_id) REFERENCES orders (id);
+                 ALTER TABLE item_discounts ADD FOREIGN KEY (item_id) REFERENCES order_items (id)",
+            );
+        }
+        let expected = history::expected(from, &shop::closed(from));
+        let rows = from.rows(&format!("SELECT id FROM orders WHERE {CLOSED} ORDER BY id"));
+        let ids: Vec<String> = rows.into_iter().filter_map(|mut row| row.remove(0)).collect();
+        // One was copied before, and of one the copy was changed.
+        definition.target.after = After::Keep;
+        let keep = pair.open(&definition);
+        let key = |id: &str| Cursor(vec![KeyPart::Int(id.to_owned())]);
+        pair.source.run(async {
+            keep.prepare(LIMIT).await.expect("the target");
+            let range = range(&keep).await.expect("rows");
+            keep.write(&keep.fetch(&range, &[key(&ids[3]), key(&ids[40])]), &effort()).await.expect("two");
+        });
+        pair.target.database.execute(&format!("UPDATE order_history SET status = 'mine' WHERE order_id = {}", ids[40]));
+        definition.target.after = After::Delete;
+        let moved = pair.move_all(&definition, 25);
+        assert_eq!((moved.moved, moved.skipped, moved.aside.len()), (58, 1, 1), "{kinds:?}");
+        history::assert_equal(&expected, history::actual(&pair.target.database, "order_history", "order_id"));
+        let left = from.rows(&format!("SELECT id FROM orders WHERE {CLOSED}"));
+        assert_eq!(left, [[Some(ids[40].clone())]], "{kinds:?}");
+        assert_eq!(from.number("SELECT COUNT(*) FROM orders"), 61, "{kinds:?}");
+        for query in [
+            "SELECT COUNT(*) FROM order_items i WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.id = i.order_id)",
+            "SELECT COUNT(*) FROM item_discounts d WHERE NOT EXISTS (SELECT 1 FROM order_items i WHERE i.id = d.item_id)",
+        ] {
+            assert_eq!(from.number(query), 0, "{kinds:?}: {query}");
+        }
+        let seen = pair.verify_all(&definition, 20, None);
+        assert_eq!((seen.checked, seen.different, seen.missing, seen.extra), (1, 1, 0, 0), "{kinds:?}: {seen:?}");
+        // A run that was killed had named two of them, and one that never was.
+        let rows = pair.open(&definition);
+        pair.source.run(async {
+            let range = range(&rows).await.expect("rows");
+            let batch = rows.fetch(&range, &[key(&ids[3]), key(&ids[5]), key("1000000")]);
+            let recovered = Effort { recovered: true, ..effort() };
+            for (effort, moved) in [(effort(), 0), (recovered, 2)] {
+                let outcome = rows.write(&batch, &effort).await.expect("a batch");
+                assert_eq!((outcome.moved, outcome.skipped), (moved, 0), "{kinds:?}");
+            }
+        });
+    }
+}
