@@ -1,20 +1,23 @@
 //! Documents: byte for byte those of the same-database path.
 
 use super::pair::{Pair, pairs};
-use crate::rows::stage::Stage;
+use crate::rows::stage::{KINDS, Stage};
+use crate::support::database::TextRow;
+use crate::support::job::full;
 use crate::support::shop::{self, Size};
+use crate::support::tpch;
 
 const SHOP: Size = Size { orders: 400, closed: 170, items: 4, discounts: 2 };
 
-/// The shop's `[source]` and `[target]`, less the databases.
-fn sections() -> (String, String) {
-    let text = shop::migration("").replace("database = \"$SHOP_DATABASE_URL\"\n", "");
+/// `[source]` and `[target]` of a migration file, less the databases.
+fn sections(file: &str) -> (String, String) {
+    let text = file.replace("database = \"$SHOP_DATABASE_URL\"\n", "");
     let sections = text.split_once("[source]\n").expect("a source").1;
     let (source, rest) = sections.split_once("[target]\n").expect("a target");
     (source.to_owned(), rest.split_once("[limits]").expect("limits").0.to_owned())
 }
 
-fn history(stage: &Stage) -> Vec<Vec<Option<String>>> {
+fn history(stage: &Stage) -> Vec<TextRow> {
     let mut rows = stage.rows("SELECT order_id, status, document, digest, run FROM order_history ORDER BY order_id");
     rows.sort();
     rows
@@ -22,7 +25,7 @@ fn history(stage: &Stage) -> Vec<Vec<Option<String>>> {
 
 #[test]
 fn documents_are_those_of_the_same_database() {
-    let (source, target) = sections();
+    let (source, target) = sections(&shop::migration(""));
     for kinds in pairs() {
         let pair = Pair::new(kinds);
         shop::load(&pair.source.database, SHOP);
@@ -37,5 +40,32 @@ fn documents_are_those_of_the_same_database() {
         assert_eq!((again.moved, again.skipped, again.aside), (0, closed, vec![]));
         let verified = pair.verify_all(&definition, 60, None);
         assert_eq!((verified.checked, verified.equal, verified.extra), (closed, closed, 0), "{verified:?}");
+    }
+}
+
+/// The same at a size at which batches find their own.
+#[test]
+fn all_of_tpc_h_is_that_of_the_same_database() {
+    let scale = if full() { 0.1 } else { 0.01 };
+    let (source, target) = sections(&tpch::migration(""));
+    let history = |stage: &Stage| -> Vec<TextRow> {
+        let mut rows = stage.rows("SELECT order_id, document, digest FROM order_history");
+        rows.sort();
+        rows
+    };
+    for kind in KINDS {
+        let mut pair = Pair::new((kind, kind));
+        tpch::load(&pair.source.database, scale);
+        let moved = pair.source.move_all(&pair.source.definition(&source, &target), 5000).moved;
+        let expected = history(&pair.source);
+        for kind in KINDS {
+            pair.target = Stage::new(kind);
+            let definition = Pair::definition(&source, &target, "");
+            let outcome = pair.move_all(&definition, 5000);
+            assert_eq!((outcome.moved, outcome.aside), (moved, vec![]));
+            assert!(history(&pair.target) == expected, "{:?} → {kind:?}: the documents differ", pair.source.kind);
+            let verified = pair.verify_all(&definition, 5000, None);
+            assert_eq!((verified.equal, verified.checked, verified.extra), (moved, moved, 0), "{verified:?}");
+        }
     }
 }
