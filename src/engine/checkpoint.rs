@@ -336,6 +336,21 @@ mod tests {
     use crate::cursor::KeyPart;
 
     #[test]
+    fn the_pace_of_a_lane_goes_along_from_shard_to_shard() {
+        let counted = |moved, scanned| Counters { moved, scanned, ..Counters::default() };
+        let mut pace = Pace::default();
+        pace.begin_run(10_000, &counted(100, 200));
+        // Ten seconds later the lane has left for another shard, which had a past of its own, and then for a third one.
+        let (second, third) = (counted(7, 9), counted(0, 0));
+        let pace = pace.carry(&counted(130, 260), &second);
+        let mut pace = pace.carry(&counted(27, 49), &third);
+        pace.begin_run(20_000, &counted(50, 100));
+        assert!((pace.keys_per_s - 20.0).abs() < 0.01 && (pace.items_per_s - 10.0).abs() < 0.01, "{pace:?}");
+        pace.begin_run(30_000, &counted(50, 100));
+        assert!((pace.items_per_s - 5.0).abs() < 0.01, "carried once");
+    }
+
+    #[test]
     fn what_was_announced_is_remembered_and_an_older_range_reaches_further() {
         let key = |n: u64| Cursor(vec![KeyPart::Int(n.to_string())]);
         let announced = Announced { size: 2, to: Some(key(3)), keys: vec![key(2)] };

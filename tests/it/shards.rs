@@ -2,6 +2,7 @@
 //! killed is replaced.
 
 use crate::support::child::signal;
+use crate::support::database::Database;
 use crate::support::job::{Job, full};
 use crate::support::servers::Kind;
 use crate::support::shop::Size;
@@ -159,4 +160,34 @@ fn eight_at_once_on_eight_shards_are_seven_times_as_fast() {
     let (one, eight) = (moved(1), moved(8));
     println!("one moved {one}, eight at once {eight}");
     assert!(one > 0 && eight >= 7 * one, "one moved {one}, eight at once {eight}");
+}
+
+/// A lane that comes to a row which somebody else holds waits for it; the other one moves everything that is its own.
+#[test]
+fn a_lane_that_has_to_wait_keeps_no_other_from_its_end() {
+    let size = Size { orders: 200, closed: 80, items: 1, discounts: 0 };
+    let job = Job::shop(Kind::Postgres, size, "settle = \"0s\"\nshards = 2\nlanes = 2");
+    job.reply(&["run", &job.name, "--max-items", "1"]);
+    job.reply(&["reset", &job.name, "--confirm", &job.name]);
+    job.database.execute("DELETE FROM order_history");
+    let closed = "status IN ('uncollected', 'cancelled', 'dispensed')";
+    let last = job.database.number(&format!("SELECT max(id) FROM orders WHERE {closed}"));
+    let other = Database::connect(job.database.url());
+    other.execute("BEGIN");
+    other.execute(&format!(
+        "INSERT INTO order_history (order_id, status, document, digest, migrated_at, run, definition)
+         VALUES ({last}, 'cancelled', '{{}}', 'd', now(), 'r', 'd')"
+    ));
+    let reply = job.run_once("5s").expect(0).reply();
+    assert_eq!((&reply["outcome"], &reply["stopped_by"]), (&json!("more"), &json!("time")), "{reply}");
+    let (first, second) = (&reply["shards"][0], &reply["shards"][1]);
+    assert_eq!((&first["stopped_by"], &second["stopped_by"]), (&json!("end"), &json!("time")), "{reply}");
+    let end: i64 = first["cursor"][0].as_str().unwrap().parse().unwrap();
+    let before = job.database.number(&format!("SELECT COUNT(*) FROM orders WHERE {closed} AND id <= {end}"));
+    assert_eq!(first["moved"], before, "{reply}");
+    assert_eq!(reply["moved"], first["moved"].as_i64().unwrap() + second["moved"].as_i64().unwrap(), "{reply}");
+    assert!(reply["elapsed_ms"].as_u64() < Some(5000), "{reply}");
+    other.execute("ROLLBACK");
+    job.run_to_the_end();
+    job.assert_complete();
 }
