@@ -69,3 +69,15 @@ fn conflicts_stay_and_are_no_reason_to_go_on() {
         purge.assert_done(0);
     }
 }
+
+#[test]
+fn in_four_shards_and_two_lanes_everything_goes_too() {
+    for kind in KINDS {
+        let size = Size { orders: 400, closed: 200, items: 2, discounts: 1 };
+        let purge = Purge::new(kind, size, "settle = \"0s\"\nmax_batch = 20\nshards = 4\nlanes = 2");
+        let reply = purge.job.run_once("30s").expect(0).reply();
+        assert_eq!(reply["shards"].as_array().unwrap().len(), 4, "{kind:?}: {reply}");
+        purge.job.run_to_the_end();
+        purge.assert_done(0);
+    }
+}
