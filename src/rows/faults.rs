@@ -81,9 +81,10 @@ pub enum RowsError {
         /// The database's code.
         code: String,
     },
-    /// Related rows of one item that are more than a batch may hold.
+    /// Related rows of one item that are more than a batch may hold, or one that is larger than an item may be.
     #[error(
-        "the related rows of one item are more than the {bytes} bytes that a batch may hold: give the function more memory"
+        "a related row is larger than max_item, or those of one item are more than the {bytes} bytes that a batch may hold: raise \
+         `max_item` or the function's memory"
     )]
     Crowded {
         /// Whose.

@@ -74,7 +74,7 @@ impl Across {
                     Stretch::Keys(&named)
                 }
             };
-            let pages = self.related_pages(mapping, session, &whole, pass_started, room, deadline).await?;
+            let pages = self.related_pages(mapping, session, &whole, pass_started, (room, most.item), deadline).await?;
             if let Some(pages) = pages {
                 let related = self.copies.iter().zip(pages).map(|(copy, page)| copy.related(&items.page, page));
                 let related = related.collect();
@@ -96,15 +96,16 @@ impl Across {
         session: &mut Session,
         stretch: &Stretch<'_>,
         pass_started: SystemTime,
-        mut room: u64,
+        (mut room, item): (u64, u64),
         deadline: Deadline,
     ) -> Result<Option<Vec<Grid>>, RowsError> {
         let mut pages = Vec::with_capacity(self.copies.len());
         for copy in &self.copies {
-            let statement = copy.rows(mapping, stretch, pass_started, &copy.route.selected)?;
+            let statement = copy.rows(mapping, stretch, pass_started, &copy.route.shown(item))?;
             let page = session.read(&statement, room, deadline.left()).await?;
             without_warnings(session, deadline).await?;
-            if page.is_cut {
+            let is_left = (0..page.rows.len()).any(|row| copy.route.is_left(&page.rows, row));
+            if page.is_cut || is_left {
                 return Ok(None);
             }
             room = room.saturating_sub(page.rows.bytes()).max(1);

@@ -89,7 +89,7 @@ impl Mapping {
             statement.sql(" THEN d.document END FROM (SELECT ");
         }
         self.key().print(&mut statement, "t");
-        for one in &route.selected {
+        for one in &route.shown(most.item) {
             statement.sql(", ").sql(one);
         }
         if route.document.is_some() {
@@ -142,5 +142,6 @@ fn is_too_large(route: &Route, page: &Grid, row: usize, most: u64) -> bool {
     if let Some(document) = route.document {
         return length(document).is_none_or(|bytes| bytes > most);
     }
-    (route.parts..route.parts + route.selected.len()).filter_map(length).sum::<u64>() > most
+    let copied = (route.parts..route.parts + route.selected.len()).filter_map(length).sum::<u64>();
+    route.is_left(page, row) || copied > most
 }

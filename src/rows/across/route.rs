@@ -4,6 +4,7 @@ use super::super::carry::Carry;
 use super::super::landing::FillKind;
 use crate::cursor::{Cursor, KeyPart};
 use crate::sql::bulk;
+use crate::sql::grid::Grid;
 use crate::sql::{Dialect, bulk::Column};
 
 /// One target, and what a row that is read for it holds: the parts of its key first, then `selected`.
@@ -13,6 +14,8 @@ pub(super) struct Route {
     pub(super) parts: usize,
     /// What is read behind them: SQL over the source's row.
     pub(super) selected: Vec<String>,
+    /// Which of `selected` may be of any length, and SQL of how many bytes each has.
+    pub(super) long: Vec<(usize, String)>,
     /// Which of all columns read is the document; it is the last one.
     pub(super) document: Option<usize>,
     /// What fills the target's columns, one for each of `into`.
@@ -97,6 +100,33 @@ impl Route {
             Origin::Digest => !document,
             Origin::Now { .. } | Origin::Run | Origin::Definition => false,
         })
+    }
+
+    /// What is read of a row that has no document, where it is not larger than `most` bytes; of a larger one what may be of
+    /// any length stays where it is, and the last column says so.
+    pub(super) fn shown(&self, most: u64) -> Vec<String> {
+        let mut shown = self.selected.clone();
+        if self.is_measured() {
+            let lengths: Vec<&str> = self.long.iter().map(|(_, length)| length.as_str()).collect();
+            let small = format!("{} <= {most}", lengths.join(" + "));
+            for (place, _) in &self.long {
+                if let Some(one) = shown.get_mut(*place) {
+                    *one = format!("CASE WHEN {small} THEN {one} END");
+                }
+            }
+            shown.push(format!("CASE WHEN {small} THEN '0' ELSE '1' END"));
+        }
+        shown
+    }
+
+    /// Rows say of themselves whether they are too large.
+    fn is_measured(&self) -> bool {
+        self.document.is_none() && !self.long.is_empty()
+    }
+
+    /// A row that was read is too large to be read whole.
+    pub(super) fn is_left(&self, page: &Grid, row: usize) -> bool {
+        self.is_measured() && page.cell(row, self.parts + self.selected.len()) == Some(b"1")
     }
 
     /// Some digest of the document is needed.

@@ -5,10 +5,10 @@ use super::super::create;
 use super::super::destination::Destination;
 use super::super::document::column;
 use super::super::key::{Key, KeyKind};
-use super::super::landing::FillKind;
+use super::super::landing::{FillKind, Width};
 use super::super::resolve::{cast, key, quoted};
 use super::super::tables::Tables;
-use super::super::types::{fill_kind, key_kind};
+use super::super::types::{fill_kind, key_kind, width};
 use super::route::{Fill, KeyColumn, Origin, Route};
 use crate::spec::ColumnValue;
 use crate::sql::bulk::{self, Column as Turn};
@@ -27,6 +27,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
     let target = destination.found.or(created.as_ref())?;
     let parts = before + destination.source_key.len();
     let mut selected = Vec::new();
+    let mut long = Vec::new();
     let mut fills = Vec::new();
     let mut columns = Vec::new();
     for (name, value) in destination.columns {
@@ -43,6 +44,12 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
                 let carry = Carry::between(ours, Side { make: tables.target_make, column: theirs }).ok()?;
                 fill.origin = Origin::Cell(parts + selected.len());
                 fill.held = carry.held(&held);
+                if is_long(from, from_column) {
+                    long.push((
+                        selected.len(),
+                        format!("COALESCE(OCTET_LENGTH({}), 0)", measured(from, from_column, &x)),
+                    ));
+                }
                 selected.push(carry.read(&x));
                 (turn.before, turn.behind) = (carry.before().to_owned(), carry.behind());
                 fill.carry = Some(carry);
@@ -76,6 +83,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
         carries: carries.collect::<Option<_>>()?,
         parts,
         selected,
+        long,
         document,
         fills,
         into: bulk::Table { dialect: to, name: quoted(to, target), columns },
@@ -83,6 +91,26 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
         // Of MySQL's triggers a user hears only with a privilege of its own.
         meddled: target.insert_triggers || to == Dialect::MySql,
     })
+}
+
+/// A value may be of any length.
+fn is_long(dialect: Dialect, column: &Column) -> bool {
+    const SHORT: u64 = 10_000;
+    let bounded = column.length.is_some_and(|length| length <= SHORT) && column.element.is_none();
+    let declared = matches!(column.base.as_str(), "decimal" | "numeric" | "char" | "varchar" | "binary" | "varbinary");
+    match dialect {
+        Dialect::Sqlite => true,
+        Dialect::MySql => !declared && !bounded && width(dialect, column) == Width::Bytes,
+        Dialect::Postgres => !bounded && column.base != "numeric" && !matches!(width(dialect, column), Width::Fixed(_)),
+    }
+}
+
+fn measured(dialect: Dialect, column: &Column, x: &str) -> String {
+    if dialect == Dialect::Postgres && width(dialect, column) == Width::Text {
+        format!("{x}::text")
+    } else {
+        x.to_owned()
+    }
 }
 
 fn text(dialect: Dialect, x: &str) -> String {

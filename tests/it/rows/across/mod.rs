@@ -5,6 +5,7 @@ mod commands;
 mod documents;
 mod fit;
 mod keys;
+mod large;
 mod pair;
 mod purging;
 mod related;
