@@ -12,8 +12,18 @@ pub struct Range {
     pub bound: Cursor,
     /// What `:pass_started` is bound to in `where`.
     pub pass_started: SystemTime,
+    /// A sweep looks only at what changed since then, in the order of changes: the cursors in it are those of
+    /// [`Migration::recent`].
+    pub since: Option<SystemTime>,
     /// Targets beyond the bound belong to it too, which only `verify` looks at: nothing is still to be moved to there.
     pub open_end: bool,
+}
+
+/// Where a sweep over what changed since some time will end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// The last change, frozen; `None`: nothing changed.
+    pub bound: Option<Cursor>,
 }
 
 /// What was read and is ready to be moved.
@@ -121,6 +131,16 @@ pub trait Migration: Send + Sync {
         least: Option<&Cursor>,
         limit: Duration,
     ) -> impl Future<Output = Result<Option<Cursor>, Fault>> + Send;
+
+    /// Where a sweep over what changed since then would end. `None`: this kind cannot tell what changed, and sweeps look at
+    /// everything.
+    fn recent(
+        &self,
+        _since: SystemTime,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<Option<Recent>, Fault>> + Send {
+        std::future::ready(Ok(None))
+    }
 
     /// How much lies before the bound, within `limit`, which it may use up: never a reason to fail. Without an answer
     /// there is no ETA.

@@ -33,10 +33,8 @@ impl<M: Migration> Run<'_, M> {
     /// somebody has paused the migration or was there before: the state as it is then. `None`: the lease was lost.
     pub(super) async fn open_pass(&self, lease: &mut Lease, stored: &Stored) -> Result<Option<Stored>, EngineError> {
         let remaining = self.budget.remaining();
-        let covered = stored.state.covered.as_ref();
-        let asked = self.patiently(|limit| in_time(&self.budget, self.kind.bound(covered, limit)));
-        let Some(bound) = hold(lease, self.budget.call(), asked).await? else { return Ok(None) };
-        let bound = bound?;
+        let Some(found) = hold(lease, self.budget.call(), self.end_of_next(stored)).await? else { return Ok(None) };
+        let (bound, since) = found?;
         let now_us = (self.terms.clock)().saturating_mul(1000);
         let first = stored.state.pass == 0;
         let (mut expected, mut cuts) = (stored.state.expected, stored.state.cuts.clone());
@@ -59,6 +57,7 @@ impl<M: Migration> Run<'_, M> {
             let ours = now.life == life && now.pass == pass && !now.open && now.paused.is_none();
             if ours {
                 now.open_pass(bound.clone(), now_us);
+                now.since = since;
                 now.expected = expected;
                 now.cuts.clone_from(&cuts);
             }
@@ -67,6 +66,19 @@ impl<M: Migration> Run<'_, M> {
         .await?;
         reach(Point::AfterOpenPass).await;
         Ok(Some(opened))
+    }
+
+    /// Where the next pass will end; and since when it looks at what changed, if it does.
+    async fn end_of_next(&self, stored: &Stored) -> Result<(Option<Cursor>, Option<u64>), Fault> {
+        if let Some(since) = self.sweeps.since(&stored.state) {
+            let at = std::time::UNIX_EPOCH + Duration::from_micros(since);
+            let asked = self.patiently(|limit| in_time(&self.budget, self.kind.recent(at, limit)));
+            if let Some(recent) = asked.await? {
+                return Ok((recent.bound, Some(since)));
+            }
+        }
+        let covered = stored.state.covered.as_ref();
+        Ok((self.patiently(|limit| in_time(&self.budget, self.kind.bound(covered, limit))).await?, None))
     }
 
     /// Where the first pass is cut into shards. What cannot be cut is one shard, and no reason to fail.

@@ -138,6 +138,10 @@ fn eta(state: &State, scanned: u64, keys_per_s: f64) -> Option<u64> {
     if state.complete {
         return Some(0);
     }
+    // How much changed nobody has counted.
+    if state.open && state.since.is_some() {
+        return None;
+    }
     if keys_per_s <= 0.0 || state.expected.keys == 0 {
         return None;
     }

@@ -91,6 +91,8 @@ pub struct State {
     pub cuts: Vec<Cursor>,
     /// When it began, in Unix microseconds: what `:pass_started` means.
     pub pass_started: u64,
+    /// A sweep over what changed since then, in Unix microseconds; `None`: over everything.
+    pub since: Option<u64>,
     /// When the last pass ended, in Unix milliseconds.
     pub pass_ended: u64,
     /// The bound of the last pass that ended: up to here everything was looked at once.
@@ -164,6 +166,10 @@ impl State {
     /// What a shard holds in the open pass: everything beyond the first key, up to and including the second. The last one
     /// reaches to the pass's bound. `None`: the source is empty.
     pub fn stretch(&self, shard: u32) -> Option<(Option<Cursor>, Cursor)> {
+        if self.since.is_some() {
+            // Shards are cut by the key: what changed is the first one's.
+            return self.bound.clone().filter(|_| shard == 0).map(|bound| (None, bound));
+        }
         let place = usize::try_from(shard).unwrap_or(usize::MAX);
         let start = place.checked_sub(1).and_then(|before| self.cuts.get(before)).cloned();
         let end = self.cuts.get(place).or(self.bound.as_ref())?;
@@ -176,6 +182,7 @@ impl State {
         self.open = true;
         self.complete = false;
         self.bound = bound;
+        self.since = None;
         self.pass_started = now_us;
     }
 
@@ -184,13 +191,19 @@ impl State {
     pub fn close_pass(&mut self, found: u64, sweeps: &Sweeps, now: u64) {
         self.open = false;
         self.pass_ended = now;
-        if self.bound.is_some() {
+        // What changed says nothing of the key.
+        if self.bound.is_some() && self.since.is_none() {
             self.covered.clone_from(&self.bound);
         }
         if self.pass > 1 {
             self.left = found;
         }
         self.complete = sweeps.completes(self, found);
+    }
+
+    /// The time since when an open sweep looks at what changed.
+    pub fn since_at(&self) -> Option<SystemTime> {
+        self.since.map(|since| UNIX_EPOCH + Duration::from_micros(since))
     }
 
     /// The time that `:pass_started` means.

@@ -58,7 +58,12 @@ pub(super) async fn stretch<M: Migration>(
     size: u64,
 ) -> Result<Option<Ready<M::Batch>>, Fault> {
     let nearest = bounds.suspect.as_ref().or(bounds.interrupted.as_ref()).unwrap_or(bound);
-    let range = Range { bound: nearest.clone(), pass_started: state.pass_started_at(), open_end: false };
+    let range = Range {
+        bound: nearest.clone(),
+        pass_started: state.pass_started_at(),
+        since: state.since_at(),
+        open_end: false,
+    };
     let limit = run.budget.remaining();
     let read = if state.pass > 1 {
         in_time(&run.budget, run.kind.sweep(&range, after, size, limit)).await?

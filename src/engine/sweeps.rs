@@ -12,6 +12,8 @@ pub struct Sweeps {
     settle: Duration,
     /// From the beginning of one sweep to that of the next, at least.
     every: Duration,
+    /// Sweeps look at what changed since the one before began, and so much before that; `None`: at everything.
+    overlap: Option<Duration>,
     /// So many, and then `once` completes whatever the last one found.
     most: u32,
 }
@@ -19,16 +21,17 @@ pub struct Sweeps {
 impl Sweeps {
     /// A migration that completes.
     pub fn once(limits: &Limits) -> Self {
-        Self { mode: Mode::Once, settle: limits.settle, every: Duration::ZERO, most: limits.max_sweeps }
+        Self { mode: Mode::Once, settle: limits.settle, every: Duration::ZERO, overlap: None, most: limits.max_sweeps }
     }
 
     /// What a file says.
     pub fn of(definition: &Definition) -> Self {
+        let overlap = definition.source.changed.as_ref().map(|changed| changed.overlap);
         let every = match definition.mode {
-            Mode::Once => Duration::ZERO,
-            Mode::Continuous => definition.limits.sweep_every,
+            Mode::Continuous if overlap.is_none() => definition.limits.sweep_every,
+            _ => Duration::ZERO,
         };
-        Self { mode: definition.mode, every, ..Self::once(&definition.limits) }
+        Self { mode: definition.mode, every, overlap, ..Self::once(&definition.limits) }
     }
 
     /// When the next sweep may begin, in Unix milliseconds; `None` if a pass is open or none has ended yet.
@@ -42,6 +45,13 @@ impl Sweeps {
         let rested = state.pass > 1 && state.accepted_in < state.pass;
         let next = if rested { (state.pass_started / 1000).saturating_add(millis(self.every)) } else { 0 };
         Some(settled.max(next))
+    }
+
+    /// Since when the next sweep has to look at what changed, in Unix microseconds; `None`: at everything, as after a changed
+    /// definition was accepted, by which other rows may match.
+    pub(super) fn since(&self, state: &State) -> Option<u64> {
+        let overlap = u64::try_from(self.overlap?.as_micros()).unwrap_or(u64::MAX);
+        (state.pass > 0 && state.accepted_in < state.pass).then(|| state.pass_started.saturating_sub(overlap))
     }
 
     /// What a migration is that waits for its next sweep.

@@ -81,7 +81,7 @@ impl<M: Migration> Run<'_, M> {
         };
         // While the first pass is open, what lies beyond the cursor is nobody's business yet.
         let open_end = state.covered.is_some();
-        let range = Range { bound, pass_started: state.pass_started_at(), open_end };
+        let range = Range { bound, pass_started: state.pass_started_at(), since: None, open_end };
         let (mut cap, mut first) = (None, true);
         // An item that cannot be mended is said to be wrong, and left so.
         let mut hopeless = false;

@@ -236,6 +236,11 @@ impl<'a, M: Migration> Walk<'a, M> {
     }
 
     pub(super) fn range(&self) -> Range {
-        Range { bound: self.bound.clone(), pass_started: self.state.pass_started_at(), open_end: false }
+        Range {
+            bound: self.bound.clone(),
+            pass_started: self.state.pass_started_at(),
+            since: self.state.since_at(),
+            open_end: false,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A definition held against the catalog: everything that does not fit, at once, and what to do about it.
 
+mod changed;
 mod copies;
 mod fit;
 mod holding;
@@ -37,6 +38,7 @@ impl Findings {
 pub fn check(definition: &Definition, tables: &Tables) -> Findings {
     let mut findings = Findings::default();
     source::check(&mut findings, definition, tables);
+    changed::check(&mut findings, definition, tables);
     copies::check(&mut findings, definition, tables);
     target::check(&mut findings, definition, tables);
     purge::check(&mut findings, definition, tables);

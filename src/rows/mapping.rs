@@ -5,6 +5,7 @@ use super::key::{Key, KeyError, Side};
 use super::landing::Landing;
 use super::phrase::{moment, text};
 use super::purging::Purge;
+use super::recent::Recent;
 use crate::cursor::Cursor;
 use crate::spec::filter::Piece;
 use crate::sql::Dialect;
@@ -22,6 +23,8 @@ pub struct Mapping {
     pub hint: String,
     /// The source's columns that anything refers to.
     pub columns: Vec<String>,
+    /// How it is walked by its changes, if the definition says which column tells them.
+    pub recent: Option<Recent>,
     /// The predicate over the source alone.
     pub filter: Option<Vec<Piece>>,
     /// How a row `t` of the source becomes a row `h` of the target.

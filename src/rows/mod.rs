@@ -29,6 +29,7 @@ mod plan;
 mod pool;
 mod purge;
 pub mod purging;
+pub mod recent;
 mod resolve;
 mod rewriting;
 mod sizing;
@@ -51,7 +52,7 @@ pub use plan::QueryPlan;
 pub use split::By;
 
 use crate::cursor::Cursor;
-use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
+use crate::engine::migration::{self, Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
 use crate::fault::Fault;
 use crate::spec::Definition;
 use crate::sql::{ConnectOptions, Dialect, Session};
@@ -302,14 +303,16 @@ impl Rows {
         }
         let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
-        let (step, found) =
-            if let Some(across) = self.across.as_ref().filter(|_| sweeps && self.mapping.purge.is_none()) {
-                across.step_missing(&self.mapping, session, range, after, size, deadline).await?
-            } else if sweeps {
-                self.mapping.step_missing(session, range, after, size, deadline).await?
-            } else {
-                (self.mapping.step(session, range, after, size, deadline).await?, Vec::new())
-            };
+        let changed = range.since.and_then(|since| Some((self.mapping.recent.as_ref()?, since)));
+        let (step, found) = if let Some((recent, since)) = changed.filter(|_| sweeps) {
+            self.mapping.step_changed(recent, session, (range, since), (after, size), deadline).await?
+        } else if let Some(across) = self.across.as_ref().filter(|_| sweeps && self.mapping.purge.is_none()) {
+            across.step_missing(&self.mapping, session, range, after, size, deadline).await?
+        } else if sweeps {
+            self.mapping.step_missing(session, range, after, size, deadline).await?
+        } else {
+            (self.mapping.step(session, range, after, size, deadline).await?, Vec::new())
+        };
         Ok((step.scanned > 0).then_some((step, found)))
     }
 }
@@ -329,6 +332,15 @@ impl Migration for Rows {
             let rows = self.tables.source.as_ref().map_or(0, |source| source.rows_estimate);
             Estimate { keys: rows, items: rows, exact: false }
         })
+    }
+
+    async fn recent(&self, since: SystemTime, limit: Duration) -> Result<Option<migration::Recent>, Fault> {
+        let Some(recent) = self.mapping.recent.as_ref().filter(|_| self.across.is_none()) else { return Ok(None) };
+        let deadline = Deadline::after(limit);
+        let mut link = self.sessions.take().await;
+        let session = link.session(deadline).await.map_err(RowsError::from)?;
+        let bound = self.mapping.last_change(recent, session, since, deadline).await?;
+        Ok(Some(migration::Recent { bound }))
     }
 
     async fn split(

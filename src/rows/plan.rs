@@ -66,6 +66,18 @@ impl Rows {
             let plan = explain(session, &statement, deadline).await?;
             plans.push(QueryPlan { purpose, statement: statement.text().to_owned(), plan });
         }
+        if let Some(recent) = &self.mapping.recent
+            && let Some(last) = self.mapping.last_change(recent, session, SystemTime::UNIX_EPOCH, deadline).await?
+        {
+            for (purpose, statement) in self.mapping.explained_changes(recent, &last, SystemTime::now())? {
+                // There is no target yet, maybe: what is read of the source is what this is about.
+                if purpose == "changes without a target" && self.lacks_target() {
+                    continue;
+                }
+                let plan = explain(session, &statement, deadline).await?;
+                plans.push(QueryPlan { purpose, statement: statement.text().to_owned(), plan });
+            }
+        }
         Ok(plans)
     }
 

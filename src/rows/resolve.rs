@@ -8,12 +8,13 @@ mod purge;
 use super::destination;
 use super::document::{self, Array, Member, Object};
 use super::mapping::Mapping;
+use super::recent::Recent;
 use super::tables::{RelatedTable, Tables};
 use super::types::form;
 use crate::spec::filter::pieces;
 use crate::spec::{ColumnValue, Definition, Related};
-use crate::sql::Dialect;
 use crate::sql::catalog::Table;
+use crate::sql::{Dialect, Make};
 pub(super) use copies::each;
 use hint::child_hint;
 pub(super) use landing::{cast, key, quoted};
@@ -31,6 +32,7 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
         dialect,
         source: landing::quoted(dialect, source),
         hint: hint::hint(tables.make, source, &from.key),
+        recent: recent(definition, tables.make, source),
         columns: referred(definition, source),
         filter: from.filter.as_deref().map(pieces),
         landing: if tables.is_across {
@@ -76,11 +78,20 @@ fn object(
     Some(Object { members, arrays })
 }
 
+/// How the source is walked by its changes.
+fn recent(definition: &Definition, make: Make, source: &Table) -> Option<Recent> {
+    let column = std::slice::from_ref(&definition.source.changed.as_ref()?.column);
+    let columns: Vec<String> = column.iter().chain(&definition.source.key).cloned().collect();
+    let key = landing::key(make.dialect(), source, &columns)?;
+    Some(Recent { key, hint: hint::hint(make, source, column) })
+}
+
 /// The source's columns that the document, the key, the mapped columns or the related tables need.
 fn referred(definition: &Definition, source: &Table) -> Vec<String> {
     let needed = |name: &String| {
         !definition.source.exclude.contains(name)
             || definition.source.key.contains(name)
+            || definition.source.changed.as_ref().is_some_and(|changed| changed.column == *name)
             || definition.source.related.iter().any(|one| one.on.iter().any(|(_, ours)| ours == name))
             || definition
                 .target

@@ -13,7 +13,7 @@ use crate::sql::{Dialect, Session, SqlError};
 use std::time::SystemTime;
 
 /// Keys that one sweep finds at most.
-const FOUND: u64 = 500;
+pub(super) const FOUND: u64 = 500;
 /// Bytes of keys that one sweep finds at most: they are announced in a record of the ledger.
 const FOUND_BYTES: usize = 48 * 1024;
 /// What the longest name of a kind adds to a part of a key in the ledger.

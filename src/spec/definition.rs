@@ -56,10 +56,22 @@ pub struct Source {
     /// The predicate over the table alone (as `t`), checked: balanced, no comments, no clock, no randomness, no parameters
     /// but `:pass_started`. `None`: every row.
     pub filter: Option<String>,
+    /// The column that says when a row changed last. `None`: sweeps look at everything.
+    pub changed: Option<Changed>,
     /// Columns that must not travel, also in related tables.
     pub exclude: Vec<String>,
     /// Related tables, in the order in which they stand.
     pub related: Vec<Related>,
+}
+
+/// `changed` and `overlap`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The column.
+    pub column: String,
+    /// So much before the sweep before began, the next one begins to look: for clocks that disagree, and for transactions
+    /// that were long.
+    pub overlap: Duration,
 }
 
 /// `[[source.related]]`.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// SHA-256 over all that `[source]`, `[target]` and `kind` mean. How one logs in (password, `ca`) is no part of it, nor is
 /// the order of columns, of `on` and of `exclude`.
 pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String {
-    sha256(&json!({
+    let mut meaning = json!({
         "kind": word(kind),
         "source": {
             "database": database(&source.database),
@@ -27,7 +27,12 @@ pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String
             "create": target.create,
             "columns": columns(&target.columns),
         },
-    }))
+    });
+    // Not there where there is none: a file that names none keeps the digest that it had before there were any.
+    if let (Some(changed), Some(source)) = (&source.changed, meaning["source"].as_object_mut()) {
+        source.insert("changed".to_owned(), json!(changed.column));
+    }
+    sha256(&meaning)
 }
 
 /// SHA-256 over the part that nobody can accept a change of: kind, databases, schemas, tables and keys.

@@ -71,6 +71,13 @@ pub(super) struct SourceSection {
     #[schemars(example = &"status IN ('cancelled', 'dispensed')")]
     #[serde(rename = "where")]
     pub(super) filter: Option<String>,
+    /// The column that says when a row changed last: a point in time, NOT NULL, with an index. Sweeps then read only what changed
+    /// since the one before began. Default: sweeps look at the whole key.
+    #[schemars(example = &"updated_at")]
+    pub(super) changed: Option<String>,
+    /// How much earlier than that a sweep begins to look: for clocks that disagree, and longer than any transaction. 0s to 365d.
+    #[schemars(example = &"10m", extend("default" = "10m"))]
+    pub(super) overlap: Option<String>,
     /// Columns that must not travel, neither of this table nor of related ones.
     #[schemars(example = ["card_number"])]
     pub(super) exclude: Option<Vec<String>>,

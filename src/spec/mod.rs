@@ -18,8 +18,8 @@ mod unbuilt;
 mod units;
 
 pub use definition::{
-    After, ColumnValue, DatabaseRef, Definition, Kind, Limits, Mode, PasswordRef, Related, RelatedTarget, SecretRef,
-    Source, Target, Throttle,
+    After, Changed, ColumnValue, DatabaseRef, Definition, Kind, Limits, Mode, PasswordRef, Related, RelatedTarget,
+    SecretRef, Source, Target, Throttle,
 };
 pub use load::{LoadError, Migrations};
 pub use problem::{FileError, Problem};

@@ -15,9 +15,7 @@ const KINDS: [(&str, &str); 3] = [
 ];
 
 /// Fields, by section.
-const FIELDS: [(&[&str], &str, &str); 5] = [
-    (&["source"], "changed", "leave it out: sweeps look at the whole key"),
-    (&["source"], "overlap", "leave it out, with `changed`"),
+const FIELDS: [(&[&str], &str, &str); 3] = [
     (&["source"], "http", "leave the section out: it belongs to migrations of kind `files`"),
     (&["source"], "files", "leave the sections out: they belong to migrations of kind `files`"),
     (&["source"], "prefix", "leave it out: it belongs to migrations of kind `objects`"),

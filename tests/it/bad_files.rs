@@ -121,11 +121,16 @@ const CASES: &[Case] = &[
         &["limit: is not a field of a migration file; did you mean `limits`?"],
     ),
     (
-        "fields of later versions",
-        &[("key = [\"id\"]\nwhere", "key = [\"id\"]\nchanged = \"updated_at\"\noverlap = \"10m\"\nwhere")],
+        "an overlap of nothing",
+        &[("key = [\"id\"]\nwhere", "key = [\"id\"]\noverlap = \"10m\"\nwhere")],
+        &["source.overlap: belongs to `changed`, which is not there; leave it out, or write `changed` too"],
+    ),
+    (
+        "a changed and an overlap that are none",
+        &[("key = [\"id\"]\nwhere", "key = [\"id\"]\nchanged = \"\"\noverlap = \"long\"\nwhere")],
         &[
-            "source.changed: is not built in this version yet; leave it out: sweeps look at the whole key",
-            "source.overlap: is not built in this version yet; leave it out, with `changed`",
+            "source.changed: is empty; write `changed = \"updated_at\"`",
+            "source.overlap: `long` is not a duration; write `overlap = \"10m\"`",
         ],
     ),
     (

@@ -46,7 +46,7 @@ fn observed(job: &Job, runs: usize, time: Duration) -> f64 {
 fn fifty_a_second(kind: Kind, runs: usize) {
     let (time, off) = if full() { (Duration::from_mins(1), 0.02) } else { (Duration::from_secs(8), 0.10) };
     let orders = i64::try_from(time.as_secs()).unwrap() * 75;
-    let job = Job::shop(kind, shop(orders, orders), "items_per_second = 50");
+    let job = Job::shop(kind, shop(orders, orders), &format!("items_per_second = 50\nshards = {runs}"));
     let rate = observed(&job, runs, time);
     println!("{kind:?}, {runs} at once: {rate:.2} items/s");
     assert!((rate / 50.0 - 1.0).abs() <= off, "{rate}");

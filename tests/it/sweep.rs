@@ -24,7 +24,7 @@ pub(crate) fn close(database: &Database, upto: i64, many: u32) -> Vec<String> {
 
 pub(crate) fn insert(database: &Database, id: i64) {
     let moment = "'2024-05-06 07:08:09.000000'";
-    database.execute(&format!("INSERT INTO orders VALUES ({id}, 'dispensed', 'late', 1.25, NULL, NULL, {moment})"));
+    database.execute(&format!("INSERT INTO orders (id, status, customer, total, card_number, remark, placed_at) VALUES ({id}, 'dispensed', 'late', 1.25, NULL, NULL, {moment})"));
 }
 
 fn cursor(reply: &serde_json::Value) -> i64 {

@@ -1,11 +1,12 @@
 //! `[source]` and its related tables.
 
 use super::{columns, identifier, key, optional_identifier, plain, related_target, required};
-use crate::spec::definition::{DatabaseRef, Related, Source};
+use crate::spec::definition::{Changed, DatabaseRef, Related, Source};
 use crate::spec::file::{RelatedSection, SourceSection};
 use crate::spec::problem::{Path, Problems};
-use crate::spec::{filter, reference, schema};
+use crate::spec::{filter, reference, schema, units};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What was understood of `[source]`, also while something else in it is wrong.
 pub(super) struct Draft {
@@ -16,6 +17,8 @@ pub(super) struct Draft {
     filter: Option<String>,
     pub(super) exclude: Option<Vec<String>>,
     related: Option<Vec<Related>>,
+    #[expect(clippy::option_option, reason = "left out, or wrong")]
+    changed: Option<Option<Changed>>,
 }
 
 impl Draft {
@@ -27,6 +30,7 @@ impl Draft {
             table: self.table?,
             key: self.key?,
             filter: self.filter,
+            changed: self.changed?,
             exclude: self.exclude?,
             related: self.related?,
         })
@@ -48,6 +52,7 @@ pub(super) fn check(path: &Path, section: SourceSection, problems: &mut Problems
     for finding in section.filter.iter().flat_map(|text| filter::check(text)) {
         problems.add(&path.key("where"), finding.message, finding.hint);
     }
+    let changed = changed(path, section.changed, section.overlap, problems);
     let everywhere = exclude.clone().unwrap_or_default();
     Draft {
         database,
@@ -56,8 +61,38 @@ pub(super) fn check(path: &Path, section: SourceSection, problems: &mut Problems
         key,
         filter: section.filter.map(|text| text.trim().to_owned()),
         exclude,
+        changed,
         related: related(path, section.related.unwrap_or_default(), &everywhere, problems),
     }
+}
+
+/// The field may be left out, but not misunderstood.
+#[expect(clippy::option_option, reason = "left out, or wrong")]
+fn changed(
+    path: &Path,
+    column: Option<String>,
+    overlap: Option<String>,
+    problems: &mut Problems,
+) -> Option<Option<Changed>> {
+    let at = path.key("overlap");
+    let Some(column) = column else {
+        if overlap.is_some() {
+            problems.add(&at, "belongs to `changed`, which is not there", "leave it out, or write `changed` too");
+            return None;
+        }
+        return Some(None);
+    };
+    let column = identifier(&path.key("changed"), Some(column), problems);
+    let text = overlap.unwrap_or_else(|| "10m".to_owned());
+    let overlap = units::duration(&text);
+    match overlap {
+        None => problems.add(&at, format!("`{text}` is not a duration"), schema::example(&at)),
+        Some(overlap) if overlap > Duration::from_hours(24 * 365) => {
+            problems.add(&at, format!("`{text}` is out of range"), "write 0s to 365d");
+        }
+        Some(_) => {}
+    }
+    Some(Some(Changed { column: column?, overlap: overlap? }))
 }
 
 fn related(
