@@ -51,8 +51,8 @@ pub(super) struct Across {
     is_there: bool,
     /// Related tables whose rows go with them.
     copies: Vec<Copy>,
-    /// The target's key, in the order of the source's, as it is walked.
-    target_key: Key,
+    /// The target's key as it is walked, and where in it each part of the source's key is.
+    target_key: (Key, Vec<usize>),
     /// The source's key, as keys of the target are looked up by it.
     source_key: Vec<route::KeyColumn>,
     /// The last batch found targets that exist: the next one looks first.

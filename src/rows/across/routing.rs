@@ -121,16 +121,18 @@ fn text(dialect: Dialect, x: &str) -> String {
     }
 }
 
-/// The target's key, in the order of the source's, as the target walks it: by an index that begins with it in any order.
-pub(super) fn target_key(tables: &Tables, destination: &Destination<'_>) -> Option<Key> {
+/// The target's key as the target walks it, in the order of its unique index, and where in it each part of the source's key is.
+pub(super) fn target_key(tables: &Tables, destination: &Destination<'_>) -> Option<(Key, Vec<usize>)> {
     let created = match destination.found {
         Some(_) => None,
         None => create::table(tables, destination),
     };
     let target = destination.found.or(created.as_ref())?;
-    let names: Vec<String> =
-        destination.source_key.iter().map(|name| destination.fed_by(name).map(str::to_owned)).collect::<Option<_>>()?;
-    key(tables.target_make.dialect(), target, &names)
+    let fed = destination.source_key.iter().map(|name| destination.fed_by(name).map(str::to_owned));
+    let fed: Vec<String> = fed.collect::<Option<_>>()?;
+    let walked = target.unique_over(&fed).map_or(&fed, |index| &index.columns);
+    let places = fed.iter().map(|name| walked.iter().position(|column| column == name));
+    Some((key(tables.target_make.dialect(), target, walked)?, places.collect::<Option<_>>()?))
 }
 
 /// The source's key, as keys of the target are looked up by it.

@@ -261,8 +261,14 @@ impl Across {
         let parts = mapping.key().columns.len();
         let statement = self.target_keys(after, size.max(1))?;
         let found = rows(target, &statement, deadline).await?;
-        let keys = found.iter().map(|row| self.target_key.read(row, 0)).collect::<Result<Vec<_>, _>>()?;
-        let Some(last) = keys.last() else { return Ok(None) };
+        let (walked, places) = &self.target_key;
+        let walked = found.iter().map(|row| walked.read(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        let Some(last) = walked.last() else { return Ok(None) };
+        // In the order of the source's parts.
+        let keys: Vec<Cursor> = walked
+            .iter()
+            .map(|key| Cursor(places.iter().filter_map(|place| key.0.get(*place).cloned()).collect()))
+            .collect();
         // What the source cannot hold is not there.
         let held = |(place, key): (usize, &Cursor)| Some((place, self.route.source_cursor(key)?));
         let (places, asked): (Vec<usize>, Vec<Cursor>) = keys.iter().enumerate().filter_map(held).unzip();
@@ -298,7 +304,7 @@ impl Across {
 
     /// Keys of the target, in its own order.
     pub(super) fn target_keys(&self, after: Option<&Cursor>, size: u64) -> Result<Statement, KeyError> {
-        let key: &Key = &self.target_key;
+        let key: &Key = &self.target_key.0;
         let mut statement = Statement::new(key.dialect);
         statement.sql("SELECT ");
         key.print(&mut statement, "h");

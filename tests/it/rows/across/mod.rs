@@ -9,3 +9,4 @@ mod large;
 mod pair;
 mod purging;
 mod related;
+mod walks;
