@@ -47,7 +47,10 @@ impl<M: Migration> Walk<'_, M> {
         // What milkrun itself is about to mend warns nobody, and what pauses the migration is said once: by the pause.
         tracing::info!(migration = %self.run.migration, class = ?fault.class, keys = wide, "{}", chain(&fault));
         match action {
-            Action::Retry if self.wait(self.commit_time).await => Ok(Mended::Again),
+            Action::Retry if self.wait(self.commit_time).await => {
+                self.failing = Some(fault);
+                Ok(Mended::Again)
+            }
             Action::Retry => Ok(Mended::Over(Walked::Failed(fault))),
             Action::Bisect if divisible => {
                 self.narrow.bad(wide);

@@ -65,6 +65,8 @@ pub(super) struct Walk<'a, M: Migration> {
     pub(super) recorded: Vec<Cursor>,
     /// Somebody else held a lock on the next item, when it was alone in a batch.
     pub(super) locked: bool,
+    /// What was wrong with the last batch, if it is to be tried again.
+    pub(super) failing: Option<Fault>,
     pub(super) commit_time: Duration,
     pub(super) backoff: Duration,
     /// What the next batch may move.
@@ -94,6 +96,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             narrow: Narrow::default(),
             recorded: Vec::new(),
             locked: false,
+            failing: None,
             commit_time: Duration::from_millis(5),
             backoff: Duration::from_millis(40),
             claim: None,
@@ -103,7 +106,11 @@ impl<'a, M: Migration> Walk<'a, M> {
     }
 
     pub(super) async fn walk(&mut self) -> Result<Walked, EngineError> {
-        let walked = self.batches().await;
+        let walked = match (self.batches().await, self.failing.take()) {
+            // Time was up while the same thing failed again and again: that is what there is to say.
+            (Ok(Walked::Stopped(StoppedBy::Time)), Some(fault)) => Ok(Walked::Failed(fault)),
+            (walked, _) => walked,
+        };
         self.unclaim().await;
         walked
     }
@@ -157,7 +164,7 @@ impl<'a, M: Migration> Walk<'a, M> {
                 Effects::Over(walked) => return Ok(walked),
             };
             let Written { outcome, next, switch } = *written;
-            (self.backoff, self.locked) = (Duration::from_millis(40), false);
+            (self.backoff, self.locked, self.failing) = (Duration::from_millis(40), false, None);
             let (passed, scanned) = (ready.end.clone(), ready.scanned);
             let Settled { outcome, single } = outcome;
             ahead = next.filter(|_| self.narrow.cap().is_none());

@@ -87,7 +87,7 @@ fn kill(kind: Kinds, victim: Victim, limits: &str) {
     let undisturbed = undisturbed(kind);
     let wanted = match (full(), soaking()) {
         (true, _) => 100,
-        (_, true) => 30,
+        (_, true) => 50,
         _ => 10,
     };
     let wanted = if kind.0 == kind.1 { wanted } else { wanted / 3 };
