@@ -126,7 +126,9 @@ mod tests {
     #[test]
     fn pieces_become_parts_that_are_alike_or_none() {
         assert_eq!(gather(&pieces(&[10; 16]), 4), [4, 8, 12]);
-        assert_eq!(gather(&pieces(&[0, 0, 30, 0, 10, 20, 0, 20, 40]), 4), [3, 6, 8]);
+        assert_eq!(gather(&pieces(&[0, 0, 30, 0, 10, 20, 0, 30, 30]), 4), [3, 6, 8]);
+        // One that cannot be divided is a part with what stands before it; a cut at the very end is none.
+        assert_eq!(gather(&pieces(&[0, 0, 30, 0, 10, 20, 0, 20, 40]), 4), [3, 6, 9]);
         // All rows have the same value in the first column.
         assert_eq!(gather(&pieces(&[0, 1000, 0, 1]), 4), Vec::<i128>::new());
         assert_eq!(gather(&[], 4), Vec::<i128>::new());
