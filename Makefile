@@ -65,7 +65,7 @@ demos: setup
 	@scripts/check-demos.sh
 
 ONLY ?=
-bench: setup ## Side by side with a single INSERT … SELECT and pt-archiver: rates, processor time, memory; ONLY=copy for one part
+bench: setup ## Side by side with INSERT … SELECT, pt-archiver, pgloader and COPY: rates, processor time, memory; ONLY=copy for one part
 	@scripts/setup.sh bench
 	cargo bench $(LOCKED) --bench speed -- $(ONLY)
 

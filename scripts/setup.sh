@@ -35,6 +35,7 @@ want_test() {
 }
 want_bench() {
   need 'present pt-archiver' percona-toolkit
+  need 'present pgloader' pgloader
   need '[ -x /usr/bin/time ]' time
 }
 want_aws() {

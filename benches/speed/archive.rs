@@ -1,5 +1,5 @@
-//! Rows copied column by column within one MariaDB, beside pt-archiver at its fastest: bulk inserts by
-//! LOAD DATA.
+//! Rows copied column by column within one MariaDB, and copied and purged, beside pt-archiver at its fastest: bulk inserts by
+//! LOAD DATA, bulk deletes.
 
 use super::contest::{Promise, Side, contest};
 use super::ready::{afresh, make_durable, version};
@@ -7,6 +7,7 @@ use super::timed::{Took, milkrun, timed};
 use crate::support::job::Job;
 use crate::support::servers::Kind;
 use crate::support::tpch;
+use std::cell::RefCell;
 use std::process::Command;
 
 const SCALE: f64 = 0.1;
@@ -23,23 +24,27 @@ const COLUMNS: [&str; 9] = [
     "o_comment",
 ];
 
-fn migration(after: &str) -> String {
+/// What makes two lanes of it.
+const TWO_LANES: &str = "shards = 4\nlanes = 2\n";
+
+fn migration(after: &str, limits: &str) -> String {
     let columns = COLUMNS.map(|name| format!("{name} = \"{name}\"\n")).concat();
     format!(
         "name = \"orders-archive\"\nkind = \"rows\"\n[source]\ndatabase = \"$SHOP_DATABASE_URL\"\ntable = \"orders\"\n\
          key = [\"o_orderkey\"]\nwhere = \"{CLOSED}\"\n[target]\ndatabase = \"$SHOP_DATABASE_URL\"\ntable = \"orders_archive\"\n\
-         key = [\"o_orderkey\"]\nafter = \"{after}\"\n[target.columns]\n{columns}[limits]\nsettle = \"0s\"\n"
+         key = [\"o_orderkey\"]\nafter = \"{after}\"\n[target.columns]\n{columns}[limits]\nsettle = \"0s\"\n{limits}"
     )
 }
 
-/// The shop, and an empty archive of the same shape.
+/// The shop, an empty archive of the same shape, and what the shop was before.
 fn shop(after: &str) -> Job {
     let mut job = Job::new(Kind::MariaDb);
     tpch::load(&job.database, SCALE);
     make_durable(&job.database);
     // LOAD DATA LOCAL is what makes its bulk inserts quick.
     job.database.execute("SET GLOBAL local_infile = 1; CREATE TABLE orders_archive LIKE orders");
-    job.define(&migration(after));
+    job.database.execute("CREATE TABLE orders_before LIKE orders; INSERT INTO orders_before SELECT * FROM orders");
+    job.define(&migration(after, ""));
     job
 }
 
@@ -51,30 +56,48 @@ fn pt_archiver(job: &Job, keep: bool) -> Took {
     command.args(["--source", &place("orders"), "--dest", &place("orders_archive")]);
     command.args(["--where", CLOSED, "--limit", "10000", "--commit-each", "--bulk-insert", "--no-check-charset"]);
     command.arg(if keep { "--no-delete" } else { "--bulk-delete" });
-    // It deletes from the last row on by default only where it may.
+    // It spares the last row unless it is told not to.
     command.args(["--no-version-check", "--nosafe-auto-increment"]);
     timed(&command, job).0
 }
 
 /// Rows copied, the source kept.
 pub(crate) fn copy() -> bool {
-    let job = shop("keep");
+    beside_pt_archiver("Copy of columns", true, 3.0)
+}
+
+/// Rows copied, and then deleted from the source.
+pub(crate) fn purge() -> bool {
+    beside_pt_archiver("Copy and purge", false, 2.0)
+}
+
+fn beside_pt_archiver(title: &str, keep: bool, least: f64) -> bool {
+    let after = if keep { "keep" } else { "delete" };
+    let job = shop(after);
+    let title = format!("{title}, {}", version(&job.database));
     let closed = job.database.number(&format!("SELECT COUNT(*) FROM orders WHERE {CLOSED}"));
-    let arrived = || assert_eq!(job.database.number("SELECT COUNT(*) FROM orders_archive"), closed);
+    let job = RefCell::new(job);
+    let side = |work: &dyn Fn(&Job) -> Took| {
+        let job = job.borrow();
+        afresh(&job, &["orders_archive"]);
+        if !keep {
+            job.database.execute("TRUNCATE TABLE orders; INSERT INTO orders SELECT * FROM orders_before");
+            tpch::analyze(&job.database, &["orders"]);
+        }
+        let took = work(&job);
+        assert_eq!(job.database.number("SELECT COUNT(*) FROM orders_archive"), closed);
+        let left = job.database.number(&format!("SELECT COUNT(*) FROM orders WHERE {CLOSED}"));
+        assert_eq!(left, if keep { closed } else { 0 });
+        took
+    };
+    let ours = |limits: &str| {
+        job.borrow_mut().define(&migration(after, limits));
+        side(&|job| milkrun(job, closed))
+    };
     let sides = vec![
-        Side::new("milkrun", || {
-            afresh(&job, &["orders_archive"]);
-            let took = milkrun(&job, closed);
-            arrived();
-            took
-        }),
-        Side::new("pt-archiver", || {
-            afresh(&job, &["orders_archive"]);
-            let took = pt_archiver(&job, true);
-            arrived();
-            took
-        }),
+        Side::new("milkrun", || ours("")),
+        Side::new("milkrun in two lanes", || ours(TWO_LANES)),
+        Side::new("pt-archiver", || side(&|job| pt_archiver(job, keep))),
     ];
-    let title = format!("Copy of columns, {}", version(&job.database));
-    contest(&title, closed, "rows", sides, &[Promise { of: "milkrun", over: "pt-archiver", least: 3.0 }])
+    contest(&title, closed, "rows", sides, &[Promise { of: "milkrun in two lanes", over: "pt-archiver", least }])
 }

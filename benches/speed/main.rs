@@ -8,6 +8,7 @@
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 
+mod across;
 mod archive;
 mod contest;
 mod documents;
@@ -20,7 +21,13 @@ use std::process::ExitCode;
 /// A part's name, and what it runs: whether every promise was kept.
 type Part = (&'static str, fn() -> bool);
 
-const PARTS: [Part; 3] = [("documents", documents::compare), ("copy", archive::copy), ("flat", flat::compare)];
+const PARTS: [Part; 5] = [
+    ("documents", documents::compare),
+    ("copy", archive::copy),
+    ("purge", archive::purge),
+    ("across", across::compare),
+    ("flat", flat::compare),
+];
 
 fn main() -> ExitCode {
     // Cargo adds flags of its own.
