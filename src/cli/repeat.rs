@@ -43,6 +43,10 @@ impl Session<'_> {
                 break Ok(reply);
             }
             let wait = match reply["outcome"].as_str() {
+                // A rate in debt lets nothing be moved for a while, and says so at once.
+                Some("more") if reply["stopped_by"] == "rate" && reply["batches"] == 0 => {
+                    Some(until(&reply).unwrap_or(UNKNOWN).max(least(waits)))
+                }
                 Some("more") => until(&reply).map(|until| until.max(least(waits))),
                 Some("busy" | "fenced") => Some(until(&reply).unwrap_or(UNKNOWN).max(least(waits))),
                 Some("complete") if bare && command == "run" => None,

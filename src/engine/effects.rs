@@ -154,7 +154,8 @@ impl<M: Migration> Walk<'_, M> {
         let bounds = Bounds {
             interrupted: self.lease.checkpoint().interrupted.clone().filter(|_| !ready.passes_interrupted),
             suspect: None,
-            letters: self.lease.checkpoint().has_letters(self.several()),
+            letters: self.lease.checkpoint().has_letters(self.several())
+                || self.several() && self.state.since.is_some(),
             several: self.several(),
         };
         let narrow = self.narrow.cap().is_some();

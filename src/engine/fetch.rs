@@ -34,6 +34,8 @@ impl<M: Migration> Walk<'_, M> {
                 let counted = Counters { moved: gone, ..Counters::default() };
                 let change = |it: &mut Checkpoint| {
                     it.pass_interrupted(0, true);
+                    // What was announced is what was counted: left there, it would be counted again by whoever takes over.
+                    (it.announced, it.leaving) = (None, None);
                     it.counters.add(&counted);
                     it.in_pass.add(&counted);
                 };
@@ -79,7 +81,8 @@ impl<M: Migration> Walk<'_, M> {
         let bounds = Bounds {
             interrupted: checkpoint.interrupted.clone(),
             suspect: self.narrow.suspect().cloned(),
-            letters: checkpoint.has_letters(self.several()),
+            // A sweep of what changed walks all shards' keys, and their letters are counted in their own records.
+            letters: checkpoint.has_letters(self.several()) || self.several() && self.state.since.is_some(),
             several: self.several(),
         };
         let after = checkpoint.cursor.clone().or(self.start.clone());

@@ -33,9 +33,10 @@ impl<M: Migration> Run<'_, M> {
     /// somebody has paused the migration or was there before: the state as it is then. `None`: the lease was lost.
     pub(super) async fn open_pass(&self, lease: &mut Lease, stored: &Stored) -> Result<Option<Stored>, EngineError> {
         let remaining = self.budget.remaining();
+        // Before the bound is read: what changes between the two is seen twice rather than never.
+        let now_us = (self.terms.clock)().saturating_mul(1000);
         let Some(found) = hold(lease, self.budget.call(), self.end_of_next(stored)).await? else { return Ok(None) };
         let (bound, since) = found?;
-        let now_us = (self.terms.clock)().saturating_mul(1000);
         let first = stored.state.pass == 0;
         let (mut expected, mut cuts) = (stored.state.expected, stored.state.cuts.clone());
         if first && bound.is_some() {

@@ -98,7 +98,10 @@ impl<M: Migration> Run<'_, M> {
             Taken::Ours(held) => *held,
             Taken::Held(until) => return self.busy(&state, until).await,
             // There is no such shard.
-            Taken::None => return Ok(Report::idle(Outcome::More, progress(&state, &chunk))),
+            Taken::None => {
+                let until = Some((self.terms.clock)().saturating_add(1000));
+                return Ok(Report { until, ..Report::idle(Outcome::More, progress(&state, &chunk)) });
+            }
         };
         let it = held.lease.checkpoint();
         let epoch = held.lease.epoch();
@@ -175,6 +178,11 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(Ended::new(Outcome::More, StoppedBy::End, stored.state));
             };
             if !stored.state.open {
+                if held.shard != 0 && stored.state.complete {
+                    // Only dead letters are left to do, and those are the first shard's.
+                    *lead = Some(held);
+                    return Ok(self.waits_for_others(stored));
+                }
                 if let Some(due) = self.sweeps.due(&stored.state)
                     && due > (self.terms.clock)()
                 {

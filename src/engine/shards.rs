@@ -76,7 +76,8 @@ pub fn offer(state: &State, shards: &[Shard], only: Option<u32>, now: u64) -> Of
     let undone = |number: &u32| !record(number).is_some_and(|shard| shard.is_done(state));
     // Before the first pass there is but the one that is to be cut.
     let all: Vec<u32> = match only.filter(|_| state.pass > 0) {
-        Some(only) => vec![only],
+        // One that the cut did not come to holds nothing.
+        Some(only) => Some(only).filter(|only| *only < state.shards()).into_iter().collect(),
         None => (0..state.shards()).collect(),
     };
     let mut wanted = all.clone();
@@ -143,6 +144,11 @@ mod tests {
     fn before_the_first_pass_there_is_one() {
         let new = State::default();
         assert_eq!(offer(&new, &[], Some(3), 9), Offer::Free(vec![0]));
+        // One that the cut did not come to is not there, whatever the file says now.
+        let cut = state(1, true);
+        assert_eq!(offer(&cut, &[], Some(4), 9), Offer::Free(Vec::new()));
+        let bounded = State { bound: cut.cuts.first().cloned(), cuts: Vec::new(), ..cut };
+        assert_eq!((bounded.stretch(0).is_some(), bounded.stretch(3)), (true, None));
         assert_eq!((name(7), number("0007"), number("7"), number("+007")), ("0007".to_owned(), Some(7), None, None));
     }
 }

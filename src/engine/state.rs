@@ -170,6 +170,9 @@ impl State {
             // Shards are cut by the key: what changed is the first one's.
             return self.bound.clone().filter(|_| shard == 0).map(|bound| (None, bound));
         }
+        if shard >= self.shards() {
+            return None;
+        }
         let place = usize::try_from(shard).unwrap_or(usize::MAX);
         let start = place.checked_sub(1).and_then(|before| self.cuts.get(before)).cloned();
         let end = self.cuts.get(place).or(self.bound.as_ref())?;

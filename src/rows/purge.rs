@@ -97,6 +97,12 @@ impl Mapping {
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
         let locked = self.keys_of(session, &self.lock(&writing.stretch, writing.pass_started)?, deadline).await?;
+        if by_name {
+            // All of them before anything is read without a lock, which is when a snapshot would begin.
+            for keys in locked.chunks(NAMED) {
+                self.lock_limbs(purge, session, (&Stretch::Keys(keys), writing.pass_started), deadline).await?;
+            }
+        }
         let mut sum = Outcome::default();
         if let (true, Stretch::Keys(_)) = (writing.effort.recovered, &writing.stretch) {
             // Named before a run was killed: it had moved and deleted them.
@@ -145,6 +151,10 @@ impl Mapping {
         if equal == items {
             self.delete_all(purge, session, (stretch, pass_started), (&related, items), deadline).await?;
             return Ok(outcome);
+        }
+        if matches!(stretch, Stretch::Range { .. }) {
+            // Which ones were equal could be asked of rows that were never locked, too.
+            return Err(RowsError::Grown);
         }
         // The others stay: a conflict, or a copy of which a trigger of the target has made something else.
         let equal = self.keys_of(session, &self.equal_keys(stretch, pass_started)?, deadline).await?;

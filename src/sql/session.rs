@@ -263,6 +263,11 @@ impl Session {
         self.away
     }
 
+    /// A transaction is open: reading belongs to it, and must not begin another.
+    pub fn is_in_transaction(&self) -> bool {
+        self.transaction != Transaction::None
+    }
+
     /// SQLite's own connection, for what has no SQL.
     pub(super) async fn with_sqlite<T: Send + 'static>(
         &mut self,

@@ -34,7 +34,8 @@ impl Across {
         most: Most,
         deadline: Deadline,
     ) -> Result<Loaded, RowsError> {
-        let snapshot = !self.copies.is_empty();
+        // What is about to be deleted is locked by the transaction that is open: that one holds it still.
+        let snapshot = !self.copies.is_empty() && !session.is_in_transaction();
         if snapshot {
             session.begin_read_only(deadline.left()).await?;
         }

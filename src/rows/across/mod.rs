@@ -337,7 +337,14 @@ impl<'a> Left<'a> {
     fn read(&mut self, keys: &[Cursor], is_cut: bool) {
         match self {
             Self::Range { after, .. } if is_cut && !keys.is_empty() => *after = keys.last().cloned(),
-            Self::Keys { now, .. } if is_cut && !keys.is_empty() => now.retain(|key| !keys.contains(key)),
+            Self::Keys { now, .. } if is_cut && !keys.is_empty() => {
+                let before = now.len();
+                now.retain(|key| !keys.contains(key));
+                if now.len() == before {
+                    // Rows that were found under other spellings of their keys: there is no way on from there.
+                    now.clear();
+                }
+            }
             Self::Keys { now, .. } => now.clear(),
             _ => *self = Self::Nothing,
         }

@@ -52,6 +52,10 @@ impl Across {
     ) -> Result<Outcome, RowsError> {
         let started = carrying.pass_started;
         let locked = mapping.keys_of(session, &mapping.lock(stretch, started)?, deadline).await?;
+        // Before anything is read without a lock, which is when a snapshot would begin.
+        for keys in locked.chunks(NAMED) {
+            mapping.lock_limbs(purge, session, (&Stretch::Keys(keys), started), deadline).await?;
+        }
         let mut gone = 0;
         if let (true, Stretch::Keys(keys)) = (carrying.recovered, stretch) {
             // Named before a run was killed: it had moved and deleted them.
@@ -59,9 +63,6 @@ impl Across {
             let here: HashSet<&Cursor> = here.iter().collect();
             let lacking: Vec<Cursor> = keys.iter().filter(|key| !here.contains(key)).cloned().collect();
             gone = find(target, &self.route, &lacking, deadline).await?.len() as u64;
-        }
-        for keys in locked.chunks(NAMED) {
-            mapping.lock_limbs(purge, session, (&Stretch::Keys(keys), started), deadline).await?;
         }
         let mut outcome = Outcome::default();
         if !locked.is_empty() {

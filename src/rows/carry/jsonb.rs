@@ -9,24 +9,28 @@ use std::fmt::Write as _;
 /// Digits that a number may have before and behind its point.
 const DIGITS: i64 = 131_072;
 
+/// Levels of nesting that are followed: each takes a piece of the stack.
+const DEEPEST: usize = 500;
+
 /// A JSON text as `jsonb` prints it.
 pub(super) fn printed(text: &str) -> Result<String, Unfit> {
     let mut out = String::with_capacity(text.len());
-    value(&mut out, serde_json::from_str(text).map_err(|_| Unfit::Written)?)?;
+    value(&mut out, serde_json::from_str(text).map_err(|_| Unfit::Written)?, DEEPEST)?;
     Ok(out)
 }
 
 /// Raw values are parsed again at each level, so that no number passes through a lossy type.
-fn value(out: &mut String, raw: &RawValue) -> Result<(), Unfit> {
+fn value(out: &mut String, raw: &RawValue, deeper: usize) -> Result<(), Unfit> {
+    let inside = deeper.checked_sub(1).ok_or(Unfit::Written)?;
     let text = raw.get();
     match text.as_bytes().first() {
-        Some(b'{') => object(out, text),
+        Some(b'{') => object(out, text, inside),
         Some(b'[') => {
             let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Unfit::Written)?;
             out.push('[');
             for (place, element) in elements.into_iter().enumerate() {
                 out.push_str(if place == 0 { "" } else { ", " });
-                value(out, element)?;
+                value(out, element, inside)?;
             }
             out.push(']');
             Ok(())
@@ -40,7 +44,7 @@ fn value(out: &mut String, raw: &RawValue) -> Result<(), Unfit> {
     }
 }
 
-fn object(out: &mut String, text: &str) -> Result<(), Unfit> {
+fn object(out: &mut String, text: &str, inside: usize) -> Result<(), Unfit> {
     // By length first; what comes later takes the place of what has the same key.
     let mut members: BTreeMap<(usize, String), &RawValue> = BTreeMap::new();
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -51,7 +55,7 @@ fn object(out: &mut String, text: &str) -> Result<(), Unfit> {
         out.push_str(if place == 0 { "" } else { ", " });
         string(out, &name)?;
         out.push_str(": ");
-        value(out, member)?;
+        value(out, member, inside)?;
     }
     out.push('}');
     Ok(())
@@ -133,6 +137,13 @@ fn number(out: &mut String, text: &str) -> Result<(), Unfit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused_before_the_stack_is() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert_eq!(printed(&nested(400)).as_deref(), Ok(nested(400).as_str()));
+        assert_eq!(printed(&nested(5000)), Err(Unfit::Written));
+    }
 
     #[test]
     fn as_postgres_prints_it() {

@@ -43,6 +43,9 @@ pub(super) fn clock(text: &str, calendar: Calendar, digits: u32) -> Result<Cow<'
     {
         return Err(Unfit::Written);
     }
+    if shape.iter().any(|part| *part > "59") {
+        return Err(Unfit::Written);
+    }
     let within = hours < "24" || (hours == "24" && minutes == ":00:00" && fraction.trim_end_matches('0').is_empty());
     if calendar == Calendar::Postgres && (hours.len() != 2 || !within) {
         return Err(Unfit::LongTime);
@@ -63,6 +66,10 @@ pub(super) fn moment(text: &str, calendar: Calendar, digits: u32) -> Result<Cow<
     };
     date(day, calendar)?;
     clock(time, Calendar::Postgres, digits.max(6))?;
+    if time.starts_with("24") {
+        // It would be the next day's midnight.
+        return Err(Unfit::LongTime);
+    }
     if text.as_bytes().get(day.len()) == Some(&b'T') {
         return moment_of(&format!("{day} {time}"), calendar, digits);
     }
@@ -136,6 +143,16 @@ mod tests {
         }
         for text in ["", "2020-1-1", "20-01-01", "2020-01-01 00:00:00", "x"] {
             assert_eq!(date(text, Postgres), Err(Unfit::Written), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_postgres_would_carry_over_into_the_next_unit_is_refused() {
+        for text in ["12:34:60", "12:60:00", "00:99:00"] {
+            assert_eq!(clock(text, Postgres, 6), Err(Unfit::Written), "{text}");
+        }
+        for text in ["2020-01-01 24:00:00", "2020-01-01T24:00:00Z"] {
+            assert_eq!(moment(text, Postgres, 6), Err(Unfit::LongTime), "{text}");
         }
     }
 

@@ -5,6 +5,7 @@ use crate::rows::stage::{Kind, LIMIT, range};
 use crate::support::database::TextRow;
 use milkrun::cursor::Cursor;
 use milkrun::engine::migration::{Migration, Repair};
+use milkrun::spec::After;
 
 const SOURCE: &str = r#"
 table = "orders"
@@ -146,5 +147,48 @@ fn related_rows_arrive_with_their_items() {
         let repaired = pair.verify_all(&definition, 50, Some(&Repair { overwrite: false, run: "r".into() }));
         assert_eq!((repaired.missing, repaired.repaired), (2, 2), "{repaired:?}");
         assert_archived(&pair);
+    }
+}
+
+/// An item whose deletion the source refuses keeps all that belongs to it: locks, copy, comparison and deletion are one
+/// transaction of the source, which the reading of related rows leaves open.
+#[test]
+fn they_leave_the_source_with_their_item_or_not_at_all() {
+    let mut definition = Pair::definition(SOURCE, TARGET, "");
+    definition.target.after = After::Delete;
+    for kinds in pairs() {
+        let pair = shop(kinds);
+        let source = &pair.source;
+        if kinds.0 != Kind::Sqlite {
+            source.execute(
+                "ALTER TABLE order_items ADD FOREIGN KEY (order_id) REFERENCES orders (id);
+                 ALTER TABLE parts ADD FOREIGN KEY (order_id, n) REFERENCES order_items (order_id, n)",
+            );
+        }
+        source.execute(
+            "CREATE TABLE invoices (id INT NOT NULL PRIMARY KEY, order_id INT NOT NULL, FOREIGN KEY (order_id) REFERENCES orders (id));
+             INSERT INTO invoices VALUES (1, 14)",
+        );
+        let finished = "SELECT id, status, total FROM orders WHERE status = 'F' ORDER BY id";
+        let items = "SELECT order_id, n, sku FROM order_items WHERE order_id % 2 = 0 ORDER BY order_id, n";
+        let parts = "SELECT id, label FROM parts WHERE order_id % 2 = 0 ORDER BY id";
+        let before = [finished, items, parts].map(|query| source.rows(query));
+        let rows = pair.open(&definition);
+        let refused = source.run(async {
+            rows.prepare(LIMIT).await.expect("the targets");
+            let range = range(&rows).await.expect("rows");
+            let key = |id: u32| Cursor(vec![milkrun::cursor::KeyPart::Int(id.to_string())]);
+            rows.write(&rows.fetch(&range, &[key(12), key(14)]), &crate::rows::stage::effort()).await
+        });
+        assert!(refused.is_err(), "{kinds:?}: {refused:?}");
+        assert_eq!([finished, items, parts].map(|query| source.rows(query)), before, "{kinds:?}");
+
+        source.execute("DELETE FROM invoices");
+        let moved = pair.move_all(&definition, 7);
+        assert_eq!((moved.moved + moved.skipped, moved.aside.len()), (20, 0), "{kinds:?}: {moved:?}");
+        assert_eq!([finished, items, parts].map(|query| source.rows(query).len()), [0, 0, 0], "{kinds:?}");
+        let count = |table: &str| pair.target.rows(&format!("SELECT 1 FROM {table}")).len();
+        let arrived = ["archive", "items_archive", "parts_archive"].map(count);
+        assert_eq!(arrived, [before[0].len(), before[1].len(), before[2].len()], "{kinds:?}");
     }
 }
