@@ -9,7 +9,7 @@
 //! | [`spec`] | migration files become checked types |
 //! | [`engine`] | one run: lease, budget, batch size, passes; the [`engine::migration::Migration`] trait |
 //! | [`ledger`] | checkpoints and all else that outlives a run: DynamoDB and SQLite |
-//! | [`rows`] | the kind that turns closed database rows into history |
+//! | [`rows`] | the kind that turns closed database rows into history, in one database or from one to another |
 //! | [`sql`], [`s3`] | adapters: they know no migrations |
 //! | [`secret`] | what must never be shown, and where it is kept |
 //! | [`observe`] | log lines and metrics |

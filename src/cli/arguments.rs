@@ -55,7 +55,7 @@ fn memory(text: &str) -> Result<u64, String> {
 
 #[derive(Clone, Debug, Subcommand)]
 enum What {
-    /// Move one chunk; with --until-done chunk after chunk until the migration is complete.
+    /// Move one chunk; with --until-done chunk after chunk until the migration is complete or idle, or needs a person.
     Run(Run),
     /// Look at everything, change nothing: problems, statements, query plans, a sample document, estimates.
     Plan(One),
@@ -69,7 +69,7 @@ enum What {
     Failed(Failed),
     /// Put dead letters back: all of them, those of one class, or one. The next run takes them first.
     Retry(Retry),
-    /// Compare source and target up to the cursor.
+    /// Compare source and target as far as the migration came; mend the target if told so.
     Verify(Verify),
     /// Forget a migration's progress.
     Reset(Reset),

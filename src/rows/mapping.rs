@@ -12,7 +12,8 @@ use crate::sql::Dialect;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
 
-/// The source of a migration, what it becomes, and where that goes. Source and target are in one database.
+/// The source of a migration, what it becomes and, within one database, where that goes; where it goes in another one the
+/// module `across` knows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mapping {
     /// Whose SQL it is.

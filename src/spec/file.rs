@@ -142,7 +142,7 @@ pub(super) struct RelatedTargetSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "Target", extend("required" = ["database", "table", "key", "columns"]))]
 pub(super) struct TargetSection {
-    /// The database that records are written to: in this version that of the source.
+    /// The database that records are written to: of the source or of any other.
     pub(super) database: Option<Database>,
     /// The table's schema. Default: `public` on PostgreSQL, the URL's database elsewhere.
     #[schemars(example = &"history")]
