@@ -30,6 +30,8 @@ pub struct Session {
     /// A call is under way, or one was abandoned, or the connection broke.
     away: bool,
     transaction: Transaction,
+    /// The transaction was begun as one that only reads.
+    reads_only: bool,
 }
 
 /// A row, each value by the name of its column.
@@ -69,7 +71,15 @@ impl Session {
                     (Driver::Sqlite(sqlite), Make::Sqlite, "main".to_owned(), 1_000_000_000)
                 }
             };
-            Ok(Self { driver, make, default_schema, max_packet, away: false, transaction: Transaction::None })
+            Ok(Self {
+                driver,
+                make,
+                default_schema,
+                max_packet,
+                away: false,
+                transaction: Transaction::None,
+                reads_only: false,
+            })
         };
         tokio::time::timeout(limit, Box::pin(opening)).await.unwrap_or_else(|_| Err(connect::too_slow(options, limit)))
     }
@@ -287,6 +297,7 @@ impl Session {
         self.rollback(limit).await?;
         self.admit()?;
         self.transaction = Transaction::Open;
+        self.reads_only = snapshot;
         let work = async {
             match &mut self.driver {
                 Driver::MySql(mysql) => mysql.begin(snapshot, limit).await,
@@ -316,8 +327,9 @@ impl Session {
 
     fn settle<T>(&mut self, result: Result<T, SqlError>) -> Result<T, SqlError> {
         // After a failover the old writer takes no writes any more, and the host's name leads to another: a session that stayed
-        // would meet it again and again.
-        self.away = result.as_ref().is_err_and(|error| error.is_lost() || error.is_read_only());
+        // would meet it again and again. Within a transaction that only reads it is the statement's fault.
+        let own = self.transaction != Transaction::None && self.reads_only;
+        self.away = result.as_ref().is_err_and(|error| error.is_lost() || error.is_read_only() && !own);
         if result.is_err() && self.transaction == Transaction::Open {
             self.transaction = Transaction::Spoiled;
         }
