@@ -32,6 +32,10 @@ pub(crate) fn settle(database: &Database) {
 pub(crate) fn make_durable(database: &Database) {
     if database.is_mariadb() {
         database.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1");
+        // A server that does nothing else is given memory and a log that hold the work: with the small ones that it starts with all
+        // sides wait for the disk alone. Where the log cannot be changed while it runs, it stays.
+        database.execute("SET GLOBAL innodb_buffer_pool_size = 1073741824");
+        database.try_execute("SET GLOBAL innodb_log_file_size = 1073741824");
         // What one would set for such a statement: rows of the source are not locked.
         database.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
     } else {

@@ -62,6 +62,24 @@ impl Mapping {
         Ok(statement)
     }
 
+    /// The same of what lies in the target in a stretch of keys, an item's target or not: as many as were inserted there where
+    /// there was none before, unless a trigger put some elsewhere.
+    pub(super) fn account_of_range(
+        &self,
+        hint: &str,
+        stretch: &Stretch<'_>,
+        max_item: u64,
+    ) -> Result<Statement, KeyError> {
+        let bytes = self.landing.bytes();
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)")).sql(", ");
+        statement.sql(&self.text(&format!("COALESCE(SUM({bytes}), 0)"))).sql(", ");
+        self.count_oversized(&mut statement, max_item);
+        statement.sql(" FROM ").sql(&self.landing.target).sql(" h").sql(hint).sql(" WHERE ");
+        stretch.within(&self.landing.key_of_target(), &mut statement, "h")?;
+        Ok(statement)
+    }
+
     /// Appends the number of targets, after a LEFT JOIN.
     fn targets(&self, statement: &mut Statement) {
         match self.landing.presence() {

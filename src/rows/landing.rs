@@ -22,6 +22,9 @@ pub struct Landing {
     pub target: String,
     /// Triggers of the target may drop or change what is inserted, and the insert itself would not show it.
     pub meddled: bool,
+    /// What follows the target's alias so that a stretch of the source's keys is a range of an index of the target;
+    /// `None` where it is not known to be one.
+    pub walk: Option<String>,
     /// The source's key.
     pub key: Key,
     /// Target column and key column, in the order of the source's key.

@@ -61,7 +61,7 @@ impl Mapping {
         there: &mut Existing,
         deadline: Deadline,
     ) -> Result<u64, RowsError> {
-        let moved = self.apply(session, writing, there, deadline).await?;
+        let (moved, _) = self.apply(session, writing, there, deadline).await?;
         if !overwrite || moved.aside.is_empty() {
             return Ok(moved.moved);
         }

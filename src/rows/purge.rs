@@ -96,23 +96,22 @@ impl Mapping {
         reached: &mut Reached,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
-        let locked = self.keys_of(session, &self.lock(&writing.stretch, writing.pass_started)?, deadline).await?;
-        if by_name {
-            // All of them before anything is read without a lock, which is when a snapshot would begin.
-            for keys in locked.chunks(NAMED) {
-                self.lock_limbs(purge, session, (&Stretch::Keys(keys), writing.pass_started), deadline).await?;
+        if !by_name {
+            let items = number(session, &self.lock_counted(&writing.stretch, writing.pass_started)?, deadline).await?;
+            if items == 0 {
+                return Ok(Outcome::default());
             }
+            return self.purge_part(purge, session, writing, items, &mut reached.there, deadline).await;
+        }
+        let locked = self.keys_of(session, &self.lock(&writing.stretch, writing.pass_started)?, deadline).await?;
+        // All of them before anything is read without a lock, which is when a snapshot would begin.
+        for keys in locked.chunks(NAMED) {
+            self.lock_limbs(purge, session, (&Stretch::Keys(keys), writing.pass_started), deadline).await?;
         }
         let mut sum = Outcome::default();
         if let (true, Stretch::Keys(_)) = (writing.effort.recovered, &writing.stretch) {
             // Named before a run was killed: it had moved and deleted them.
             sum.moved = number(session, &self.vanished(&writing.stretch)?, deadline).await?;
-        }
-        if locked.is_empty() {
-            return Ok(sum);
-        }
-        if !by_name {
-            return self.purge_part(purge, session, writing, count(&locked), &mut reached.there, deadline).await;
         }
         for keys in locked.chunks(NAMED) {
             (reached.there, reached.named) = (Existing::default(), keys.to_vec());
@@ -138,13 +137,19 @@ impl Mapping {
     ) -> Result<Outcome, RowsError> {
         let (stretch, pass_started) = (&writing.stretch, writing.pass_started);
         let related = self.lock_limbs(purge, session, (stretch, pass_started), deadline).await?;
-        let outcome = self.apply(session, writing, there, deadline).await?;
+        let (outcome, read_back) = self.apply(session, writing, there, deadline).await?;
         let aside = outcome.aside.len() as u64;
         if outcome.moved + outcome.skipped + aside != items {
             return Err(RowsError::Grown);
         }
-        let read_back = self.compare(stretch, pass_started, writing.max_item)?;
-        let [_, equal, ..] = numbers::<4>(session, &read_back, deadline).await?;
+        let equal = match read_back {
+            Some(equal) => equal,
+            None => {
+                let compare = self.compare(stretch, pass_started, writing.max_item)?;
+                let [_, equal, ..] = numbers::<4>(session, &compare, deadline).await?;
+                equal
+            }
+        };
         if equal > items {
             return Err(RowsError::Grown);
         }

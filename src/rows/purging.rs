@@ -42,6 +42,20 @@ impl Mapping {
         Ok(statement)
     }
 
+    /// How many items a stretch holds; from now on nobody else changes their rows.
+    pub fn lock_counted(&self, stretch: &Stretch<'_>, pass_started: SystemTime) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)")).sql(" FROM (");
+        self.rows_of(&mut statement, stretch, pass_started)?;
+        if self.dialect == Dialect::Postgres {
+            // In one order, whichever index serves: two of them cannot wait for each other then.
+            statement.sql(" ORDER BY ");
+            self.key().order(&mut statement, "t", false);
+        }
+        statement.sql(self.for_update()).sql(") t");
+        Ok(statement)
+    }
+
     /// Those of these keys that the source has, whatever `where` says of them.
     pub fn present(&self, stretch: &Stretch<'_>) -> Result<Statement, KeyError> {
         let mut statement = self.statement();

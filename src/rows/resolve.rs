@@ -31,7 +31,7 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
     Some(Mapping {
         dialect,
         source: landing::quoted(dialect, source),
-        hint: hint::hint(tables.make, source, &from.key),
+        hint: hint::hint(dialect, source, &from.key),
         recent: recent(definition, tables.make, source),
         columns: referred(definition, source),
         filter: from.filter.as_deref().map(pieces),
@@ -83,7 +83,7 @@ fn recent(definition: &Definition, make: Make, source: &Table) -> Option<Recent>
     let column = std::slice::from_ref(&definition.source.changed.as_ref()?.column);
     let columns: Vec<String> = column.iter().chain(&definition.source.key).cloned().collect();
     let key = landing::key(make.dialect(), source, &columns)?;
-    Some(Recent { key, hint: hint::hint(make, source, column) })
+    Some(Recent { key, hint: hint::hint(make.dialect(), source, column) })
 }
 
 /// The source's columns that the document, the key, the mapped columns or the related tables need.

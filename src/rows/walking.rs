@@ -83,15 +83,34 @@ impl Mapping {
         let mut statement = self.statement();
         statement.sql("SELECT ");
         self.key().print(&mut statement, "t");
-        self.items(&mut statement, stretch, pass_started)?;
-        if self.purge.is_none() {
-            statement.sql(" WHERE ");
-            self.untargeted(&mut statement, stretch)?;
+        match (&self.purge, self.dialect) {
+            (Some(_), _) => self.items(&mut statement, stretch, pass_started)?,
+            // MySQL would set a subquery up anew for each row: that costs twice as much as a join.
+            (None, Dialect::MySql) => {
+                self.items_and_targets(&mut statement, stretch, pass_started)?;
+                statement.sql(" WHERE ").sql(&self.landing.absent());
+            }
+            (None, Dialect::Postgres | Dialect::Sqlite) => {
+                self.items(&mut statement, stretch, pass_started)?;
+                statement.sql(" WHERE ");
+                self.untargeted(&mut statement, stretch)?;
+            }
         }
         statement.sql(" ORDER BY ");
         self.key().order(&mut statement, "t", false);
         statement.sql(" LIMIT ");
         count(&mut statement, most);
         Ok(statement)
+    }
+
+    /// Answers a row if some target lies in a stretch of keys, an item's or not; `None` where the target's keys are not known to
+    /// sort as the source's by an index of theirs.
+    pub(super) fn occupied(&self, stretch: &Stretch<'_>) -> Result<Option<Statement>, KeyError> {
+        let (Some(hint), Stretch::Range { .. }) = (&self.landing.walk, stretch) else { return Ok(None) };
+        let mut statement = self.statement();
+        statement.sql("SELECT 1 FROM ").sql(&self.landing.target).sql(" h").sql(hint).sql(" WHERE ");
+        stretch.within(&self.landing.key_of_target(), &mut statement, "h")?;
+        statement.sql(" LIMIT 1");
+        Ok(Some(statement))
     }
 }

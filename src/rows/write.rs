@@ -9,6 +9,7 @@ use super::write_copies::Survey;
 use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Effort, Outcome};
 use crate::sql::{Dialect, Session};
+use std::cmp::Ordering;
 use std::time::SystemTime;
 
 /// What there is to write.
@@ -41,6 +42,8 @@ pub(super) struct Before {
     bytes: u64,
     /// How many of them are too large: what was there before is not refused for its size.
     large: u64,
+    /// Nothing at all lies in the stretch, an item's target or not.
+    vacant: bool,
 }
 
 /// Targets of a stretch, and rows of its items in the targets of related tables.
@@ -56,6 +59,16 @@ pub(super) struct Written {
     pub(super) inserted: u64,
     pub(super) bytes: u64,
     large: u64,
+    /// How many targets of the stretch are equal by now, where that was looked at.
+    equal: Option<u64>,
+}
+
+impl Before {
+    /// What was added, by what there is now.
+    fn written(self, inserted: u64, bytes: u64, large: u64, equal: Option<u64>) -> Written {
+        let (bytes, large) = (bytes.saturating_sub(self.bytes), large.saturating_sub(self.large));
+        Written { inserted, bytes, large, equal }
+    }
 }
 
 impl Mapping {
@@ -69,7 +82,7 @@ impl Mapping {
         session.begin(deadline.left()).await?;
         let mut there = Existing::default();
         match self.apply(session, writing, &mut there, deadline).await {
-            Ok(outcome) => {
+            Ok((outcome, _)) => {
                 session.commit(deadline.left()).await?;
                 Ok(outcome)
             }
@@ -81,19 +94,22 @@ impl Mapping {
         }
     }
 
+    /// What became of the batch, and how many of its targets are equal in the end, where that was looked at.
     pub(super) async fn apply(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
         existing: &mut Existing,
         deadline: Deadline,
-    ) -> Result<Outcome, RowsError> {
+    ) -> Result<(Outcome, Option<u64>), RowsError> {
         if !writing.purging {
             self.freeze(session, deadline).await?;
         }
         let (stretch, pass_started, max_item) = (&writing.stretch, writing.pass_started, writing.max_item);
         let compare = self.compare(stretch, pass_started, max_item)?;
-        let [mut there, mut equal, mut bytes, mut large] = numbers(session, &compare, deadline).await?;
+        let vacant = self.is_vacant(session, stretch, deadline).await?;
+        let [mut there, mut equal, mut bytes, mut large] =
+            if vacant { [0; 4] } else { numbers(session, &compare, deadline).await? };
         let mut replaced = 0;
         if writing.purging && there > equal {
             replaced = self.replace_stale(session, writing, large, deadline).await?;
@@ -111,7 +127,7 @@ impl Mapping {
         if found < different || (found > different && !taken) {
             return Err(RowsError::Overtaken);
         }
-        let before = Before { there, bytes, large };
+        let before = Before { there, bytes, large, vacant };
         let written = if self.copies.is_empty() {
             self.move_checked(session, writing, before, deadline).await?
         } else if aside.is_empty() {
@@ -128,7 +144,20 @@ impl Mapping {
             let skipped = equal.checked_sub(replaced).ok_or(RowsError::Overtaken)?;
             Outcome { moved: written.inserted + replaced, skipped, aside, bytes: written.bytes }
         };
-        Ok(outcome)
+        Ok((outcome, written.equal))
+    }
+
+    /// Nothing lies in the target's stretch for certain: there is nothing to compare.
+    async fn is_vacant(
+        &self,
+        session: &mut Session,
+        stretch: &Stretch<'_>,
+        deadline: Deadline,
+    ) -> Result<bool, RowsError> {
+        match self.occupied(stretch)? {
+            Some(statement) => Ok(rows(session, &statement, deadline).await?.is_empty()),
+            None => Ok(false),
+        }
     }
 
     /// Inserts what has no target, unless something of it is too large.
@@ -184,10 +213,31 @@ impl Mapping {
                     return Err(RowsError::Swallowed);
                 }
             }
-            return Ok(Written { inserted, bytes, large });
+            return Ok(Written { inserted, bytes, large, equal: None });
         }
         let insert = self.insert(stretch, pass_started, &stamp, missing_only)?;
         let inserted = execute(session, &insert, deadline).await?;
+        if self.dialect == Dialect::MySql && writing.purging && self.copies.is_empty() {
+            // What is deleted is read back anyway, and that says all that there is to account for: no item is lost meanwhile,
+            // they are locked.
+            let compare = self.compare(stretch, pass_started, max_item)?;
+            let [targets, equal, bytes, large] = numbers(session, &compare, deadline).await?;
+            return match targets.cmp(&(before.there + inserted)) {
+                Ordering::Greater => Err(RowsError::Overtaken),
+                Ordering::Less => Err(RowsError::Swallowed),
+                Ordering::Equal => Ok(before.written(inserted, bytes, large, Some(equal))),
+            };
+        }
+        if let (true, false, Some(hint)) = (before.vacant, self.landing.meddled, &self.landing.walk) {
+            // Nothing lay there and no trigger puts anything elsewhere: what is there now was inserted, and is to be counted alone.
+            let account = self.account_of_range(hint, stretch, max_item)?;
+            let [targets, bytes, large] = numbers(session, &account, deadline).await?;
+            return match targets.cmp(&inserted) {
+                Ordering::Greater => Err(RowsError::Overtaken),
+                Ordering::Less => Err(RowsError::Swallowed),
+                Ordering::Equal => Ok(before.written(inserted, bytes, large, None)),
+            };
+        }
         let account = self.account(stretch, pass_started, max_item)?;
         let [items, targets, bytes, large] = numbers(session, &account, deadline).await?;
         if targets > before.there + inserted {
@@ -198,8 +248,7 @@ impl Mapping {
         if targets < items && (self.dialect == Dialect::Sqlite || targets < before.there + inserted) {
             return Err(RowsError::Swallowed);
         }
-        let (bytes, large) = (bytes.saturating_sub(before.bytes), large.saturating_sub(before.large));
-        Ok(Written { inserted, bytes, large })
+        Ok(before.written(inserted, bytes, large, None))
     }
 
     /// Key and bytes of the first `most` targets that are larger than `max_item`.

@@ -1,18 +1,18 @@
 //! Which index a statement has to read by: the database's own idea of a better one costs a scan or a sort, batch after batch.
 
 use crate::spec::Related;
+use crate::sql::Dialect;
 use crate::sql::catalog::{Column, Index, Table};
 use crate::sql::statement::Statement;
-use crate::sql::{Dialect, Make};
 
 /// Makes the database walk the key's own index: its idea of another one costs a sort of everything, batch after batch.
-pub(super) fn hint(make: Make, table: &Table, key: &[String]) -> String {
+pub(super) fn hint(dialect: Dialect, table: &Table, key: &[String]) -> String {
     let index = table
         .indexes
         .iter()
         .filter(|index| index.usable && index.columns.starts_with(key))
         .min_by_key(|index| (index.columns.len(), !index.unique, !index.primary));
-    match (make.dialect(), index) {
+    match (dialect, index) {
         // A row number is the table itself.
         (Dialect::Sqlite, None) => " NOT INDEXED".to_owned(),
         (Dialect::Sqlite, Some(index)) if index.name == ROW_NUMBER => " NOT INDEXED".to_owned(),

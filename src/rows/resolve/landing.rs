@@ -7,6 +7,7 @@ use super::super::key::{Collate, Key, KeyColumn, KeyKind};
 use super::super::landing::{Fill, FillKind, KeyPair, Landing};
 use super::super::tables::Tables;
 use super::super::types::{fill_kind, key_kind, width};
+use super::hint::hint;
 use crate::spec::ColumnValue;
 use crate::sql::Dialect;
 use crate::sql::catalog::{Column, Table};
@@ -47,18 +48,28 @@ pub(super) fn landing(
         })
     };
     let pairs = destination.source_key.iter().map(|name| pair(dialect, destination, source, target, name));
+    let target_key = pairs.collect::<Option<Vec<_>>>()?;
     Some(Landing {
         dialect,
         ours: ours.to_owned(),
         theirs,
         target: quoted(dialect, target),
         meddled: target.insert_triggers,
+        walk: walk(dialect, target, &target_key),
         key: key(dialect, source, destination.source_key)?,
-        target_key: pairs.collect::<Option<_>>()?,
+        target_key,
         fills: destination.columns.iter().map(fill).collect::<Option<_>>()?,
         document,
         definition: definition.to_owned(),
     })
+}
+
+/// PostgreSQL and SQLite find out as quickly by a join what there is; statistics that lag behind cannot mislead them then.
+fn walk(dialect: Dialect, target: &Table, key: &[KeyPair]) -> Option<String> {
+    let columns: Vec<String> = key.iter().map(|pair| pair.target.clone()).collect();
+    let alike = dialect == Dialect::MySql && key.iter().all(|pair| pair.order.is_none());
+    let hint = alike.then(|| hint(dialect, target, &columns))?;
+    (!hint.is_empty()).then_some(hint)
 }
 
 /// What of it is the source's alone, where the target is in another database.
@@ -75,6 +86,7 @@ pub(super) fn without_target(
         theirs: "h",
         target: String::new(),
         meddled: false,
+        walk: None,
         key: key(dialect, source, names)?,
         target_key: Vec::new(),
         fills: Vec::new(),

@@ -27,6 +27,7 @@ pub(super) fn granted<'a>(lines: impl IntoIterator<Item = &'a str>, schema: &str
                         update: grants,
                         delete: grants,
                         create: grants,
+                        triggers: grants,
                         ..Privileges::default()
                     };
                 }
@@ -35,6 +36,7 @@ pub(super) fn granted<'a>(lines: impl IntoIterator<Item = &'a str>, schema: &str
                 "UPDATE" => granted.update = grants,
                 "DELETE" => granted.delete = grants,
                 "CREATE" => granted.create = grants,
+                "TRIGGER" => granted.triggers = grants,
                 _ => {}
             }
         }
@@ -97,9 +99,9 @@ mod tests {
 
     fn ask(lines: &[&str]) -> String {
         let granted = granted(lines.iter().copied(), "my_shop", "orders");
-        [granted.select, granted.insert, granted.update, granted.delete, granted.create]
+        [granted.select, granted.insert, granted.update, granted.delete, granted.create, granted.triggers]
             .iter()
-            .zip("siudc".chars())
+            .zip("siudct".chars())
             .filter_map(|(yes, letter)| yes.then_some(letter))
             .collect()
     }
@@ -107,12 +109,13 @@ mod tests {
     #[test]
     fn grants_of_every_level() {
         assert_eq!(ask(&["GRANT USAGE ON *.* TO `r`@`%`"]), "");
-        assert_eq!(ask(&["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"]), "siudc");
+        assert_eq!(ask(&["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"]), "siudct");
         assert_eq!(ask(&["GRANT SELECT, CREATE ON `my\\_shop`.* TO `r`@`%`"]), "sc");
         assert_eq!(ask(&["GRANT SELECT, CREATE ON `my%`.* TO `r`@`%`"]), "sc");
         assert_eq!(ask(&["GRANT SELECT ON `myXshop`.* TO `r`@`%`"]), "");
         assert_eq!(ask(&["GRANT SELECT ON `my\\_shopX`.* TO `r`@`%`"]), "");
         assert_eq!(ask(&["GRANT INSERT, DELETE ON `my_shop`.`orders` TO `r`@`%`"]), "id");
+        assert_eq!(ask(&["GRANT SELECT, TRIGGER ON `my_shop`.`orders` TO `r`@`%`"]), "st");
         assert_eq!(ask(&["GRANT INSERT ON `my_shop`.`order``s` TO `r`@`%`"]), "");
         assert_eq!(ask(&["GRANT SELECT (`a`, `b ON c`), INSERT ON `my_shop`.`orders` TO `r`@`%`"]), "i");
         assert_eq!(ask(&["GRANT EXECUTE ON PROCEDURE `my_shop`.`orders` TO `r`@`%`", "GRANT `ro` TO `r`@`%`"]), "");

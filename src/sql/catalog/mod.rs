@@ -34,7 +34,7 @@ pub struct Table {
     pub engine: Option<String>,
     /// PostgreSQL: a rule that rewrites what is inserted.
     pub insert_rule: Option<String>,
-    /// PostgreSQL, SQLite: triggers fire on what is inserted, and may drop or change it. On MySQL it is not known.
+    /// Triggers fire on what is inserted, and may drop or change it; on MySQL also where the user could not see any.
     pub insert_triggers: bool,
     /// PostgreSQL: row-level security applies to the user, and may hide rows.
     pub hides_rows: bool,

@@ -1,5 +1,6 @@
 //! The catalog of MySQL and MariaDB, in one round trip.
 
+use super::grants::granted;
 use super::indexes::Indexes;
 use super::{Column, Index, Table, json};
 use crate::sql::statement::Statement;
@@ -31,6 +32,10 @@ pub(super) async fn table(
         ask.sql("; SELECT 'check', check_clause FROM information_schema.check_constraints");
         place(&mut ask, "constraint_schema", schema, table);
     }
+    // Who may not make triggers is shown none.
+    ask.sql("; SELECT 'trigger', trigger_name FROM information_schema.triggers WHERE event_manipulation = 'INSERT'");
+    ask.sql(" AND event_object_schema = ").literal(schema).sql(" AND event_object_table = ").literal(table);
+    ask.sql("; SHOW GRANTS");
     let Some(mut found) = assemble(session.rows(&ask, limit).await?) else { return Ok(None) };
     let suspect = |column: &Column| {
         column.base == "longtext" && !column.is_json && column.collation.as_deref() == Some("utf8mb4_bin")
@@ -64,6 +69,8 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
     let mut columns = Vec::new();
     let mut indexes = Indexes::default();
     let mut checks = Vec::new();
+    let mut triggers = false;
+    let mut grants = Vec::new();
     for row in rows {
         let mut cells = row.into_iter();
         let mut next = || cells.next().flatten();
@@ -81,6 +88,8 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
             Some("column") => columns.push(column(&mut next)?),
             Some("index") => part(&mut indexes, &mut next)?,
             Some("check") => checks.push(next().unwrap_or_default()),
+            Some("trigger") => triggers = true,
+            Some(line) if line.starts_with("GRANT ") || line.starts_with("REVOKE ") => grants.push(line.to_owned()),
             _ => {}
         }
     }
@@ -88,7 +97,9 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
         let check = format!("json_valid(`{}`)", column.name.replace('`', "``"));
         column.is_json |= column.base == "longtext" && checks.contains(&check);
     }
-    Some(Table { columns, indexes: indexes.into_found(), ..table? })
+    let table = table?;
+    let rights = granted(grants.iter().map(String::as_str), &table.schema, &table.name);
+    Some(Table { columns, indexes: indexes.into_found(), insert_triggers: triggers || !rights.triggers, ..table })
 }
 
 fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {
@@ -160,8 +171,10 @@ mod tests {
             row("index|e|0|-|-|BTREE|A|1"),
             row("index|e|0|at|-|BTREE|A|1"),
             row("index|hidden|1|at|-|BTREE|A|0"),
+            row("GRANT SELECT, TRIGGER ON `shop`.* TO `milkrun`@`%`"),
         ])
         .unwrap();
+        assert!(!table.insert_triggers);
         assert!(table.column("id").unwrap().unsigned && table.column("id").unwrap().has_default);
         assert!(table.column("at").unwrap().has_default && !table.column("at").unwrap().generated);
         assert!(table.column("j").unwrap().is_json && table.column("g").unwrap().generated);
@@ -173,5 +186,18 @@ mod tests {
             (&["id".to_owned()][..], false, true)
         );
         assert!(!table.indexes[2].usable);
+    }
+
+    #[test]
+    fn triggers_that_could_not_be_seen_may_be_there() {
+        let ask = |more: &[&str]| {
+            let cells = |text: &str| text.split('|').map(|cell| Some(cell.to_owned())).collect::<Vec<_>>();
+            let rows = std::iter::once(&"table|shop|orders|BASE TABLE|InnoDB|12").chain(more).map(|text| cells(text));
+            assemble(rows.collect()).unwrap().insert_triggers
+        };
+        assert!(ask(&["GRANT SELECT, INSERT ON `shop`.* TO `milkrun`@`%`"]));
+        assert!(ask(&["GRANT TRIGGER ON `shop`.`items` TO `milkrun`@`%`"]));
+        assert!(!ask(&["GRANT TRIGGER ON `shop`.`orders` TO `milkrun`@`%`"]));
+        assert!(ask(&["GRANT ALL PRIVILEGES ON *.* TO `milkrun`@`%`", "trigger|audit"]));
     }
 }

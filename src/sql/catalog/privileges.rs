@@ -19,6 +19,8 @@ pub struct Privileges {
     pub delete: bool,
     /// Create tables in the schema.
     pub create: bool,
+    /// MySQL and MariaDB: make triggers on the table, and so see those that there are.
+    pub triggers: bool,
     /// The columns that may be read, if the table exists.
     pub select_columns: Vec<String>,
     /// The columns that may be inserted into, if the table exists.

@@ -7,6 +7,7 @@ use milkrun::engine::migration::Migration;
 use milkrun::fault::Class;
 use milkrun::rows::RowsError;
 use milkrun::spec::Definition;
+use milkrun::sql::ConnectOptions;
 
 const MAPPED: &str =
     "table = \"history\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nv = \"v\"\ndocument = \"$document\"";
@@ -119,6 +120,25 @@ fn rows_that_a_trigger_puts_under_another_key_are_an_error() {
         stage.execute(trigger);
         swallowed(&stage, &definition);
     }
+}
+
+/// Between the keys of others, where counting what lies in the stretch would not tell.
+#[test]
+fn a_row_that_a_trigger_puts_between_others_is_an_error_whether_or_not_the_trigger_can_be_seen() {
+    let mut stage = Stage::new(Kind::MariaDb);
+    let source = source(&stage);
+    stage.execute(
+        "CREATE TABLE history (id BIGINT PRIMARY KEY, v INTEGER, document LONGTEXT);
+         CREATE TRIGGER aside BEFORE INSERT ON history FOR EACH ROW SET NEW.id = NEW.id + (NEW.id = 0)",
+    );
+    let definition = stage.definition(&source, MAPPED);
+    swallowed(&stage, &definition);
+
+    let name = stage.one("SELECT DATABASE()");
+    stage.execute(&format!("CREATE USER w_{name}@'%'; GRANT SELECT, INSERT, UPDATE ON {name}.* TO w_{name}@'%'"));
+    let url = stage.database.url().replace("root@", &format!("w_{name}@"));
+    stage.options = ConnectOptions::from_url(&url).expect("a URL");
+    swallowed(&stage, &definition);
 }
 
 #[test]
