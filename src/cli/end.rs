@@ -1,4 +1,4 @@
-//! The exit status of a reply (design §4), the first that applies.
+//! The exit status of a reply, the first that applies.
 
 use serde_json::Value;
 

@@ -22,7 +22,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Carries out a command line; the exit status (design §4).
+/// Carries out a command line; the exit status.
 pub async fn run(arguments: Arguments) -> u8 {
     let stop = Stop::default();
     let heard = AtomicU8::new(0);

@@ -1,4 +1,4 @@
-//! Replies, in the fields and the order of design §4.
+//! Replies, in the fields and the order in which they are promised.
 
 use crate::cursor::Cursor;
 use crate::engine::budget::{Budget, peak_mb};

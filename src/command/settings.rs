@@ -4,7 +4,7 @@ use super::error::CommandError;
 use crate::engine::run::LEASE_MARGIN_MS;
 use std::time::Duration;
 
-/// The settings of design §4.
+/// The settings, as the environment gives them.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `MILKRUN_LEDGER`.

@@ -142,13 +142,12 @@ impl Mapping {
         if outcome.moved + outcome.skipped + aside != items {
             return Err(RowsError::Grown);
         }
-        let equal = match read_back {
-            Some(equal) => equal,
-            None => {
-                let compare = self.compare(stretch, pass_started, writing.max_item)?;
-                let [_, equal, ..] = numbers::<4>(session, &compare, deadline).await?;
-                equal
-            }
+        let equal = if let Some(equal) = read_back {
+            equal
+        } else {
+            let compare = self.compare(stretch, pass_started, writing.max_item)?;
+            let [_, equal, ..] = numbers::<4>(session, &compare, deadline).await?;
+            equal
         };
         if equal > items {
             return Err(RowsError::Grown);

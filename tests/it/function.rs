@@ -146,6 +146,8 @@ fn every_event_of_the_folder_gets_its_reply_and_every_run_its_two_lines() {
     assert_eq!((&reply["outcome"], &reply["equal"]), (&json!("complete"), &json!(CLOSED)), "{reply}");
     let reply = ask("verify-repair");
     assert_eq!((&reply["outcome"], &reply["repaired"]), (&json!("complete"), &json!(0)), "{reply}");
+    let reply = ask("verify-overwrite");
+    assert_eq!((&reply["outcome"], &reply["repaired"]), (&json!("complete"), &json!(0)), "{reply}");
     let reply = ask("failed");
     assert_eq!((&reply["items"], &reply["next"]), (&json!([]), &Value::Null), "{reply}");
     let reply = ask("retry");
@@ -160,6 +162,10 @@ fn every_event_of_the_folder_gets_its_reply_and_every_run_its_two_lines() {
     let refused = emulator.invoke(&event("resume-accept"));
     sent.insert("resume-accept.json".to_owned());
     assert!(refused.body.contains("\"errorType\":\"Usage\"") && refused.body.contains("`accept`"), "{refused:?}");
+
+    let refused = emulator.invoke(&event("retry-key"));
+    sent.insert("retry-key.json".to_owned());
+    assert!(refused.body.contains("there is no dead letter with the key"), "{refused:?}");
 
     let folder = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("events")).unwrap();
     let there: BTreeSet<String> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();

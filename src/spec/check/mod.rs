@@ -14,7 +14,6 @@ use super::digest;
 use super::file::File;
 use super::problem::{Path, Problems};
 use super::schema;
-use super::unbuilt::NOT_BUILT;
 use crate::hint::nearest;
 use std::collections::HashSet;
 
@@ -23,9 +22,9 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     let root = Path::root();
     let name = name(&root.key("name"), stem, file.name, problems);
     let kind = required(&root.key("kind"), file.kind, problems);
-    let kind = kind.and_then(|kind| word(&root.key("kind"), &kind, &[("rows", Kind::Rows)], &[], problems));
+    let kind = kind.and_then(|kind| word(&root.key("kind"), &kind, &[("rows", Kind::Rows)], problems));
     let mode = file.mode.unwrap_or_else(|| "once".to_owned());
-    let mode = word(&root.key("mode"), &mode, &[("once", Mode::Once), ("continuous", Mode::Continuous)], &[], problems);
+    let mode = word(&root.key("mode"), &mode, &[("once", Mode::Once), ("continuous", Mode::Continuous)], problems);
     let source = required(&root.key("source"), file.source, problems);
     let source = source.map(|source| source::check(&root.key("source"), source, problems));
     let target = required(&root.key("target"), file.target, problems);
@@ -74,27 +73,16 @@ fn required<T>(path: &Path, value: Option<T>, problems: &mut Problems) -> Option
 }
 
 /// One of a few words.
-fn word<T: Copy>(
-    path: &Path,
-    written: &str,
-    built: &[(&str, T)],
-    later: &[&str],
-    problems: &mut Problems,
-) -> Option<T> {
-    if let Some((_, meaning)) = built.iter().find(|(word, _)| *word == written) {
+fn word<T: Copy>(path: &Path, written: &str, known: &[(&str, T)], problems: &mut Problems) -> Option<T> {
+    if let Some((_, meaning)) = known.iter().find(|(word, _)| *word == written) {
         return Some(*meaning);
     }
-    let known = || built.iter().map(|(word, _)| *word);
-    let instead = format!("write `{} = \"{}\"`", path.last_key(), known().next().unwrap_or_default());
-    if later.contains(&written) {
-        problems.add(path, format!("`{written}` {NOT_BUILT}"), instead);
-    } else {
-        let hint = match nearest(written, known().chain(later.iter().copied())) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => instead,
-        };
-        problems.add(path, format!("`{written}` is unknown"), hint);
-    }
+    let words = || known.iter().map(|(word, _)| *word);
+    let hint = match nearest(written, words()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("write `{} = \"{}\"`", path.last_key(), words().next().unwrap_or_default()),
+    };
+    problems.add(path, format!("`{written}` is unknown"), hint);
     None
 }
 

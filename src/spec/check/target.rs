@@ -41,7 +41,7 @@ pub(super) fn check(path: &Path, section: TargetSection, problems: &mut Problems
         schema: optional_identifier(&path.key("schema"), section.schema, problems),
         table: identifier(&path.key("table"), section.table, problems),
         key: key(&path.key("key"), section.key, problems),
-        after: word(&path.key("after"), &after, &[("keep", After::Keep), ("delete", After::Delete)], &[], problems),
+        after: word(&path.key("after"), &after, &[("keep", After::Keep), ("delete", After::Delete)], problems),
         create: section.create.unwrap_or(false),
         columns: columns.and_then(|columns| feeding::columns(&path.key("columns"), columns, problems)),
     }
