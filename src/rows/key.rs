@@ -99,9 +99,16 @@ pub enum Side {
 impl Key {
     /// Appends the columns as text, to be read back by [`Key::read`].
     pub fn print(&self, statement: &mut Statement, alias: &str) {
-        for (place, part) in self.columns.iter().enumerate() {
+        for (place, text) in self.printed(alias).enumerate() {
+            statement.sql(if place == 0 { "" } else { ", " }).sql(&text);
+        }
+    }
+
+    /// SQL of each column as text.
+    pub(super) fn printed(&self, alias: &str) -> impl Iterator<Item = String> {
+        self.columns.iter().map(move |part| {
             let x = column(self.dialect, alias, &part.name);
-            let text = match (self.dialect, part.kind) {
+            match (self.dialect, part.kind) {
                 (Dialect::MySql, KeyKind::Binary) => format!("LOWER(HEX({x}))"),
                 (Dialect::MySql, _) => format!("CAST({x} AS CHAR)"),
                 (Dialect::Postgres, KeyKind::Binary) => format!("encode({x}, 'hex')"),
@@ -110,9 +117,8 @@ impl Key {
                     "substr(typeof({x}), 1, 1) || CASE typeof({x}) WHEN 'blob' THEN lower(hex({x})) \
                      WHEN 'real' THEN CASE {x} WHEN 9e999 THEN '9e999' WHEN -9e999 THEN '-9e999' ELSE printf('%!.17g', {x}) END ELSE CAST({x} AS TEXT) END"
                 ),
-            };
-            statement.sql(if place == 0 { "" } else { ", " }).sql(&text);
-        }
+            }
+        })
     }
 
     /// The cursor in the printed columns of a result, the first of them at `at`.

@@ -307,13 +307,16 @@ impl Wire for sqlx::MySql {
 }
 
 impl Cells for sqlx::MySql {
-    fn bytes(row: &MySqlRow, column: usize) -> Result<Option<&[u8]>, SqlError> {
-        // Of other types the bytes would be the protocol's own form.
+    fn admit(row: &MySqlRow, column: usize) -> Result<(), SqlError> {
         match row.column(column).type_info().name() {
             "CHAR" | "VARCHAR" | "TEXT" | "BINARY" | "VARBINARY" | "BLOB" | "TINYTEXT" | "MEDIUMTEXT" | "LONGTEXT"
-            | "TINYBLOB" | "MEDIUMBLOB" | "LONGBLOB" | "NULL" => wire::read::<&[u8], _>(row, column),
+            | "TINYBLOB" | "MEDIUMBLOB" | "LONGBLOB" | "NULL" => Ok(()),
             name => Err(wire::unreadable(column, name)),
         }
+    }
+
+    fn bytes(row: &MySqlRow, column: usize) -> Result<Option<&[u8]>, SqlError> {
+        wire::read::<&[u8], _>(row, column)
     }
 }
 

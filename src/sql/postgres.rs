@@ -235,15 +235,17 @@ impl Wire for sqlx::Postgres {
 }
 
 impl Cells for sqlx::Postgres {
+    fn admit(row: &PgRow, column: usize) -> Result<(), SqlError> {
+        match row.column(column).type_info().name() {
+            "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "UNKNOWN" | "JSON" | "BYTEA" => Ok(()),
+            name => Err(wire::unreadable(column, name)),
+        }
+    }
+
     fn bytes(row: &PgRow, column: usize) -> Result<Option<&[u8]>, SqlError> {
         let raw = row.try_get_raw(column).map_err(|_| wire::unreadable(column, wire::UNREAD))?;
         if sqlx::ValueRef::is_null(&raw) {
             return Ok(None);
-        }
-        // Of other types the bytes would be the server's own form.
-        match row.column(column).type_info().name() {
-            "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "UNKNOWN" | "JSON" | "BYTEA" => {}
-            name => return Err(wire::unreadable(column, name)),
         }
         raw.as_bytes().map(Some).map_err(|_| wire::unreadable(column, wire::UNREAD))
     }

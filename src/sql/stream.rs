@@ -9,6 +9,9 @@ use sqlx::{Connection, Executor, IntoArguments, Row};
 
 /// What sets the drivers apart: how the bytes of a value are found.
 pub(super) trait Cells: Wire {
+    /// A column's values are text or bytes: those of other types would be the protocol's own form.
+    fn admit(row: &Self::Row, column: usize) -> Result<(), SqlError>;
+
     /// A value's bytes, as they came.
     fn bytes(row: &Self::Row, column: usize) -> Result<Option<&[u8]>, SqlError>;
 }
@@ -26,6 +29,7 @@ where
     while let Some(row) = rows.try_next().await.map_err(failed::<W>)? {
         if page.rows.is_empty() {
             page.rows = Grid::new(row.len());
+            (0..row.len()).try_for_each(|column| W::admit(&row, column))?;
         }
         for column in 0..row.len() {
             if !page.rows.push(W::bytes(&row, column)?) {

@@ -37,8 +37,7 @@ impl Route {
         self.compared()
             .map(|(_, fill)| match fill.origin {
                 Origin::Cell(column) => {
-                    let read = column.checked_sub(self.parts).and_then(|place| self.selected.get(place));
-                    let read = read.map_or("NULL", String::as_str);
+                    let read = self.shows(column).unwrap_or("NULL");
                     match fill.turning() {
                         Some(_) => read.to_owned(),
                         None => digest_of(dialect, read, fill.is_bytes()),

@@ -13,8 +13,12 @@ use std::time::SystemTime;
 
 /// What was loaded: the items, and whatever of them can be written.
 pub(super) struct Loaded {
-    /// Their keys.
-    pub(super) keys: Vec<Cursor>,
+    /// How many they are.
+    pub(super) items: u64,
+    /// The key of the last one.
+    pub(super) last: Option<Cursor>,
+    /// The keys of all, where the stretch names its own.
+    pub(super) named: Vec<Cursor>,
     /// As in [`Items`].
     pub(super) is_cut: bool,
     pub(super) too_large: Option<Cursor>,
@@ -45,9 +49,14 @@ impl Across {
         }
         let (items, related) = loaded?;
         let Items { page, is_cut, too_large, is_crowded } = items;
-        let keys = (0..page.len()).map(|row| mapping.key_at(&page, row)).collect::<Result<Vec<_>, _>>()?;
+        let last = page.len().checked_sub(1).map(|row| mapping.key_at(&page, row)).transpose()?;
+        let named = match stretch {
+            Stretch::Keys(_) => (0..page.len()).map(|row| mapping.key_at(&page, row)).collect::<Result<_, _>>()?,
+            Stretch::Range { .. } => Vec::new(),
+        };
+        let items = page.len() as u64;
         let cargo = related.and_then(|related| Ok(Cargo::of(&self.route, page)?.beside(related)));
-        Ok(Loaded { keys, is_cut, too_large, is_crowded, cargo })
+        Ok(Loaded { items, last, named, is_cut, too_large, is_crowded, cargo })
     }
 
     async fn read_all(

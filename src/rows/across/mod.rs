@@ -3,6 +3,7 @@
 mod cargo;
 mod comparing;
 mod copy;
+mod listing;
 mod loading;
 mod lookup;
 mod planning;
@@ -129,9 +130,10 @@ impl Across {
             }
             loaded => loaded?,
         };
-        let Loaded { keys, is_cut, too_large, cargo, .. } = loaded;
-        let last = keys.last().or(too_large.as_ref()).cloned();
-        let found = (keys.len() as u64).max(u64::from(last.is_some()));
+        let Loaded { items, last, is_cut, too_large, cargo, .. } = loaded;
+        let is_too_large = too_large.is_some();
+        let last = last.or(too_large);
+        let found = items.max(u64::from(last.is_some()));
         let (end, scanned) = match last {
             None if all => return Ok(None),
             // A batch of one key ends at it, so that whatever becomes of it is said of that key.
@@ -145,7 +147,7 @@ impl Across {
             _ => (step.end, step.scanned),
         };
         // What is too large, or cannot be held by the target, says so when it is written.
-        let cargo = cargo.ok().filter(|_| !keys.is_empty() || too_large.is_none());
+        let cargo = cargo.ok().filter(|_| items > 0 || !is_too_large);
         let bytes = cargo.as_ref().map_or(0, Cargo::bytes);
         let batch = match cargo {
             Some(cargo) => Batch::cargo(cargo, range.pass_started),
@@ -231,14 +233,14 @@ impl Across {
             let most = Most { items, bytes: self.batch_bytes, item: carrying.max_item };
             let started = carrying.pass_started;
             let loaded = self.load(mapping, source, &stretch, started, most, deadline).await;
-            let Loaded { keys, is_cut, too_large, is_crowded, cargo } = match loaded {
+            let Loaded { items, last, named, is_cut, too_large, is_crowded, cargo } = match loaded {
                 Ok(loaded) => loaded,
                 Err(error) => {
                     let _ = target.rollback(deadline.left()).await;
                     return Err(error);
                 }
             };
-            if let Some(key) = too_large.filter(|_| keys.is_empty()) {
+            if let Some(key) = too_large.filter(|_| items == 0) {
                 let _ = target.rollback(deadline.left()).await;
                 if is_crowded {
                     return Err(RowsError::Crowded { key: Box::new(key), bytes: self.batch_bytes });
@@ -273,7 +275,7 @@ impl Across {
                     return Err(writing.explain(target, error, deadline).await);
                 }
             }
-            left.read(&keys, is_cut);
+            left.read(last, &named, is_cut);
         }
         target.commit(deadline.left()).await?;
         Ok(sum)
@@ -334,9 +336,9 @@ impl<'a> Left<'a> {
     }
 
     /// These were read; `is_cut`: there may be more of what was asked for.
-    fn read(&mut self, keys: &[Cursor], is_cut: bool) {
+    fn read(&mut self, last: Option<Cursor>, keys: &[Cursor], is_cut: bool) {
         match self {
-            Self::Range { after, .. } if is_cut && !keys.is_empty() => *after = keys.last().cloned(),
+            Self::Range { after, .. } if is_cut && last.is_some() => *after = last,
             Self::Keys { now, .. } if is_cut && !keys.is_empty() => {
                 let before = now.len();
                 now.retain(|key| !keys.contains(key));

@@ -12,6 +12,8 @@ use crate::sql::{Dialect, bulk::Column};
 pub(super) struct Route {
     /// Columns of the source's key.
     pub(super) parts: usize,
+    /// SQL of those of its own.
+    pub(super) printed: Vec<String>,
     /// What is read behind them: SQL over the source's row.
     pub(super) selected: Vec<String>,
     /// Which of `selected` may be of any length, and SQL of how many bytes each has.
@@ -132,6 +134,15 @@ impl Route {
     /// Some digest of the document is needed.
     pub(super) fn is_digested(&self) -> bool {
         self.fills.iter().any(|fill| fill.origin == Origin::Digest)
+    }
+
+    /// SQL of a column that is read.
+    pub(super) fn shows(&self, column: usize) -> Option<&str> {
+        let shown = match column.checked_sub(self.parts) {
+            Some(place) => self.selected.get(place),
+            None => self.printed.get((column + self.printed.len()).checked_sub(self.parts)?),
+        };
+        shown.map(String::as_str)
     }
 
     /// A key of the source as the target holds it; `None` if it cannot.

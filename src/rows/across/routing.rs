@@ -26,6 +26,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
     };
     let target = destination.found.or(created.as_ref())?;
     let parts = before + destination.source_key.len();
+    let printed: Vec<String> = key(from, source, destination.source_key)?.printed(ours).collect();
     let mut selected = Vec::new();
     let mut long = Vec::new();
     let mut fills = Vec::new();
@@ -42,15 +43,23 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
                 let x = column(from, ours, from_name);
                 let ours = Side { make: tables.make, column: from_column };
                 let carry = Carry::between(ours, Side { make: tables.target_make, column: theirs }).ok()?;
-                fill.origin = Origin::Cell(parts + selected.len());
                 fill.held = carry.held(&held);
-                if is_long(from, from_column) {
-                    long.push((
-                        selected.len(),
-                        format!("COALESCE(OCTET_LENGTH({}), 0)", measured(from, from_column, &x)),
-                    ));
+                let read = carry.read(&x);
+                let is_long = is_long(from, from_column);
+                let is_taken = |cell| fills.iter().any(|fill: &Fill| fill.origin == Origin::Cell(cell));
+                let part = printed.iter().position(|part| *part == read).map(|part| before + part);
+                match part.filter(|cell| !is_long && !is_taken(*cell)) {
+                    // The key is read in any case. What is turned is turned for one column.
+                    Some(cell) => fill.origin = Origin::Cell(cell),
+                    None => {
+                        fill.origin = Origin::Cell(parts + selected.len());
+                        if is_long {
+                            let x = measured(from, from_column, &x);
+                            long.push((selected.len(), format!("COALESCE(OCTET_LENGTH({x}), 0)")));
+                        }
+                        selected.push(read);
+                    }
                 }
-                selected.push(carry.read(&x));
                 (turn.before, turn.behind) = (carry.before().to_owned(), carry.behind());
                 fill.carry = Some(carry);
             }
@@ -82,6 +91,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
     Some(Route {
         carries: carries.collect::<Option<_>>()?,
         parts,
+        printed,
         selected,
         long,
         document,

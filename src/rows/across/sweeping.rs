@@ -6,6 +6,7 @@ use super::super::link::{Deadline, rows};
 use super::super::mapping::{Mapping, Stretch};
 use super::super::walk::{Step, found, number};
 use super::Across;
+use super::listing::List;
 use super::writing::find;
 use crate::cursor::Cursor;
 use crate::engine::migration::Range;
@@ -24,25 +25,60 @@ impl Across {
         size: u64,
         deadline: Deadline,
     ) -> Result<(Step, Vec<Cursor>), RowsError> {
-        let mut step = mapping.step(session, range, after, size, deadline).await?;
+        let mut lookup = self.sessions.take().await;
+        let target = lookup.session(deadline).await?;
+        let lists = self.lists(mapping, (session, target), size);
+        // Where all rows match, the list itself says where the stretch ends.
+        let all = lists && mapping.filter.is_none();
+        let mut step = if all {
+            Step { end: range.bound.clone(), scanned: size.max(1), last: true }
+        } else {
+            mapping.step(session, range, after, size, deadline).await?
+        };
         if step.scanned == 0 {
             return Ok((step, Vec::new()));
         }
-        let stretch = Stretch::Range { after, end: &step.end };
-        let statement = mapping.item_keys(&stretch, range.pass_started)?;
-        let keys = rows(session, &statement, deadline).await.map_err(|error| mapping.of_query(error.into()))?;
-        let keys = keys.iter().map(|row| mapping.key().read(row, 0)).collect::<Result<Vec<_>, _>>()?;
-        let mut lookup = self.sessions.take().await;
-        let there = find(lookup.session(deadline).await?, &self.route, &keys, deadline).await?;
+        let missing = if lists {
+            let stretch = (after, &step.end);
+            let most = (range.pass_started, step.scanned);
+            let (ours, theirs) = self.both_lists(mapping, (session, target), stretch, most, deadline).await?;
+            if all {
+                step = step_to(range, &ours, size.max(1));
+            }
+            self.missing_of(target, ours.without(&theirs), deadline).await?
+        } else {
+            let statement = mapping.item_keys(&Stretch::Range { after, end: &step.end }, range.pass_started)?;
+            let keys = rows(session, &statement, deadline).await.map_err(|error| mapping.of_query(error.into()))?;
+            let keys = keys.iter().map(|row| mapping.key().read(row, 0)).collect::<Result<Vec<_>, _>>()?;
+            self.missing_of(target, keys, deadline).await?
+        };
         drop(lookup);
-        let missing = keys.into_iter().enumerate().filter(|(place, _)| !there.contains(place));
-        let (keys, is_cut) = found(missing.map(|(_, key)| key));
+        let (keys, is_cut) = found(missing.into_iter());
         if let (true, Some(end)) = (is_cut, keys.last()) {
             let scanned = number(session, &mapping.keys(&Stretch::Range { after, end })?, deadline).await?;
             step = Step { last: *end == range.bound, end: end.clone(), scanned };
         }
         Ok((step, keys))
     }
+
+    /// Which of these keys have no target.
+    async fn missing_of(
+        &self,
+        target: &mut Session,
+        keys: Vec<Cursor>,
+        deadline: Deadline,
+    ) -> Result<Vec<Cursor>, RowsError> {
+        let there = find(target, &self.route, &keys, deadline).await?;
+        let missing = keys.into_iter().enumerate().filter(|(place, _)| !there.contains(place));
+        Ok(missing.map(|(_, key)| key).collect())
+    }
+}
+
+/// As [`Mapping::step`] would have it, from the list of the keys that were looked at.
+fn step_to(range: &Range, keys: &List, size: u64) -> Step {
+    let scanned = keys.len();
+    let end = keys.last().filter(|_| scanned == size || scanned == 1).unwrap_or_else(|| range.bound.clone());
+    Step { last: scanned < size || end == range.bound, end, scanned }
 }
 
 impl Mapping {
