@@ -4,6 +4,7 @@ pub mod bulk;
 pub mod catalog;
 pub mod class;
 mod connect;
+mod copied;
 mod deadline;
 mod error;
 pub mod grid;

@@ -7,8 +7,9 @@ use super::grid::Page;
 use super::statement::{Bind, Statement};
 use super::stream::{self, Cells};
 use super::wire::{self, Wire, execute, failed, fetch};
-use super::{ConnectOptions, Dialect, SqlError, class, connect, trust, wording};
+use super::{ConnectOptions, Dialect, SqlError, class, connect, copied, trust, wording};
 use crate::secret::Secret;
+use futures_util::TryStreamExt as _;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgQueryResult, PgRow, PgSslMode};
 use sqlx::{Arguments as _, Column as _, ConnectOptions as _, Connection as _, Row as _, TypeInfo as _};
@@ -35,6 +36,8 @@ pub(super) struct Postgres {
     in_transaction: bool,
     /// What held before the transaction, and holds again after it.
     outside: Option<Armed>,
+    /// The driver has left something of the server's unread: what it would answer next belongs to another statement.
+    out_of_step: bool,
 }
 
 impl Postgres {
@@ -51,7 +54,7 @@ impl Postgres {
                 needed: "PostgreSQL 13 or a later one",
             });
         }
-        Ok(Self { connection, armed: None, in_transaction: false, outside: None })
+        Ok(Self { connection, armed: None, in_transaction: false, outside: None, out_of_step: false })
     }
 
     pub(super) async fn rows(
@@ -71,6 +74,34 @@ impl Postgres {
     pub(super) async fn read(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
         self.arm(limit).await?;
         stream::read(&mut self.connection, statement, bytes).await
+    }
+
+    /// As `read`, by COPY: without a preparation, and without a description of each value.
+    pub(super) async fn copy(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
+        // Refuses what a text cannot hold.
+        sqlx::Postgres::arguments(statement)?;
+        self.arm(limit).await?;
+        let mut copy = Statement::new(Dialect::Postgres);
+        copy.sql("COPY (").append(statement).sql(") TO STDOUT (FORMAT binary)");
+        // Refused, it leaves the server's last word unread, for which the driver offers no way.
+        self.out_of_step = true;
+        let rows = self.connection.copy_out_raw(copy.written_out().text()).await;
+        let mut rows = rows.map_err(failed::<sqlx::Postgres>)?;
+        self.out_of_step = false;
+        let mut page = Page::default();
+        while let Some(row) = rows.try_next().await.map_err(failed::<sqlx::Postgres>)? {
+            // The rest has to be read, if only to throw it away.
+            if !page.is_cut {
+                copied::row(&mut page.rows, &row)?;
+                page.is_cut = page.rows.bytes() >= bytes;
+            }
+        }
+        Ok(page)
+    }
+
+    /// What was refused cannot be followed by anything.
+    pub(super) fn is_out_of_step(&self) -> bool {
+        self.out_of_step
     }
 
     /// How many rows arrived: fewer than were sent where a trigger drops some.

@@ -163,6 +163,22 @@ impl Session {
         self.settle(result.inspect_err(|error| log(statement, error)))
     }
 
+    /// The same for many rows: PostgreSQL copies them out, whose plan is made for these values alone.
+    pub async fn read_many(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
+        if !matches!(self.driver, Driver::Postgres(_)) {
+            return self.read(statement, bytes, limit).await;
+        }
+        self.admit()?;
+        let (mut out_of_step, mut result) = (false, Err(SqlError::Abandoned));
+        if let Driver::Postgres(postgres) = &mut self.driver {
+            result = within(limit, postgres.copy(statement, bytes, limit)).await;
+            out_of_step = postgres.is_out_of_step();
+        }
+        let result = self.settle(result.inspect_err(|error| log(statement, error)));
+        self.away |= out_of_step;
+        result
+    }
+
     /// Inserts rows, in the open transaction: how many arrived. A warning of the database is an error.
     pub async fn insert(&mut self, table: &Table, rows: &Arc<dyn Rows>, limit: Duration) -> Result<u64, SqlError> {
         self.admit()?;

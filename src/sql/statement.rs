@@ -1,6 +1,8 @@
 //! The one place where SQL text is built: from words of our own, quoted identifiers and bound values.
 
 use super::Dialect;
+use crate::hex;
+use std::ops::Range;
 
 /// A value that travels beside the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +25,14 @@ pub struct Statement {
     dialect: Dialect,
     text: String,
     binds: Vec<Bind>,
+    /// Where in the text the placeholders are.
+    places: Vec<Range<usize>>,
 }
 
 impl Statement {
     /// An empty statement.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, text: String::new(), binds: Vec::new() }
+        Self { dialect, text: String::new(), binds: Vec::new(), places: Vec::new() }
     }
 
     /// Whose SQL it is.
@@ -72,6 +76,7 @@ impl Statement {
     /// Appends a placeholder for a value.
     pub fn bind(&mut self, value: Bind) -> &mut Self {
         self.binds.push(value);
+        let start = self.text.len();
         match self.dialect {
             Dialect::Postgres => {
                 let place = self.binds.len();
@@ -80,14 +85,44 @@ impl Statement {
             }
             Dialect::MySql | Dialect::Sqlite => self.text.push('?'),
         }
+        self.places.push(start..self.text.len());
         self
     }
 
     /// Appends a whole statement with its values; nothing may have been bound before it.
     pub fn append(&mut self, statement: &Self) -> &mut Self {
         debug_assert!(self.binds.is_empty(), "PostgreSQL's placeholders are numbered");
+        let before = self.text.len();
+        self.places.extend(statement.places.iter().map(|place| place.start + before..place.end + before));
         self.text.push_str(&statement.text);
         self.binds.extend_from_slice(&statement.binds);
+        self
+    }
+
+    /// The same with its values in the text, as PostgreSQL's COPY has to have it. They hold no NUL, and backslashes are characters
+    /// like any other, as sessions are pinned.
+    pub(super) fn written_out(&self) -> Self {
+        let mut whole = Self::new(self.dialect);
+        let mut written = 0;
+        for (place, value) in self.places.iter().zip(&self.binds) {
+            whole.sql(self.text.get(written..place.start).unwrap_or_default());
+            match value {
+                Bind::Null => whole.sql("NULL"),
+                Bind::Text(text) => whole.quoted(text),
+                Bind::Int(number) => whole.sql(&format!("({number})")),
+                Bind::Unsigned(number) => whole.sql(&number.to_string()),
+                Bind::Bytes(bytes) => whole.sql(&format!("'\\x{}'::bytea", hex::encode(bytes))),
+            };
+            written = place.end;
+        }
+        whole.sql(self.text.get(written..).unwrap_or_default());
+        whole
+    }
+
+    fn quoted(&mut self, text: &str) -> &mut Self {
+        self.text.push('\'');
+        self.text.push_str(&text.replace('\'', "''"));
+        self.text.push('\'');
         self
     }
 
@@ -115,5 +150,17 @@ mod tests {
         postgres.name("a`b\"c").sql(" = ").bind(Bind::Int(1)).sql(" OR ").bind(Bind::Text("x".into()));
         assert_eq!(postgres.text(), "\"a`b\"\"c\" = $1 OR $2");
         assert_eq!(postgres.binds().len(), 2);
+    }
+
+    #[test]
+    fn values_that_are_written_out_cannot_end_early() {
+        let mut inner = Statement::new(Dialect::Postgres);
+        inner.sql("SELECT '$1', ").bind(Bind::Text(r"it's \ '' $2".into())).sql("::text, ").name("$1");
+        inner.sql(" FROM t WHERE a > ").bind(Bind::Int(-5)).sql(" AND b = ").bind(Bind::Bytes(vec![0, 255]));
+        let mut outer = Statement::new(Dialect::Postgres);
+        outer.sql("COPY (").append(&inner).sql(") TO STDOUT");
+        let whole = outer.written_out();
+        let text = r#"COPY (SELECT '$1', 'it''s \ '''' $2'::text, "$1" FROM t WHERE a > (-5) AND b = '\x00ff'::bytea) TO STDOUT"#;
+        assert_eq!((whole.text(), whole.binds()), (text, &[][..]));
     }
 }

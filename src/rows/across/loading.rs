@@ -112,7 +112,7 @@ impl Across {
         let mut pages = Vec::with_capacity(self.copies.len());
         for copy in &self.copies {
             let statement = copy.rows(mapping, stretch, pass_started, &copy.route.shown(item))?;
-            let page = session.read(&statement, room, deadline.left()).await?;
+            let page = session.read_many(&statement, room, deadline.left()).await?;
             without_warnings(session, deadline).await?;
             let is_left = (0..page.rows.len()).any(|row| copy.route.is_left(&page.rows, row));
             if page.is_cut || is_left {

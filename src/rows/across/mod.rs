@@ -123,6 +123,7 @@ impl Across {
         let loaded = match loaded {
             // An item that cannot be read: the batch says it when it is written, and of whom.
             Err(error) if error.class().action() == Action::Bisect => {
+                let session = source.session(deadline).await?;
                 let step = if all { mapping.step(session, range, after, size, deadline).await? } else { step };
                 let batch = Batch::range(after.cloned(), step.end.clone(), range.pass_started);
                 let unread = Read { batch, end: step.end, scanned: step.scanned, bytes: 0, found: Vec::new() };

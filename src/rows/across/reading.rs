@@ -45,7 +45,7 @@ impl Mapping {
         deadline: Deadline,
     ) -> Result<Items, RowsError> {
         let statement = self.page(route, stretch, pass_started, most)?;
-        let Page { rows: mut page, mut is_cut } = session.read(&statement, most.bytes, deadline.left()).await?;
+        let Page { rows: mut page, mut is_cut } = session.read_many(&statement, most.bytes, deadline.left()).await?;
         without_warnings(session, deadline).await?;
         is_cut |= page.len() as u64 == most.items;
         let large = (0..page.len()).find(|&row| is_too_large(route, &page, row, most.item));

@@ -320,3 +320,44 @@ async fn privileges_of_a_reader() {
     assert!(all.select && all.insert && all.create);
     assert_eq!(rows(&mut reader, "SELECT id FROM a").await.len(), 0);
 }
+
+#[tokio::test]
+async fn many_rows_are_copied_out_and_the_session_knows_when_it_can_go_on() {
+    let (mut session, url) = session().await;
+    let ask = |session: &Session, from: &str| {
+        let mut ask = statement(session, "SELECT n::text, ");
+        ask.bind(Bind::Text("it's \\ $1\n\t😀".into())).sql("::text, ");
+        ask.bind(Bind::Bytes(vec![0, 255])).sql("::bytea, CASE WHEN n < ").bind(Bind::Int(0)).sql(" THEN '' END FROM ");
+        ask.sql(from).sql(" ORDER BY n");
+        ask
+    };
+    let many = ask(&session, "generate_series(1, 1000) n");
+    for bytes in [u64::MAX, 500, 1] {
+        let copied = session.read_many(&many, bytes, AMPLE).await.unwrap();
+        assert_eq!(copied, session.read(&many, bytes, AMPLE).await.unwrap(), "{bytes}");
+        assert_eq!(copied.rows.cell(0, 2), Some(&[0, 255][..]));
+        assert_eq!((copied.rows.text(0, 1), copied.rows.cell(0, 3)), (Some("it's \\ $1\n\t😀"), None));
+    }
+    let none = session.read_many(&ask(&session, "generate_series(1, 0) n"), 1, AMPLE).await.unwrap();
+    assert!(none.rows.is_empty() && !none.is_cut);
+    let mut nul = statement(&session, "SELECT ");
+    nul.bind(Bind::Text("\0".into())).sql("::text");
+    assert!(matches!(session.read_many(&nul, 1, AMPLE).await, Err(SqlError::Unsendable(_))));
+    // What fails on the way leaves the session as it was,
+    let broken = statement(&session, "SELECT (1 / (n - 900))::text FROM generate_series(1, 1000) n");
+    let error = session.read_many(&broken, u64::MAX, AMPLE).await.unwrap_err();
+    assert_eq!((error.code(), session.is_lost()), (Some("22012"), false));
+    assert_eq!(one(&mut session, "SELECT 1").await, "1");
+    let slow = session.read_many(&statement(&session, ENDLESS), u64::MAX, SHORT).await.unwrap_err();
+    assert_eq!((slow.class(), session.is_lost()), (Class::Capacity, false));
+    session.begin_read_only(AMPLE).await.unwrap();
+    assert_eq!(session.read_many(&many, u64::MAX, AMPLE).await.unwrap().rows.len(), 1000);
+    session.rollback(AMPLE).await.unwrap();
+    assert_eq!(one(&mut session, "SELECT 2").await, "2");
+    // what is refused at once costs it, and is said.
+    let wrong = statement(&session, "SELECT nothing FROM nowhere");
+    let error = session.read_many(&wrong, 1, AMPLE).await.unwrap_err();
+    assert_eq!((error.code(), session.is_lost()), (Some("42P01"), true));
+    assert!(matches!(session.read_many(&many, 1, AMPLE).await, Err(SqlError::Abandoned)));
+    assert_eq!(one(&mut open(&url).await, "SELECT 3").await, "3");
+}

@@ -1,0 +1,69 @@
+//! Rows as PostgreSQL copies them out in its binary format: of text and bytes, and all else is cast to one of them, that is what
+//! they are.
+
+use super::SqlError;
+use super::grid::Grid;
+
+/// What stands before the first row.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+
+/// Appends the row of one message, of which each holds one; the last one holds none.
+pub(super) fn row(rows: &mut Grid, message: &[u8]) -> Result<(), SqlError> {
+    let mut rest = message;
+    if let Some(behind) = message.strip_prefix(SIGNATURE) {
+        // Flags, and an extension of so many bytes.
+        let (_, behind) = number::<4>(behind)?;
+        let (length, behind) = number::<4>(behind)?;
+        let length = usize::try_from(i32::from_be_bytes(length)).map_err(|_| unclear())?;
+        rest = behind.get(length..).ok_or_else(unclear)?;
+    }
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let (width, mut rest) = number::<2>(rest)?;
+    let Ok(width) = usize::try_from(i16::from_be_bytes(width)) else { return Ok(()) };
+    if rows.is_empty() {
+        *rows = Grid::new(width);
+    }
+    for _ in 0..width {
+        let (length, behind) = number::<4>(rest)?;
+        // NULL has a length below zero.
+        let value = match usize::try_from(i32::from_be_bytes(length)) {
+            Ok(length) => Some(behind.split_at_checked(length).ok_or_else(unclear)?),
+            Err(_) => None,
+        };
+        if !rows.push(value.map(|(value, _)| value)) {
+            return Err(SqlError::Unsendable("a batch of more than 4 GB"));
+        }
+        rest = value.map_or(behind, |(_, behind)| behind);
+    }
+    if rest.is_empty() { Ok(()) } else { Err(unclear()) }
+}
+
+fn number<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), SqlError> {
+    let (number, behind) = bytes.split_first_chunk::<N>().ok_or_else(unclear)?;
+    Ok((*number, behind))
+}
+
+fn unclear() -> SqlError {
+    SqlError::Lost { what: "rows that were copied out are not as PostgreSQL writes them", source: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_from_the_first_message_to_the_last() {
+        let mut rows = Grid::default();
+        let first = [SIGNATURE, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, b'a', 0xff, 0xff, 0xff, 0xff]].concat();
+        row(&mut rows, &first).expect("a header and a row");
+        row(&mut rows, &[0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 255]).expect("a row");
+        row(&mut rows, &[0xff, 0xff]).expect("the end");
+        let cells = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(row, column)| rows.cell(row, column));
+        assert_eq!((rows.len(), cells), (2, [Some(&b"a"[..]), None, Some(b""), Some(&[0, 255])]));
+        for broken in [&[0][..], &[0, 1], &[0, 1, 0, 0, 0, 2, 1], &[0, 1, 0, 0, 0, 1, 1, 1]] {
+            assert!(row(&mut Grid::default(), broken).is_err(), "{broken:?}");
+        }
+    }
+}
