@@ -32,10 +32,9 @@ impl List {
         self.0.first().filter(|part| !part.is_empty()).map_or(0, |part| commas(part) + 1)
     }
 
-    /// The last one.
+    /// The last one in their order, whichever the list stands in: an aggregate need not keep the order of the query beneath it.
     pub(super) fn last(&self) -> Option<Cursor> {
-        let last = |part: &String| part.rsplit(',').next().filter(|text| !text.is_empty()).map(number);
-        self.0.iter().map(last).collect::<Option<Vec<_>>>().filter(|parts| !parts.is_empty()).map(Cursor)
+        self.keys().max_by_key(|key| numbers(key)).map(cursor)
     }
 
     /// Those that do not stand in the other one, in their order.
@@ -44,8 +43,9 @@ impl List {
             return Vec::new();
         }
         let there: HashSet<Vec<&str>> = other.keys().collect();
-        let alone = self.keys().filter(|key| !there.contains(key));
-        alone.map(|key| Cursor(key.into_iter().map(number).collect())).collect()
+        let mut alone: Vec<_> = self.keys().filter(|key| !there.contains(key)).collect();
+        alone.sort_by_cached_key(|key| numbers(key));
+        alone.into_iter().map(cursor).collect()
     }
 
     fn keys(&self) -> impl Iterator<Item = Vec<&str>> {
@@ -56,8 +56,13 @@ impl List {
     }
 }
 
-fn number(text: &str) -> KeyPart {
-    KeyPart::Int(text.to_owned())
+fn cursor(key: Vec<&str>) -> Cursor {
+    Cursor(key.into_iter().map(|part| KeyPart::Int(part.to_owned())).collect())
+}
+
+/// By which keys are sorted.
+fn numbers(key: &[&str]) -> Vec<i128> {
+    key.iter().map(|part| part.parse().unwrap_or_default()).collect()
 }
 
 impl Across {
@@ -161,17 +166,13 @@ mod tests {
         List(parts.iter().map(|part| (*part).to_owned()).collect())
     }
 
-    fn cursor(parts: &[&str]) -> Cursor {
-        Cursor(parts.iter().map(|part| number(part)).collect())
-    }
-
     #[test]
     fn lists_are_compared_key_by_key_where_they_differ() {
         let ours = keys(&["1,1,12,-3", "1,2,1,4"]);
-        assert_eq!((ours.len(), ours.last()), (4, Some(cursor(&["-3", "4"]))));
+        assert_eq!((ours.len(), ours.last()), (4, Some(cursor(vec!["12", "1"]))));
         assert_eq!(ours.without(&keys(&["1,1,12,-3", "1,2,1,4"])), []);
         let theirs = keys(&["0,1,12,2", "1,1,1,12"]);
-        assert_eq!(ours.without(&theirs), [cursor(&["1", "2"]), cursor(&["-3", "4"])]);
+        assert_eq!(ours.without(&theirs), [cursor(vec!["-3", "4"]), cursor(vec!["1", "2"])]);
         assert_eq!(ours.without(&List::default()).len(), 4);
         let none = keys(&["", ""]);
         assert_eq!((none.len(), none.last(), none.without(&ours)), (0, None, Vec::new()));

@@ -48,17 +48,16 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
                 let is_long = is_long(from, from_column);
                 let is_taken = |cell| fills.iter().any(|fill: &Fill| fill.origin == Origin::Cell(cell));
                 let part = printed.iter().position(|part| *part == read).map(|part| before + part);
-                match part.filter(|cell| !is_long && !is_taken(*cell)) {
-                    // The key is read in any case. What is turned is turned for one column.
-                    Some(cell) => fill.origin = Origin::Cell(cell),
-                    None => {
-                        fill.origin = Origin::Cell(parts + selected.len());
-                        if is_long {
-                            let x = measured(from, from_column, &x);
-                            long.push((selected.len(), format!("COALESCE(OCTET_LENGTH({x}), 0)")));
-                        }
-                        selected.push(read);
+                // The key is read in any case. What is turned is turned for one column.
+                if let Some(cell) = part.filter(|cell| !is_long && !is_taken(*cell)) {
+                    fill.origin = Origin::Cell(cell);
+                } else {
+                    fill.origin = Origin::Cell(parts + selected.len());
+                    if is_long {
+                        let x = measured(from, from_column, &x);
+                        long.push((selected.len(), format!("COALESCE(OCTET_LENGTH({x}), 0)")));
                     }
+                    selected.push(read);
                 }
                 (turn.before, turn.behind) = (carry.before().to_owned(), carry.behind());
                 fill.carry = Some(carry);

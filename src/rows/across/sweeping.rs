@@ -41,7 +41,8 @@ impl Across {
         let missing = if lists {
             let stretch = (after, &step.end);
             let most = (range.pass_started, step.scanned);
-            let (ours, theirs) = self.both_lists(mapping, (session, target), stretch, most, deadline).await?;
+            let both = self.both_lists(mapping, (session, target), stretch, most, deadline);
+            let (ours, theirs) = Box::pin(both).await?;
             if all {
                 step = step_to(range, &ours, size.max(1));
             }

@@ -54,7 +54,7 @@ fn a_sweep_finds_exactly_what_has_no_target() {
                     while let Some(read) = rows.sweep(&range, after.as_ref(), size, LIMIT).await.expect("a sweep") {
                         assert!(read.scanned <= size, "{} of {size}", read.scanned);
                         scanned += read.scanned;
-                        found.extend(read.found.iter().map(|key| key.json()));
+                        found.extend(read.found.iter().map(milkrun::cursor::Cursor::json));
                         after = Some(read.end);
                     }
                     assert_eq!((scanned, after.as_ref()), (60, Some(&range.bound)));
