@@ -41,6 +41,9 @@ pub struct DeadLetter {
     /// The mark of the batch that set it aside: one whose commit never came is not counted, and is taken back by it.
     #[serde(default)]
     pub batch: String,
+    /// The pass in which it was recorded or voided; 0: by a version that did not say.
+    #[serde(default)]
+    pub pass: u32,
     /// There is none any more: it was taken back, or retried and counted. The record stays for a while, so that no write that
     /// is still on its way brings it back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -62,12 +65,27 @@ impl DeadLetter {
         self.life == life && !self.void
     }
 
+    /// Whether it was written, under `epoch`, after whoever is at `rank` in `life` was replaced.
+    fn is_later(&self, epoch: u64, life: u64, rank: Rank) -> bool {
+        self.life > life || self.life == life && Rank { pass: self.pass, epoch } > rank
+    }
+
     fn to_body(&self) -> serde_json::Map<String, serde_json::Value> {
         match serde_json::to_value(self) {
             Ok(serde_json::Value::Object(body)) => body,
             _ => serde_json::Map::new(),
         }
     }
+}
+
+/// Who may speak of an item. In each pass it is one shard's business, whose epochs say who came later; of which shard may change
+/// from pass to pass, so epochs of different passes say nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// The pass that the shard is in.
+    pub pass: u32,
+    /// The shard's epoch.
+    pub epoch: u64,
 }
 
 /// How long the record of one that is void stays, in seconds: far longer than any write is on its way.
@@ -91,14 +109,14 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// Makes dead letters durable, under the mark of their batch and the epoch of its run. One that is there already was
+    /// Makes dead letters durable, under the mark of their batch and the rank of its run. One that is there already was
     /// found by a run that could not commit: it keeps its first time.
     pub async fn record(
         &self,
         asides: &[Aside],
         attempts: u32,
         batch: &str,
-        epoch: u64,
+        rank: Rank,
         now: u64,
     ) -> Result<(), LedgerError> {
         let letters = asides.iter().map(|aside| DeadLetter {
@@ -112,11 +130,12 @@ impl Letters {
             last_at: now,
             retry: 0,
             batch: batch.to_owned(),
+            pass: rank.pass,
             void: false,
         });
         let calls = letters.map(|letter| {
             let this = self.clone();
-            async move { this.keep(letter, epoch).await }
+            async move { this.keep(letter, rank.epoch).await }
         });
         side_by_side(calls, "writing a dead letter").await.map(drop)
     }
@@ -127,7 +146,7 @@ impl Letters {
             if let Some(there) = &seen {
                 let known = DeadLetter::from_record(there)?;
                 // Whoever came later knows better, and has said so.
-                if known.life > self.life || known.life == self.life && there.epoch > epoch {
+                if known.is_later(there.epoch, self.life, Rank { pass: letter.pass, epoch }) {
                     return Ok(());
                 }
                 if known.is_of(self.life) {
@@ -164,15 +183,15 @@ impl Letters {
         &self,
         batch: &str,
         in_flight: Vec<Cursor>,
-        epoch: u64,
+        rank: Rank,
         now: u64,
     ) -> Result<(), LedgerError> {
-        self.shut_out(in_flight, batch, epoch, now).await?;
+        self.shut_out(in_flight, batch, rank, now).await?;
         let mut after = None;
         loop {
             let (letters, next) = self.page(after.as_deref()).await?;
             let stale = letters.into_iter().filter(|(_, letter)| letter.batch == batch);
-            self.shut_out(stale.map(|(_, letter)| letter.cursor).collect(), batch, epoch, now).await?;
+            self.shut_out(stale.map(|(_, letter)| letter.cursor).collect(), batch, rank, now).await?;
             if next.is_none() {
                 return Ok(());
             }
@@ -181,7 +200,7 @@ impl Letters {
     }
 
     /// Voids the letters of these items that have this mark, those that have not arrived yet included.
-    pub async fn shut_out(&self, keys: Vec<Cursor>, batch: &str, epoch: u64, now: u64) -> Result<(), LedgerError> {
+    pub async fn shut_out(&self, keys: Vec<Cursor>, batch: &str, rank: Rank, now: u64) -> Result<(), LedgerError> {
         let calls = keys.into_iter().map(|key| {
             let (this, batch) = (self.clone(), batch.to_owned());
             async move {
@@ -189,12 +208,12 @@ impl Letters {
                 loop {
                     if let Some(there) = &seen {
                         let known = DeadLetter::from_record(there)?;
-                        let later = known.life > this.life || known.life == this.life && there.epoch > epoch;
+                        let later = known.is_later(there.epoch, this.life, rank);
                         if later || known.is_of(this.life) && known.batch != batch {
                             return Ok(());
                         }
                     }
-                    let void = this.voided(&key, epoch, seen.as_ref(), now);
+                    let void = this.voided(&key, rank, seen.as_ref(), now);
                     match this.ledger.swap(&void, seen.as_ref(), LIMIT).await? {
                         Swap::Done => return Ok(()),
                         Swap::Lost(there) => seen = there,
@@ -205,7 +224,7 @@ impl Letters {
         side_by_side(calls, "taking a dead letter back").await.map(drop)
     }
 
-    fn voided(&self, key: &Cursor, epoch: u64, seen: Option<&Record>, now: u64) -> Record {
+    fn voided(&self, key: &Cursor, rank: Rank, seen: Option<&Record>, now: u64) -> Record {
         let letter = DeadLetter {
             life: self.life,
             key: key.texts(),
@@ -217,9 +236,10 @@ impl Letters {
             last_at: now,
             retry: 0,
             batch: String::new(),
+            pass: rank.pass,
             void: true,
         };
-        Record { expires: Some(now / 1000 + VOID_S), ..self.written(&letter, epoch, seen) }
+        Record { expires: Some(now / 1000 + VOID_S), ..self.written(&letter, rank.epoch, seen) }
     }
 
     /// Those of these items that have a dead letter.
@@ -336,8 +356,9 @@ impl Letters {
             let this = self.clone();
             async move {
                 let mut there = this.get(&item_of(&key)).await?;
-                while let Some((seen, _)) = there {
-                    let void = this.voided(&key, seen.epoch, Some(&seen), now);
+                while let Some((seen, letter)) = there {
+                    let rank = Rank { pass: letter.pass, epoch: seen.epoch };
+                    let void = this.voided(&key, rank, Some(&seen), now);
                     there = match this.ledger.swap(&void, Some(&seen), LIMIT).await? {
                         Swap::Done => None,
                         Swap::Lost(_) => this.get(&item_of(&key)).await?,
@@ -364,7 +385,8 @@ impl Letters {
             let calls = earlier.into_iter().map(|(seen, letter)| {
                 let this = Self { life: letter.life, ..self.clone() };
                 async move {
-                    let void = this.voided(&letter.cursor, seen.epoch, Some(&seen), now);
+                    let rank = Rank { pass: letter.pass, epoch: seen.epoch };
+                    let void = this.voided(&letter.cursor, rank, Some(&seen), now);
                     // Whoever was there before knows of the new life.
                     this.ledger.swap(&void, Some(&seen), LIMIT).await.map(drop)
                 }
@@ -480,11 +502,18 @@ mod tests {
         let ledger: Arc<dyn Ledger> = Arc::new(Broken);
         let key = Cursor(vec![KeyPart::Int("7".into())]);
         let aside = Aside { key, class: "conflict", message: "m".into() };
-        let error =
-            Letters { ledger, migration: "m".to_owned(), life: 0 }.record(&[aside], 1, "b", 1, 1).await.unwrap_err();
+        let error = Letters { ledger, migration: "m".to_owned(), life: 0 }
+            .record(&[aside], 1, "b", at(1), 1)
+            .await
+            .unwrap_err();
         assert!(matches!(error, LedgerError::Stopped { .. }), "{error}");
         assert_eq!(error.to_string(), "writing a dead letter was stopped before its end");
         assert_eq!((fault(&error).class, fault(&error).uncertain), (Class::Transient, true));
+    }
+
+    /// In the first pass, under this epoch.
+    fn at(epoch: u64) -> Rank {
+        Rank { pass: 1, epoch }
     }
 
     fn letters(folder: &std::path::Path) -> Letters {
@@ -505,7 +534,7 @@ mod tests {
     async fn what_was_put_back_again_meanwhile_still_waits() {
         let folder = tempfile::tempdir().unwrap();
         let letters = letters(folder.path());
-        letters.record(&[aside(1, "a"), aside(2, "a")], 3, "b", 1, 100).await.unwrap();
+        letters.record(&[aside(1, "a"), aside(2, "a")], 3, "b", at(1), 100).await.unwrap();
         let page = letters.page(None).await.unwrap().0;
         assert_eq!(letters.put_back(page.clone(), 1).await.unwrap(), 2);
         let pending = |number| Pending { key: aside(number, "").key, class: "poison".to_owned(), retry: 1 };
@@ -534,7 +563,7 @@ mod tests {
     async fn what_another_shard_has_not_counted_is_not_retried() {
         let folder = tempfile::tempdir().unwrap();
         let letters = letters(folder.path());
-        letters.record(&[aside(1, "a"), aside(2, "a")], 1, "mark", 1, 100).await.unwrap();
+        letters.record(&[aside(1, "a"), aside(2, "a")], 1, "mark", at(1), 100).await.unwrap();
         letters.put_back(letters.page(None).await.unwrap().0, 1).await.unwrap();
         let page = letters.page(None).await.unwrap().0;
         let shard = |recording: Option<&str>, seq| Record {
@@ -552,8 +581,8 @@ mod tests {
         letters.ledger.put(&shard(None, 2), LIMIT).await.unwrap();
         assert_eq!(letters.counted(&page).await.unwrap(), [true, true]);
         // Taken back, and perhaps recorded again, after the page was read.
-        letters.take_back("mark", Vec::new(), 1, 150).await.unwrap();
-        letters.record(&[aside(2, "b")], 1, "other", 2, 200).await.unwrap();
+        letters.take_back("mark", Vec::new(), at(1), 150).await.unwrap();
+        letters.record(&[aside(2, "b")], 1, "other", at(2), 200).await.unwrap();
         assert_eq!(letters.counted(&page).await.unwrap(), [false, false]);
     }
 
@@ -561,14 +590,14 @@ mod tests {
     async fn a_letter_belongs_to_the_latest_run_that_found_it_and_to_its_batch() {
         let folder = tempfile::tempdir().unwrap();
         let letters = letters(folder.path());
-        letters.record(&[aside(1, "old"), aside(2, "old")], 1, "lost", 5, 100).await.unwrap();
+        letters.record(&[aside(1, "old"), aside(2, "old")], 1, "lost", at(5), 100).await.unwrap();
         // Found again by a later run; and by an earlier one, which does not know yet that it was replaced.
-        letters.record(&[aside(1, "new")], 1, "kept", 6, 200).await.unwrap();
-        letters.record(&[aside(1, "late")], 1, "late", 5, 300).await.unwrap();
+        letters.record(&[aside(1, "new")], 1, "kept", at(6), 200).await.unwrap();
+        letters.record(&[aside(1, "late")], 1, "late", at(5), 300).await.unwrap();
         let seen: Vec<_> = all(&letters).await.into_iter().map(|it| (it.message, it.batch, it.first_at)).collect();
         assert_eq!(seen[0], ("new".to_owned(), "kept".to_owned(), 100));
-        letters.take_back("lost", Vec::new(), 6, 400).await.unwrap();
-        letters.take_back("late", Vec::new(), 6, 400).await.unwrap();
+        letters.take_back("lost", Vec::new(), at(6), 400).await.unwrap();
+        letters.take_back("late", Vec::new(), at(6), 400).await.unwrap();
         assert_eq!(all(&letters).await.into_iter().map(|it| it.key).collect::<Vec<_>>(), [["1"]]);
     }
 
@@ -577,21 +606,56 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let letters = letters(folder.path());
         let keys = [1, 2, 3].map(|number| aside(number, "").key);
-        letters.record(&[aside(1, "there")], 1, "lost", 5, 100).await.unwrap();
-        letters.take_back("lost", keys.to_vec(), 6, 200).await.unwrap();
+        letters.record(&[aside(1, "there")], 1, "lost", at(5), 100).await.unwrap();
+        letters.take_back("lost", keys.to_vec(), at(6), 200).await.unwrap();
         assert_eq!(all(&letters).await, []);
         // The run before wakes up, goes on, and has not heard of its end.
-        letters.record(&[aside(1, "late"), aside(2, "late"), aside(3, "late")], 1, "lost", 5, 300).await.unwrap();
+        letters.record(&[aside(1, "late"), aside(2, "late"), aside(3, "late")], 1, "lost", at(5), 300).await.unwrap();
         assert_eq!((all(&letters).await, letters.among(&keys).await.unwrap()), (Vec::new(), HashSet::new()));
         // Whoever took them back meets an item again, and may set it aside.
-        letters.record(&[aside(2, "new")], 1, "kept", 6, 400).await.unwrap();
-        letters.shut_out(keys.to_vec(), "lost", 5, 500).await.unwrap();
+        letters.record(&[aside(2, "new")], 1, "kept", at(6), 400).await.unwrap();
+        letters.shut_out(keys.to_vec(), "lost", at(5), 500).await.unwrap();
         let seen: Vec<_> = all(&letters).await.into_iter().map(|it| (it.message, it.first_at)).collect();
         assert_eq!(seen, [("new".to_owned(), 400)]);
         // One of an earlier life is void in the next, and comes back to none.
         let next = Letters { life: 1, ..letters.clone() };
         next.forget_earlier_lives(600).await.unwrap();
-        letters.record(&[aside(2, "late")], 1, "late", 9, 700).await.unwrap();
+        letters.record(&[aside(2, "late")], 1, "late", at(9), 700).await.unwrap();
         assert_eq!(all(&next).await, []);
+    }
+
+    #[tokio::test]
+    async fn epochs_of_another_shard_in_an_earlier_pass_say_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = letters(folder.path());
+        let rank = |pass, epoch| Rank { pass, epoch };
+        // Set aside by a shard that was taken over often, retried, counted; then refused again in a sweep by changes, which is
+        // another shard's.
+        letters.record(&[aside(1, "first"), aside(2, "first")], 1, "third", rank(1, 9), 100).await.unwrap();
+        letters.settle(vec![aside(1, "").key, aside(2, "").key], 200).await.unwrap();
+        letters.record(&[aside(1, "again"), aside(2, "again")], 1, "sweep", rank(2, 3), 300).await.unwrap();
+        // Whoever held that shard wakes up.
+        letters.record(&[aside(1, "late")], 1, "third", rank(1, 9), 400).await.unwrap();
+        letters.shut_out(vec![aside(2, "").key], "sweep", rank(1, 10), 500).await.unwrap();
+        let seen: Vec<_> = all(&letters).await.into_iter().map(|it| (it.key[0].clone(), it.message)).collect();
+        assert_eq!(seen, [("1".to_owned(), "again".to_owned()), ("2".to_owned(), "again".to_owned())]);
+        // A killed holder's letters are taken back under the epoch of its successor in the sweep, though it is the lower one.
+        letters.take_back("sweep", Vec::new(), rank(2, 4), 600).await.unwrap();
+        assert_eq!(all(&letters).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_letter_of_a_version_that_names_no_pass_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let letters = letters(folder.path());
+        letters.record(&[aside(1, "old")], 1, "old", at(9), 100).await.unwrap();
+        let (mut record, _) = letters.page(None).await.unwrap().0.remove(0);
+        record.body.remove("pass");
+        record.seq += 1;
+        letters.ledger.put(&record, LIMIT).await.unwrap();
+        assert_eq!(all(&letters).await.len(), 1);
+        letters.record(&[aside(1, "new")], 1, "new", at(2), 200).await.unwrap();
+        let seen = all(&letters).await;
+        assert_eq!((seen[0].message.as_str(), seen[0].first_at, seen[0].pass), ("new", 100, 1));
     }
 }

@@ -5,7 +5,7 @@
 //! in between leaves what the next one needs to count each of them once.
 
 use super::checkpoint::{Checkpoint, Counters, Pending};
-use super::dead::{self, Letters};
+use super::dead::{self, Letters, Rank};
 use super::hold::hold;
 use super::lease::{Kept, Lease};
 use super::migration::{Aside, Migration, Outcome};
@@ -52,15 +52,16 @@ pub(super) async fn tidy<M: Migration>(
     lease: &mut Lease,
     state: &State,
 ) -> Result<Kept, LedgerError> {
-    let Checkpoint { recording, in_flight, settled, .. } = lease.checkpoint().clone();
+    let Checkpoint { pass, recording, in_flight, settled, .. } = lease.checkpoint().clone();
     if recording.is_none() && settled.is_empty() {
         return Ok(Kept::Yes);
     }
-    let (letters, epoch, now) = (of(run, state), lease.epoch(), (run.terms.clock)());
+    let (letters, now) = (of(run, state), (run.terms.clock)());
+    let rank = Rank { pass, epoch: lease.epoch() };
     let work = async {
         letters.settle(settled, now).await?;
         match &recording {
-            Some(batch) => letters.take_back(batch, in_flight, epoch, now).await,
+            Some(batch) => letters.take_back(batch, in_flight, rank, now).await,
             None => Ok(()),
         }
     };

@@ -5,7 +5,7 @@
 //! the next run takes back what is there, and shuts out what arrives after it.
 
 use super::checkpoint::Checkpoint;
-use super::dead;
+use super::dead::{self, Rank};
 use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::{Kept, nonce};
@@ -51,7 +51,8 @@ impl<M: Migration> Walk<'_, M> {
         attempts: u32,
         now: u64,
     ) -> Result<Option<Result<(), Fault>>, EngineError> {
-        let (letters, epoch) = (letters::of(self.run, &self.state), self.lease.epoch());
+        let letters = letters::of(self.run, &self.state);
+        let rank = Rank { pass: self.state.pass, epoch: self.lease.epoch() };
         let Checkpoint { recording, in_flight, .. } = self.lease.checkpoint().clone();
         let batch = recording.unwrap_or_else(nonce);
         // First what an earlier attempt may have left on its way: only when it has arrived may others be named in its place.
@@ -59,8 +60,8 @@ impl<M: Migration> Walk<'_, M> {
         let first: Vec<Aside> = first.into_iter().cloned().collect();
         self.recorded = aside.iter().map(|aside| aside.key.clone()).chain(stale.iter().cloned()).collect();
         let settling = async {
-            letters.shut_out(stale, &batch, epoch, now).await?;
-            letters.record(&first, attempts, &batch, epoch, now).await
+            letters.shut_out(stale, &batch, rank, now).await?;
+            letters.record(&first, attempts, &batch, rank, now).await
         };
         match self.in_time(settling).await? {
             Some(Ok(())) => {}
@@ -73,7 +74,7 @@ impl<M: Migration> Walk<'_, M> {
                 return Ok(None);
             }
             reach(Point::LettersMarked).await;
-            match self.in_time(letters.record(&part, attempts, &batch, epoch, now)).await? {
+            match self.in_time(letters.record(&part, attempts, &batch, rank, now)).await? {
                 Some(Ok(())) => {}
                 other => return Ok(other),
             }
