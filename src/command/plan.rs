@@ -80,7 +80,10 @@ impl Handler {
         let mut known = shards::all(&*self.ledger, &definition.name, budget.call()).await?;
         known.retain(|shard| shard.checkpoint.life == stored.state.life);
         let tuner = known.first().map(|shard| shard.checkpoint.tuner.clone()).unwrap_or_default();
-        let forecast = Forecast::of(&tuner, estimate, &definition.limits, budget);
+        // The first pass cuts the key once and for all.
+        let shards = if stored.state.pass > 0 { stored.state.shards() } else { definition.limits.shards };
+        let lanes = if rows.is_serial() { 1 } else { definition.limits.lanes.min(shards) };
+        let forecast = Forecast::of(&tuner, estimate, &definition.limits, lanes, budget);
         if forecast.assumed {
             found.warnings.push(Forecast::ASSUMPTION.to_owned());
         }

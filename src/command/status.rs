@@ -47,10 +47,10 @@ pub(super) async fn of(
     reply.insert("v".into(), json!(VERSION));
     reply.insert("migration".into(), json!(name));
     reply.insert("state".into(), json!(state.phase()));
-    let throttled = checkpoints.iter().find_map(|shard| shard.throttled.as_ref()).filter(|_| state.paused.is_none());
+    let throttled = shards::throttled(&shards, now).filter(|_| state.paused.is_none()).cloned();
     let paused = state.paused.as_ref().map(|pause| &pause.reason);
-    reply.insert("reason".into(), json!(paused.or(throttled.map(|throttled| &throttled.reason))));
-    if let Some(throttled) = throttled {
+    reply.insert("reason".into(), json!(paused.or(throttled.as_ref().map(|throttled| &throttled.reason))));
+    if let Some(throttled) = &throttled {
         reply.insert("throttled".into(), json!({"since": instant(throttled.since)}));
     }
     if let Some(pause) = &state.paused {

@@ -15,6 +15,8 @@ pub enum Point {
     BeforeAnnounce,
     AfterAnnounce,
     EffectsBegun,
+    /// Of a purge into another database: what was written there is committed, and the source has deleted nothing yet.
+    TargetCommitted,
     EffectsCommitted,
     LettersMarked,
     LettersRecorded,
@@ -29,7 +31,7 @@ pub enum Point {
 }
 
 /// Every place that there is.
-pub const ALL: [Point; 18] = [
+pub const ALL: [Point; 19] = [
     Point::BeforeAcquire,
     Point::AfterAcquire,
     Point::BeforeOpenPass,
@@ -37,6 +39,7 @@ pub const ALL: [Point; 18] = [
     Point::BeforeAnnounce,
     Point::AfterAnnounce,
     Point::EffectsBegun,
+    Point::TargetCommitted,
     Point::EffectsCommitted,
     Point::LettersMarked,
     Point::LettersRecorded,
@@ -52,14 +55,14 @@ pub const ALL: [Point; 18] = [
 
 /// A run comes to this place.
 #[cfg(not(feature = "failpoints"))]
-pub(super) fn reach(_: Point) -> std::future::Ready<()> {
+pub(crate) fn reach(_: Point) -> std::future::Ready<()> {
     std::future::ready(())
 }
 
 /// A run comes to this place, and what a test has ordered happens.
 #[cfg(feature = "failpoints")]
 #[expect(clippy::panic, reason = "a test has ordered it")]
-pub(super) async fn reach(point: Point) {
+pub(crate) async fn reach(point: Point) {
     static ORDERS: std::sync::Once = std::sync::Once::new();
     // They hold until the process ends.
     ORDERS.call_once(|| std::mem::forget(fail::FailScenario::setup()));

@@ -19,6 +19,16 @@ const CUTTING: Duration = Duration::from_secs(2);
 /// Bytes of the keys at which shards end: they stand in one record, beside a bound and a pin.
 const CUT_BYTES: usize = 64 * 1024;
 
+/// How the next pass begins.
+struct Next {
+    /// Its last key, or the last change.
+    bound: Option<Cursor>,
+    /// Since when it looks at what changed.
+    since: Option<u64>,
+    /// The last key, where the bound is a change.
+    last_key: Option<Cursor>,
+}
+
 /// As many of these as a record holds: of too many every second one, so that the shards stay alike.
 fn fitting(mut cuts: Vec<Cursor>) -> Vec<Cursor> {
     let bytes = |cuts: &[Cursor]| cuts.iter().map(|cut| cut.json().len() + 16 * cut.0.len()).sum::<usize>();
@@ -36,7 +46,7 @@ impl<M: Migration> Run<'_, M> {
         // Before the bound is read: what changes between the two is seen twice rather than never.
         let now_us = (self.terms.clock)().saturating_mul(1000);
         let Some(found) = hold(lease, self.budget.call(), self.end_of_next(stored)).await? else { return Ok(None) };
-        let (bound, since) = found?;
+        let Next { bound, since, last_key } = found?;
         let first = stored.state.pass == 0;
         let (mut expected, mut cuts) = (stored.state.expected, stored.state.cuts.clone());
         if first && bound.is_some() {
@@ -59,6 +69,7 @@ impl<M: Migration> Run<'_, M> {
             if ours {
                 now.open_pass(bound.clone(), now_us);
                 now.since = since;
+                now.last_key.clone_from(&last_key);
                 now.expected = expected;
                 now.cuts.clone_from(&cuts);
             }
@@ -70,16 +81,18 @@ impl<M: Migration> Run<'_, M> {
     }
 
     /// Where the next pass will end; and since when it looks at what changed, if it does.
-    async fn end_of_next(&self, stored: &Stored) -> Result<(Option<Cursor>, Option<u64>), Fault> {
+    async fn end_of_next(&self, stored: &Stored) -> Result<Next, Fault> {
+        let covered = stored.state.covered.as_ref();
+        let last = self.patiently(|limit| in_time(&self.budget, self.kind.bound(covered, limit))).await?;
         if let Some(since) = self.sweeps.since(&stored.state) {
+            // After the last key, so that whatever is inserted up to there is among the changes.
             let at = std::time::UNIX_EPOCH + Duration::from_micros(since);
             let asked = self.patiently(|limit| in_time(&self.budget, self.kind.recent(at, limit)));
             if let Some(recent) = asked.await? {
-                return Ok((recent.bound, Some(since)));
+                return Ok(Next { bound: recent.bound, since: Some(since), last_key: last });
             }
         }
-        let covered = stored.state.covered.as_ref();
-        Ok((self.patiently(|limit| in_time(&self.budget, self.kind.bound(covered, limit))).await?, None))
+        Ok(Next { bound: last, since: None, last_key: None })
     }
 
     /// Where the first pass is cut into shards. What cannot be cut is one shard, and no reason to fail.

@@ -3,6 +3,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::state::State;
+use super::throttle::Throttled;
 use crate::ledger::{Ledger, LedgerError, item};
 use std::time::Duration;
 
@@ -70,6 +71,16 @@ pub enum Offer {
     Held(u64),
 }
 
+/// What holds everything back at this moment. A shard that is held says so or, where nobody is at work, the one that was worked on
+/// last: what others say may be left from a run of long ago.
+pub fn throttled(shards: &[Shard], now: u64) -> Option<&Throttled> {
+    let latest = shards.iter().max_by_key(|shard| shard.checkpoint.run.as_ref().map(|run| run.at));
+    let held = || shards.iter().filter(|shard| shard.held_until(now).is_some());
+    let told = |shard: &'_ Shard| shard.checkpoint.throttled.is_some();
+    let says = if held().next().is_some() { held().find(|shard| told(shard)) } else { latest };
+    says?.checkpoint.throttled.as_ref()
+}
+
 /// What there is for a run to take; `only`: one shard alone.
 pub fn offer(state: &State, shards: &[Shard], only: Option<u32>, now: u64) -> Offer {
     let record = |number: &u32| shards.iter().find(|shard| shard.number == *number);
@@ -99,6 +110,7 @@ pub fn offer(state: &State, shards: &[Shard], only: Option<u32>, now: u64) -> Of
 mod tests {
     use super::*;
     use crate::cursor::{Cursor, KeyPart};
+    use crate::engine::checkpoint::RunMark;
 
     fn state(pass: u32, open: bool) -> State {
         let cut = |n: u32| Cursor(vec![KeyPart::Int(n.to_string())]);
@@ -138,6 +150,26 @@ mod tests {
         (complete.complete, complete.open) = (false, true);
         let shards = [shard(0, 2, true, 0), shard(1, 2, true, 0)];
         assert_eq!(offer(&complete, &shards, None, 9), Offer::Free(vec![0, 2, 3]));
+    }
+
+    #[test]
+    fn only_who_is_at_work_or_was_last_says_that_it_is_throttled() {
+        let worked = |number, at: u64, says: Option<&str>, lease_until| {
+            let mut shard = shard(number, 1, false, lease_until);
+            shard.checkpoint.run = Some(RunMark { id: "r".to_owned(), at });
+            shard.checkpoint.throttled = says.map(|why| Throttled { reason: why.to_owned(), since: at });
+            shard
+        };
+        let reason = |shards: &[Shard]| throttled(shards, 9).map(|throttled| throttled.reason.clone());
+        assert_eq!(reason(&[]), None);
+        // The run that came after one that was throttled in another shard was not.
+        let (left, moved) = (worked(1, 3, Some("left"), 0), worked(0, 5, None, 0));
+        assert_eq!(reason(&[moved.clone(), left.clone()]), None);
+        assert_eq!(reason(std::slice::from_ref(&left)), Some("left".to_owned()));
+        // One that began before, and is at work still, is throttled now.
+        let waits = worked(2, 4, Some("now"), 50);
+        assert_eq!(reason(&[moved, left.clone(), waits]), Some("now".to_owned()));
+        assert_eq!(reason(&[left, worked(3, 1, None, 50)]), None);
     }
 
     #[test]

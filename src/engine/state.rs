@@ -93,9 +93,12 @@ pub struct State {
     pub pass_started: u64,
     /// A sweep over what changed since then, in Unix microseconds; `None`: over everything.
     pub since: Option<u64>,
+    /// The last key of the source as such a sweep began: what was inserted up to there has changed, and the sweep looks at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_key: Option<Cursor>,
     /// When the last pass ended, in Unix milliseconds.
     pub pass_ended: u64,
-    /// The bound of the last pass that ended: up to here everything was looked at once.
+    /// The last key when the last pass that ended began: up to here everything was looked at once.
     pub covered: Option<Cursor>,
     /// How much there is to do, as estimated when the first pass began.
     pub expected: Expected,
@@ -185,7 +188,7 @@ impl State {
         self.open = true;
         self.complete = false;
         self.bound = bound;
-        self.since = None;
+        (self.since, self.last_key) = (None, None);
         self.pass_started = now_us;
     }
 
@@ -194,10 +197,9 @@ impl State {
     pub fn close_pass(&mut self, found: u64, sweeps: &Sweeps, now: u64) {
         self.open = false;
         self.pass_ended = now;
-        // What changed says nothing of the key.
-        if self.bound.is_some() && self.since.is_none() {
-            self.covered.clone_from(&self.bound);
-        }
+        // The bound of what changed says nothing of the key.
+        let end = if self.since.is_some() { self.last_key.take() } else { self.bound.clone() };
+        self.covered = end.or(self.covered.take());
         if self.pass > 1 {
             self.left = found;
         }
@@ -307,6 +309,27 @@ mod tests {
         assert_eq!((state.phase(), state.left, state.complete), (Phase::Complete, 0, true));
         state.paused = Some(Pause { reason: "r".into(), by: "b".into(), at: 1 });
         assert_eq!(state.phase(), Phase::Paused);
+    }
+
+    #[test]
+    fn a_sweep_by_changes_covers_what_was_inserted_before_it() {
+        let key = |n: u64| Some(Cursor(vec![KeyPart::Int(n.to_string())]));
+        let sweeps = Sweeps::once(&Limits::default());
+        let mut state = State::default();
+        state.open_pass(key(9), 1_000_000);
+        state.close_pass(5, &sweeps, 2_000);
+        state.open_pass(key(77_000_000), 12_000_000);
+        (state.since, state.last_key) = (Some(1_000_000), key(12));
+        assert_eq!(state.covered, key(9));
+        state.close_pass(3, &sweeps, 13_000);
+        assert_eq!((state.covered.clone(), state.last_key.clone()), (key(12), None));
+        // One of a version that did not say, and one over a source that is empty by now.
+        state.open_pass(None, 23_000_000);
+        state.since = Some(12_000_000);
+        state.close_pass(0, &sweeps, 24_000);
+        state.open_pass(None, 33_000_000);
+        state.close_pass(0, &sweeps, 34_000);
+        assert_eq!(state.covered, key(12));
     }
 
     #[test]

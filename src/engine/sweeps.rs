@@ -24,14 +24,27 @@ impl Sweeps {
         Self { mode: Mode::Once, settle: limits.settle, every: Duration::ZERO, overlap: None, most: limits.max_sweeps }
     }
 
+    /// A migration that goes on for ever.
+    pub fn continuous(limits: &Limits) -> Self {
+        Self { mode: Mode::Continuous, every: limits.sweep_every, ..Self::once(limits) }
+    }
+
+    /// The same, but its sweeps look only at what changed since the one before began, and so much before that, with every run.
+    #[must_use]
+    pub fn by_changes(self, overlap: Duration) -> Self {
+        Self { every: Duration::ZERO, overlap: Some(overlap), ..self }
+    }
+
     /// What a file says.
     pub fn of(definition: &Definition) -> Self {
-        let overlap = definition.source.changed.as_ref().map(|changed| changed.overlap);
-        let every = match definition.mode {
-            Mode::Continuous if overlap.is_none() => definition.limits.sweep_every,
-            _ => Duration::ZERO,
+        let sweeps = match definition.mode {
+            Mode::Once => Self::once(&definition.limits),
+            Mode::Continuous => Self::continuous(&definition.limits),
         };
-        Self { mode: definition.mode, every, overlap, ..Self::once(&definition.limits) }
+        match &definition.source.changed {
+            Some(changed) => sweeps.by_changes(changed.overlap),
+            None => sweeps,
+        }
     }
 
     /// When the next sweep may begin, in Unix milliseconds; `None` if a pass is open or none has ended yet.

@@ -60,7 +60,7 @@ impl<M: Migration> Walk<'_, M> {
     /// lasts. `None`: it says nothing against a batch.
     async fn throttled(&mut self, patience: Duration) -> Result<Option<Next>, EngineError> {
         let run = self.run;
-        if !run.throttle.is_set() {
+        if !run.throttle.is_set() && self.lease.checkpoint().throttled.is_none() {
             return Ok(None);
         }
         let Some(reason) = hold(self.lease, run.budget.call(), run.throttle.reason(run.budget.remaining())).await?

@@ -117,6 +117,11 @@ impl Batch {
 }
 
 impl Rows {
+    /// One of its databases has but one session for all that works side by side.
+    pub fn is_serial(&self) -> bool {
+        [self.mapping.dialect, self.tables.target_make.dialect()].contains(&Dialect::Sqlite)
+    }
+
     /// Connects, reads the catalog and checks the definition against it. Changes nothing: a target that is to be created
     /// is made by [`Rows::prepare`].
     pub async fn open(definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Self, RowsError> {

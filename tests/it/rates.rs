@@ -85,6 +85,22 @@ fn a_run_says_that_the_rate_ended_it_and_a_new_limit_counts_from_the_next_one() 
     job.assert_complete();
 }
 
+/// An item that is worth minutes is waited for: nobody is asked in vain all the while.
+#[test]
+fn what_plays_the_schedule_waits_while_a_rate_is_in_debt() {
+    let job = Job::shop(Kind::Sqlite, shop(60, 60), "bytes_per_second = \"1 KB\"");
+    job.database.execute("UPDATE orders SET remark = hex(zeroblob(100000)) WHERE id = (SELECT MIN(id) FROM orders)");
+    let mut running = job.cli().spawn(&["--json", "run", &job.name, "--until-done", "--time-limit", "2s"]);
+    std::thread::sleep(Duration::from_secs(8));
+    running.signal("TERM");
+    let replies = running.wait().expect(143).replies();
+    let first = replies.iter().position(|reply| reply["batches"] == 0).expect("a run in debt");
+    assert!(replies[..first].iter().any(|reply| reply["bytes"].as_u64() > Some(100_000)), "{replies:?}");
+    let in_vain = &replies[first..];
+    assert!(in_vain.iter().all(|reply| reply["batches"] == 0), "{in_vain:?}");
+    assert!((2..=20).contains(&in_vain.len()), "{} in eight seconds", in_vain.len());
+}
+
 /// Bytes are known when they are written; what was too much is waited for.
 #[test]
 fn bytes_are_counted_too() {

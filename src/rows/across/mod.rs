@@ -353,3 +353,29 @@ impl<'a> Left<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::KeyPart;
+
+    #[test]
+    fn reading_by_name_ends_though_rows_are_found_under_other_names() {
+        let key = |text: &str| Cursor(vec![KeyPart::Text(text.to_owned())]);
+        let keys: Vec<Cursor> = (0..=NAMED).map(|number| key(&format!("a{number}"))).collect();
+        let mut left = Left::new(&Stretch::Keys(&keys));
+        let named = |left: &mut Left<'_>| match left.next() {
+            Some(Stretch::Keys(keys)) => keys.len(),
+            _ => 0,
+        };
+        assert_eq!(named(&mut left), NAMED);
+        // Two were read, and there may be more.
+        left.read(None, &[key("a0"), key("a7")], true);
+        assert_eq!(named(&mut left), NAMED - 2);
+        // Their collation takes these for the same, and there is no saying for which.
+        left.read(None, &[key("A1"), key("A2")], true);
+        assert_eq!(named(&mut left), 1);
+        left.read(None, &[key("A200")], true);
+        assert_eq!(named(&mut left), 0);
+    }
+}

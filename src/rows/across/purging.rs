@@ -8,6 +8,7 @@ use super::super::purging::Purge;
 use super::writing::find;
 use super::{Across, Carrying};
 use crate::cursor::Cursor;
+use crate::engine::failpoint::{Point, reach};
 use crate::engine::migration::Outcome;
 use crate::sql::Session;
 use std::collections::HashSet;
@@ -68,6 +69,7 @@ impl Across {
         if !locked.is_empty() {
             let all = Stretch::Keys(&locked);
             outcome = self.carry_on(mapping, (&mut *session, &mut *target), &all, carrying, deadline).await?;
+            reach(Point::TargetCommitted).await;
         }
         outcome.moved += gone;
         for keys in locked.chunks(NAMED) {

@@ -2,6 +2,7 @@
 //! afterwards another run completes the job, and it is exact.
 
 use crate::chaos::report;
+use crate::purged::Purge;
 use crate::support::job::Job;
 use crate::support::refusing::{closed, cure, letters, refuse, spoil};
 use crate::support::servers::Kind;
@@ -60,6 +61,10 @@ fn job(victim: Victim) -> Job {
 }
 
 fn exercise(victim: Victim, point: Point, order: &str) {
+    if point == Point::TargetCommitted {
+        between_two_commits(victim, order);
+        return;
+    }
     let mut job = job(victim);
     // Dead letters: one is made on the way, or was made before and is moved on the way.
     let recording = matches!(point, Point::LettersMarked | Point::LettersRecorded);
@@ -80,12 +85,7 @@ fn exercise(victim: Victim, point: Point, order: &str) {
     let often =
         matches!(point, Point::EffectsBegun | Point::EffectsCommitted | Point::BeforeCommit | Point::AfterCommit);
     let first = if often { "1*off->" } else { "" };
-    job.set("FAILPOINTS", &format!("{point:?}={first}1*return({order})"));
-    match victim {
-        Victim::CommandLine => break_the_command_line(&job, point, order),
-        Victim::Lambda => break_the_function(&job, point, order),
-    }
-    job.set("FAILPOINTS", "");
+    break_it(&mut job, victim, point, order, first);
     if recording {
         to_the_end(&job, &bad);
         cure(&job, &bad);
@@ -94,6 +94,30 @@ fn exercise(victim: Victim, point: Point, order: &str) {
     job.run_to_the_end();
     job.assert_complete();
     assert_eq!(letters(&job), [], "{point:?} {order}");
+}
+
+/// In a purge into another database.
+fn between_two_commits(victim: Victim, order: &str) {
+    let mut purge = match victim {
+        Victim::CommandLine => {
+            let mut purge = Purge::between((Kind::MariaDb, false), Kind::Postgres, SHOP, LIMITS);
+            purge.job.set("MILKRUN_LEDGER", "sqlite://ledger.db");
+            purge
+        }
+        Victim::Lambda => Purge::between((Kind::Postgres, true), Kind::MariaDb, SHOP, LIMITS),
+    };
+    break_it(&mut purge.job, victim, Point::TargetCommitted, order, "1*off->");
+    purge.job.run_to_the_end();
+    purge.assert_done(0);
+}
+
+fn break_it(job: &mut Job, victim: Victim, point: Point, order: &str, first: &str) {
+    job.set("FAILPOINTS", &format!("{point:?}={first}1*return({order})"));
+    match victim {
+        Victim::CommandLine => break_the_command_line(job, point, order),
+        Victim::Lambda => break_the_function(job, point, order),
+    }
+    job.set("FAILPOINTS", "");
 }
 
 /// Runs until everything but the bad ones has arrived, and these are dead letters, once each.
@@ -146,7 +170,7 @@ fn break_the_function(job: &Job, point: Point, order: &str) {
 
 #[test]
 fn every_failpoint_stands_in_the_code_once_or_more_and_no_other() {
-    let mut found = reached(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine"));
+    let mut found = reached(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let mut exercised: Vec<String> = ALL.iter().map(|point| format!("{point:?}")).collect();
     found.sort();
     found.dedup();

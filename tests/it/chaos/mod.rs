@@ -15,6 +15,7 @@ mod refusals;
 mod simulation;
 mod source_double;
 mod sql;
+mod steps;
 
 use rand::Rng;
 use std::time::Duration;

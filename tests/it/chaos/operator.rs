@@ -29,6 +29,8 @@ pub(super) struct Operator {
     pub(super) kind: SourceDouble,
     /// Whether everything may be begun anew.
     pub(super) resets: bool,
+    /// Whether items may match no more for a while, as nobody misses in a migration that goes on for ever.
+    pub(super) wanders: bool,
 }
 
 impl Operator {
@@ -38,6 +40,12 @@ impl Operator {
             tokio::time::sleep(Duration::from_millis(random.random_range(100..6000))).await;
             if random.random_bool(0.5) {
                 self.kind.cure_one(random.random_range(0..1000));
+            }
+            if self.wanders && random.random_bool(0.5) {
+                self.kind.wander(random.random_range(0..1000));
+            }
+            if random.random_bool(0.3) {
+                self.kind.touch_one(random.random_range(0..1000));
             }
             let asked = match random.random_range(0..10) {
                 0 if self.resets => {
@@ -58,6 +66,7 @@ impl Operator {
             }
         }
         self.kind.cure_all();
+        self.kind.settle_down();
     }
 
     /// Puts back all that there are, until it is heard.

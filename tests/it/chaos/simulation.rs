@@ -3,7 +3,7 @@
 
 use super::ledger_double::{LedgerDouble, place};
 use super::operator::{Done, Operator, letters};
-use super::source_double::SourceDouble;
+use super::source_double::{After, SourceDouble};
 use super::{report, seed, span};
 use milkrun::engine::chance;
 use milkrun::engine::checkpoint::{Checkpoint, Counters, Resolved};
@@ -11,6 +11,7 @@ use milkrun::engine::lease::{Clock, Terms};
 use milkrun::engine::report::Outcome;
 use milkrun::engine::run::{EngineError, Run};
 use milkrun::engine::state::{self, State};
+use milkrun::engine::sweeps::Sweeps;
 use milkrun::fault::Class;
 use milkrun::ledger::{Ledger, LedgerError};
 use milkrun::spec::Limits;
@@ -36,17 +37,26 @@ struct Count {
     /// Shards beyond the first.
     shards: AtomicU64,
     letters: AtomicU64,
+    /// Jobs whose sweeps look at changes, that go on for ever, and whose items leave.
+    changes: AtomicU64,
+    continuous: AtomicU64,
+    purges: AtomicU64,
     operator: Done,
 }
 
 /// What is drawn once for a job.
+#[derive(Debug)]
 struct Plan {
+    after: After,
     margin_ms: i64,
     /// Runs in a thousand that are killed.
     deaths: u64,
     jumps: bool,
     /// The operator may begin everything anew.
     resets: bool,
+    /// It goes on for ever.
+    continuous: bool,
+    sweeps: Sweeps,
     limits: Limits,
 }
 
@@ -59,13 +69,27 @@ struct World {
     /// The operator has asked for everything that is to be done.
     asked: AtomicBool,
     wrong: Mutex<Option<String>>,
+    /// How often something had appeared in the source, and the pass in which that was noticed.
+    stirred: Mutex<(u64, u32)>,
 }
 
 impl World {
     fn new(seed: u64, count: &Arc<Count>) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let rate = [0, 20, 80, 200][random.random_range(0..4)];
-        let kind = SourceDouble::new(random.random(), random.random_range(5..60), rate);
+        let mut kind = SourceDouble::new(random.random(), random.random_range(5..60), rate);
+        let after = [After::Keep, After::Keep, After::Delete, After::DeleteApart][random.random_range(0..4)];
+        kind = kind.then(after);
+        let (by_changes, continuous) = (random.random_bool(0.4), random.random_bool(0.35));
+        if by_changes {
+            kind = kind.tracked();
+            count.changes.fetch_add(1, Ordering::Relaxed);
+        }
+        if continuous {
+            kind = kind.restless();
+            count.continuous.fetch_add(1, Ordering::Relaxed);
+        }
+        count.purges.fetch_add(u64::from(after != After::Keep), Ordering::Relaxed);
         kind.spoil([0, 5, 30][random.random_range(0..3)]);
         let (passed, itself) = (kind.clone(), Arc::new(OnceLock::<LedgerDouble>::new()));
         let letters_of = Arc::clone(&itself);
@@ -95,27 +119,40 @@ impl World {
         };
         let ledger = LedgerDouble::new(random.random(), [0, 30, 100, 250][random.random_range(0..4)], Arc::new(rule));
         let _ = itself.set(ledger.clone());
+        let limits = Limits {
+            max_batch: random.random_range(1..12),
+            max_attempts: 100_000,
+            settle: Duration::from_millis(random.random_range(0..500)),
+            sweep_every: Duration::from_millis(random.random_range(0..3000)),
+            max_sweeps: 1000,
+            stop_when_failed: 10_000,
+            lease: Duration::from_millis(random.random_range(300..3000)),
+            items_per_second: [0, 0, 0, 0, 3, 25][random.random_range(0..6)],
+            shards: random.random_range(1..=4),
+            lanes: random.random_range(1..=3),
+            ..Limits::default()
+        };
+        let jumps = random.random_bool(0.4);
+        let mut sweeps = if continuous { Sweeps::continuous(&limits) } else { Sweeps::once(&limits) };
+        if by_changes {
+            // As much as clocks disagree.
+            let disagree = if jumps { Duration::from_mins(30) } else { Duration::from_millis(20) };
+            sweeps = sweeps.by_changes(disagree + Duration::from_millis(random.random_range(0..2000)));
+        }
         let plan = Plan {
+            after,
             margin_ms: [2000, 0, -60_000][random.random_range(0..3)],
             deaths: [0, 200, 600][random.random_range(0..3)],
-            jumps: random.random_bool(0.4),
-            resets: random.random_bool(0.3),
-            limits: Limits {
-                max_batch: random.random_range(1..12),
-                max_attempts: 100_000,
-                settle: Duration::from_millis(random.random_range(0..500)),
-                max_sweeps: 1000,
-                stop_when_failed: 10_000,
-                lease: Duration::from_millis(random.random_range(300..3000)),
-                items_per_second: [0, 0, 0, 0, 3, 25][random.random_range(0..6)],
-                shards: random.random_range(1..=4),
-                lanes: random.random_range(1..=3),
-                ..Limits::default()
-            },
+            jumps,
+            // What has left the source is in no life after it.
+            resets: after == After::Keep && random.random_bool(0.3),
+            continuous,
+            sweeps,
+            limits,
         };
         let started = tokio::time::Instant::now();
         let (count, asked) = (Arc::clone(count), AtomicBool::new(false));
-        Self { ledger, kind, plan, count, started, asked, wrong: Mutex::default() }
+        Self { ledger, kind, plan, count, started, asked, wrong: Mutex::default(), stirred: Mutex::default() }
     }
 
     fn is_calm(&self) -> bool {
@@ -135,7 +172,15 @@ impl World {
     /// There is nothing to do.
     fn is_idle(&self) -> bool {
         let state = self.state();
-        state.complete && !state.has_retry()
+        if !self.plan.continuous {
+            return state.complete && !state.has_retry();
+        }
+        let ((stirred, more), mut known) = (self.kind.stirred(), self.stirred.lock().unwrap());
+        if more || known.0 != stirred {
+            *known = (stirred, state.pass);
+        }
+        // The next pass may have looked at the source's end before.
+        state.pass > known.1 + 1 && !state.open && state.left == 0 && !state.has_retry()
     }
 
     fn is_complete(&self) -> bool {
@@ -178,6 +223,7 @@ impl World {
         let mut run = Run::new(NAME, &self.kind, &self.plan.limits, ledger, time, 1 << 30);
         let deadline_ms = clock() + u64::try_from(time.as_millis()).unwrap();
         run.terms = Terms { lease: self.plan.limits.lease, margin_ms: self.plan.margin_ms, deadline_ms, clock };
+        run.sweeps = self.plan.sweeps;
         run.max_items = random.random_bool(0.2).then(|| random.random_range(1..9));
         let dies = !self.is_calm() && random.random_range(0..1000) < self.plan.deaths;
         let death =
@@ -206,6 +252,7 @@ impl World {
                         None
                     }
                     Outcome::More | Outcome::Busy | Outcome::Complete => None,
+                    Outcome::Idle if self.plan.continuous => None,
                     other => Some(format!("{other:?}: {:?}", report.reason)),
                 },
                 Err(EngineError::Ledger(LedgerError::Unreachable { .. })) => None,
@@ -270,13 +317,18 @@ fn job(seed: u64, count: &Arc<Count>) -> Result<(), String> {
             .map(|number| tokio::spawn(Arc::clone(&world).worker(seed.wrapping_mul(31).wrapping_add(number))))
             .collect();
         let mut random = StdRng::seed_from_u64(seed.wrapping_mul(77));
-        let operator =
-            Operator { name: NAME, ledger: world.ledger.clone(), kind: world.kind.clone(), resets: world.plan.resets };
+        let operator = Operator {
+            name: NAME,
+            ledger: world.ledger.clone(),
+            kind: world.kind.clone(),
+            resets: world.plan.resets,
+            wanders: world.plan.continuous && world.plan.after == After::Keep,
+        };
         let meddling = async {
             let end = world.started + Duration::from_millis(random.random_range(0..60_000));
             operator.work(StdRng::seed_from_u64(seed), end, &count.operator).await;
             // An item may just be set aside that was mended meanwhile.
-            for _ in 0..300 {
+            for _ in 0..1000 {
                 operator.ask_for_all().await;
                 tokio::time::sleep(Duration::from_secs(4)).await;
                 if world.is_idle() && world.letters() == world.kind.bad() {
@@ -298,7 +350,7 @@ fn job(seed: u64, count: &Arc<Count>) -> Result<(), String> {
         tokio::time::sleep(Duration::from_secs(10)).await;
         count.jobs.fetch_add(1, Ordering::Relaxed);
         count.faults.fetch_add(world.ledger.injected() + world.kind.injected(), Ordering::Relaxed);
-        world.judge()
+        world.judge().map_err(|wrong| format!("{wrong}\nin {:?}", world.plan))
     })
 }
 
@@ -339,6 +391,9 @@ fn the_engine_loses_and_doubles_nothing_whatever_its_ports_do() {
         ("fenced", read(&count.fenced)),
         ("shards", read(&count.shards)),
         ("letters", read(&count.letters)),
+        ("changes", read(&count.changes)),
+        ("continuous", read(&count.continuous)),
+        ("purges", read(&count.purges)),
         ("retries", read(&count.operator.retries)),
         ("resets", read(&count.operator.resets)),
     ];
@@ -385,7 +440,7 @@ async fn a_retried_letter_whose_reply_was_lost_after_a_takeover_counts_as_moved(
     assert_eq!(run().chunk().await.unwrap().outcome, Outcome::Complete);
     assert_eq!(letters(&ledger, NAME, 0), [(50, "poison".to_owned())]);
     kind.cure_all();
-    let operator = Operator { name: NAME, ledger: ledger.clone(), kind: kind.clone(), resets: false };
+    let operator = Operator { name: NAME, ledger: ledger.clone(), kind: kind.clone(), resets: false, wanders: false };
     operator.put_back(None).await.unwrap();
     let mut left = ledger.peek(NAME, "move#0000").unwrap();
     (left.seq, left.owner) = (left.seq + 1, Some("killed".to_owned()));

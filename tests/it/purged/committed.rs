@@ -1,9 +1,13 @@
 //! The one moment that cannot be repeated: the database has committed, the ledger has not. In the first pass, in a sweep and
-//! while dead letters are retried.
+//! while dead letters are retried. And where the history is in another database, that between the two commits: copies are
+//! there, and the rows are still where they were.
 
 use super::{KINDS, Purge};
-use crate::support::refusing::{closed, cure, letters, refuse, spoil};
+use crate::support::history;
+use crate::support::refusing::{closed, cure, letters, progress, refuse, spoil};
+use crate::support::servers::Kind;
 use crate::support::shop::Size;
+use std::collections::BTreeSet;
 
 const SHOP: Size = Size { orders: 120, closed: 60, items: 2, discounts: 1 };
 const LIMITS: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 25\nmax_attempts = 1000";
@@ -11,7 +15,7 @@ const MOMENTS: [&str; 4] = ["EffectsBegun", "EffectsCommitted", "BeforeCommit", 
 
 fn die(purge: &mut Purge, orders: &str) {
     purge.job.set("FAILPOINTS", orders);
-    assert_eq!(purge.job.run_once("3s").code, None, "{orders}");
+    assert_eq!(purge.job.run_once("30s").code, None, "{orders}");
     purge.job.set("FAILPOINTS", "");
     std::thread::sleep(std::time::Duration::from_millis(1100));
 }
@@ -69,5 +73,68 @@ fn dead_letters_that_are_retried_are_counted_once() {
             let counts = ["moved", "skipped", "conflicts", "failed"].map(|name| progress[name].as_u64().unwrap());
             assert_eq!(counts, [59, 0, 0, 0], "{kind:?} {moment}: {progress}");
         }
+    }
+}
+
+/// From where to where, and whether the source has foreign keys.
+const PAIRS: [(Kind, bool, Kind); 5] = [
+    (Kind::MariaDb, false, Kind::Postgres),
+    (Kind::MariaDb, true, Kind::Sqlite),
+    (Kind::Postgres, true, Kind::MariaDb),
+    (Kind::Postgres, true, Kind::Postgres),
+    (Kind::Sqlite, false, Kind::Postgres),
+];
+
+/// Orders that are in both databases.
+fn doubled(purge: &Purge) -> Vec<i64> {
+    let copied = history::actual(purge.job.history(), "order_history", "order_id");
+    let copied: BTreeSet<String> = copied.into_iter().map(|(id, _)| id).collect();
+    let rows = purge.job.database.rows("SELECT id FROM orders ORDER BY id");
+    let ids = rows.into_iter().filter_map(|mut row| row.remove(0));
+    ids.filter(|id| copied.contains(id)).map(|id| id.parse().unwrap()).collect()
+}
+
+#[test]
+fn between_the_two_commits_nothing_is_lost_and_nothing_doubled() {
+    for (kind, keys, target) in PAIRS {
+        let mut purge = Purge::between((kind, keys), target, SHOP, LIMITS);
+        die(&mut purge, "TargetCommitted=1*off->1*return(abort)");
+        assert!(!doubled(&purge).is_empty(), "{kind:?} {target:?}");
+        // The one that takes over, and then a sweep: 25 of the 60 were counted before.
+        die(&mut purge, "TargetCommitted=1*return(abort)");
+        purge.job.reply(&["run", &purge.job.name, "--max-items", "35"]);
+        purge.job.database.execute("UPDATE orders SET status = 'cancelled' WHERE id % 3 = 0");
+        purge.look();
+        die(&mut purge, "TargetCommitted=1*return(abort)");
+        assert!(!doubled(&purge).is_empty(), "{kind:?} {target:?}");
+        purge.job.run_to_the_end();
+        purge.assert_done(0);
+    }
+}
+
+/// Whoever changes such a row meanwhile finds it unlocked. It stays, with all that belongs to it.
+#[test]
+fn a_row_that_changes_between_the_two_commits_stays() {
+    for (kind, keys, target) in PAIRS {
+        let mut purge = Purge::between((kind, keys), target, SHOP, LIMITS);
+        die(&mut purge, "TargetCommitted=1*off->1*return(abort)");
+        let both = doubled(&purge);
+        let ([changed, reopened, grown], database) = ([both[0], both[2], both[4]], &purge.job.database);
+        let items = |id: i64| database.number(&format!("SELECT COUNT(*) FROM order_items WHERE order_id = {id}"));
+        database.execute(&format!(
+            "UPDATE orders SET remark = 'later' WHERE id = {changed}; UPDATE orders SET status = 'paid' WHERE id = {reopened};
+             INSERT INTO order_items VALUES (900000, {grown}, 'SKU-LATE', 1, 0.5)"
+        ));
+        let stay = [changed, reopened, grown];
+        let before = stay.map(items);
+        let last = purge.job.call(&["run", &purge.job.name, "--until-done"]).expect(3).reply();
+        // Two differ from their copies. The third is none of its business any more; its copy was counted as it was lacking.
+        assert_eq!(progress(&last), [58, 0, 2, 0], "{kind:?} {target:?}: {last}");
+        let listed: BTreeSet<i64> = letters(&purge.job).into_iter().map(|letter| letter.0).collect();
+        assert_eq!(listed, BTreeSet::from([changed, grown]), "{kind:?} {target:?}");
+        assert_eq!(doubled(&purge), stay, "{kind:?} {target:?}");
+        assert_eq!(stay.map(items), before, "{kind:?} {target:?}");
+        assert_eq!(database.number("SELECT COUNT(*) FROM orders"), 60 + 3, "{kind:?} {target:?}");
+        history::assert_equal(&purge.gone, history::actual(purge.job.history(), "order_history", "order_id"));
     }
 }

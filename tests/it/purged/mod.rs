@@ -34,8 +34,8 @@ const ORPHANS: [&str; 2] = [
 ];
 
 /// A shop whose closed orders are to leave it, and what has to come of that.
-struct Purge {
-    job: Job,
+pub(crate) struct Purge {
+    pub(crate) job: Job,
     gone: Documents,
     stays: Vec<Vec<TextRow>>,
 }
@@ -43,8 +43,21 @@ struct Purge {
 impl Purge {
     fn new((kind, keys): (Kind, bool), size: Size, limits: &str) -> Self {
         let mut job = Job::shop(kind, size, limits);
-        job.set("MILKRUN_LEASE_MARGIN", "0s");
         job.define(&migration(limits, "delete"));
+        Self::of(job, keys)
+    }
+
+    /// One whose history is in another database.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn between((kind, keys): (Kind, bool), target: Kind, size: Size, limits: &str) -> Self {
+        let mut job = Job::between(kind, target, size, limits);
+        let text = shop::migration_to("HISTORY", limits);
+        job.define(&text.replace("create = true", "create = true\nafter = \"delete\""));
+        Self::of(job, keys)
+    }
+
+    fn of(mut job: Job, keys: bool) -> Self {
+        job.set("MILKRUN_LEASE_MARGIN", "0s");
         if keys {
             job.database.execute(KEYS);
         }
@@ -62,7 +75,7 @@ impl Purge {
 
     /// Every closed order is in the history alone, everything else where it was, and each is counted once.
     #[track_caller]
-    fn assert_done(&self, skipped: u64) {
+    pub(crate) fn assert_done(&self, skipped: u64) {
         let job = &self.job;
         let status = job.status();
         assert_eq!(status["state"], "complete", "{status}");
@@ -78,7 +91,7 @@ impl Purge {
     #[track_caller]
     fn assert_moved(&self) {
         let database = &self.job.database;
-        history::assert_equal(&self.gone, history::actual(database, "order_history", "order_id"));
+        history::assert_equal(&self.gone, history::actual(self.job.history(), "order_history", "order_id"));
         let stays: Vec<_> = STAYS.map(|query| database.rows(query)).into();
         assert!(stays == self.stays, "what was open has changed");
         let open = self.stays[0].len();

@@ -393,3 +393,106 @@ fn what_is_on_its_way_is_held() {
         }
     }
 }
+
+/// A transaction that has added a child to an item, and not committed yet: whoever is to purge that item waits for it.
+#[test]
+fn a_child_that_is_just_being_added_leaves_with_its_parent() {
+    for (kind, keys) in [(Kind::MariaDb, false), (Kind::MariaDb, true), (Kind::Postgres, true)] {
+        for recovered in [false, true] {
+            let stage = Stage::new(kind);
+            let definition = purged(&stage, 9, keys);
+            let rows = stage.open(&definition);
+            stage.run(rows.prepare(LIMIT)).expect("the target");
+            let range = stage.run(range(&rows)).expect("rows");
+            let batch = rows.fetch(&range, &[Cursor(vec![KeyPart::Int("9".to_owned())])]);
+            let other = crate::support::database::Database::connect(stage.database.url());
+            other.execute("BEGIN; INSERT INTO order_items VALUES (900, 9, 'late')");
+            let outcome = std::thread::scope(|scope| {
+                let effort = Effort { recovered, ..effort() };
+                let (stage, rows, batch) = (&stage, &rows, &batch);
+                let moving = scope.spawn(move || stage.run(rows.write(batch, &effort)));
+                until_one_waits(&stage.database);
+                other.execute("COMMIT");
+                moving.join().unwrap().expect("a batch")
+            });
+            assert_eq!((outcome.moved, outcome.aside.len()), (1, 0), "{kind:?} {keys} {recovered}");
+            assert_eq!(left(&stage)[0], "3 6 12 15 18 21 24 27", "{kind:?} {keys} {recovered}");
+            assert_eq!(stage.rows("SELECT id FROM order_items WHERE order_id = 9").len(), 0, "{kind:?} {keys}");
+            let document = stage.one("SELECT document FROM history WHERE order_id = 9");
+            assert!(document.contains("late"), "{kind:?} {keys} {recovered}: {document}");
+        }
+    }
+}
+
+/// A row that begins to match, equal to a copy that is there, while a batch with a conflict is on its way: at whatever moment,
+/// it leaves only if it was locked and is counted.
+#[test]
+fn what_begins_to_match_beside_a_conflict_leaves_only_if_it_is_counted() {
+    let (mut moments, mut stayed) = (0, 0);
+    loop {
+        let stage = Stage::new(Kind::Postgres);
+        let mut definition = purged(&stage, 9, true);
+        definition.target.after = After::Keep;
+        stage.execute("UPDATE orders SET status = 'C' WHERE id = 12");
+        stage.move_all(&definition, 100);
+        // 12 is open again; of 9 somebody has changed the copy, and the others are to be copied anew.
+        stage.execute(
+            "UPDATE orders SET status = 'O' WHERE id = 12; UPDATE history SET document = 'mine' WHERE order_id = 9;
+             DELETE FROM history WHERE order_id NOT IN (9, 12)",
+        );
+        definition.target.after = After::Delete;
+        let (_slow, url) =
+            crate::support::slow::Slow::before(stage.database.url(), std::time::Duration::from_millis(40));
+        let options = milkrun::sql::ConnectOptions::from_url(&url).expect("a URL");
+        let (outcome, began) = std::thread::scope(|scope| {
+            let (runtime, definition, options) = (&stage.runtime, &definition, &options);
+            let moving = scope.spawn(move || {
+                runtime.block_on(async {
+                    let rows = milkrun::rows::Rows::open(definition, options, LIMIT).await.expect("rows");
+                    walk(&rows, 100, &effort()).await.expect("a walk")
+                })
+            });
+            // After so many statements of the transaction.
+            let (mut seen, mut last) = (0, String::new());
+            while seen <= moments && !moving.is_finished() {
+                let now = stage.rows(
+                    "SELECT query_start::text FROM pg_stat_activity
+                     WHERE datname = current_database() AND state = 'idle in transaction'",
+                );
+                let now = now.into_iter().flatten().flatten().next().unwrap_or_default();
+                if now != last && !now.is_empty() {
+                    (seen, last) = (seen + 1, now);
+                }
+            }
+            let began = seen > moments;
+            if began {
+                stage.execute("UPDATE orders SET status = 'C' WHERE id = 12");
+            }
+            (moving.join().unwrap(), began)
+        });
+        let left = left(&stage)[0].split(' ').count() as u64;
+        assert_eq!((outcome.moved + outcome.skipped, outcome.aside.len()), (9 - left, 1), "moment {moments}");
+        stayed += u32::from(began && left == 4);
+        if !began {
+            break;
+        }
+        moments += 1;
+    }
+    assert!(moments > 5 && stayed > 1, "{moments} moments, at {stayed} it stayed");
+}
+
+/// Until somebody waits for a lock here.
+pub(super) fn until_one_waits(database: &crate::support::database::Database) {
+    let waits = if database.is_mariadb() {
+        "SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+         WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()"
+    } else {
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    };
+    let patience = std::time::Instant::now() + LIMIT;
+    while database.number(waits) == 0 {
+        assert!(std::time::Instant::now() < patience, "nobody waits");
+        // MariaDB shows what it has gathered a tenth of a second ago, unless nobody has asked meanwhile.
+        std::thread::sleep(std::time::Duration::from_millis(150));
+    }
+}

@@ -1,7 +1,9 @@
 //! Archive and purge into another database: what arrived there equal leaves the source, and nothing else does.
 
 use super::pair::{Pair, pairs};
+use crate::rows::purging::until_one_waits;
 use crate::rows::stage::{Kind, LIMIT, effort, range};
+use crate::support::database::Database;
 use crate::support::history;
 use crate::support::shop::{self, Size};
 use milkrun::cursor::{Cursor, KeyPart};
@@ -66,5 +68,44 @@ fn closed_orders_leave_once_they_have_arrived() {
                 assert_eq!((outcome.moved, outcome.skipped), (moved, 0), "{kinds:?}");
             }
         });
+    }
+}
+
+/// A transaction that has added a child to an item, and not committed yet: it is waited for, and the child is in the copy before
+/// it is deleted. Without a foreign key MariaDB holds such children by the gaps that they would be in.
+#[test]
+fn a_child_that_is_just_being_added_arrives_before_it_leaves() {
+    let text = shop::migration("").replace("database = \"$SHOP_DATABASE_URL\"\n", "");
+    let sections = text.split_once("[source]\n").expect("a source").1;
+    let (source, rest) = sections.split_once("[target]\n").expect("a target");
+    let mut definition = Pair::definition(source, rest.split_once("[limits]").expect("limits").0, "");
+    definition.target.after = After::Delete;
+    for (kinds, recovered) in [
+        ((Kind::MariaDb, Kind::Postgres), false),
+        ((Kind::MariaDb, Kind::Postgres), true),
+        ((Kind::MariaDb, Kind::Sqlite), true),
+    ] {
+        let pair = Pair::new(kinds);
+        let from = &pair.source.database;
+        shop::load(from, SHOP);
+        let id = from.number(&format!("SELECT MIN(id) FROM orders WHERE {CLOSED}"));
+        let rows = pair.open(&definition);
+        pair.source.run(rows.prepare(LIMIT)).expect("the target");
+        let range = pair.source.run(range(&rows)).expect("rows");
+        let batch = rows.fetch(&range, &[Cursor(vec![KeyPart::Int(id.to_string())])]);
+        let other = Database::connect(from.url());
+        other.execute(&format!("BEGIN; INSERT INTO order_items VALUES (900000, {id}, 'SKU-LATE', 1, 0.5)"));
+        let outcome = std::thread::scope(|scope| {
+            let effort = Effort { recovered, ..effort() };
+            let (pair, rows, batch) = (&pair, &rows, &batch);
+            let moving = scope.spawn(move || pair.source.run(rows.write(batch, &effort)));
+            until_one_waits(from);
+            other.execute("COMMIT");
+            moving.join().unwrap().expect("a batch")
+        });
+        assert_eq!((outcome.moved, outcome.aside.len()), (1, 0), "{kinds:?} {recovered}");
+        assert_eq!(from.number(&format!("SELECT COUNT(*) FROM order_items WHERE order_id = {id}")), 0, "{kinds:?}");
+        let document = pair.target.one(&format!("SELECT document FROM order_history WHERE order_id = {id}"));
+        assert!(document.contains("SKU-LATE"), "{kinds:?} {recovered}: {document}");
     }
 }
