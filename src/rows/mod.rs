@@ -240,10 +240,10 @@ impl Rows {
         let deadline = Deadline::after(limit);
         for statement in create::statements(&self.definition, &self.tables)? {
             let mut link = self.across.as_ref().map_or(&self.sessions, |across| &across.sessions).take().await;
-            // A note that somebody else has just created it is no harm; nor is PostgreSQL's error when two create it at
+            // A note that somebody else has just created it is no harm; nor are PostgreSQL's errors when two create it at
             // once: then it is there at the second attempt.
             match link.session(deadline).await?.execute(&statement, deadline.left()).await {
-                Err(error) if error.class().passes() && !error.is_lost() => {
+                Err(error) if (error.class().passes() || error.is_made_already()) && !error.is_lost() => {
                     link.session(deadline).await?.execute(&statement, deadline.left()).await?;
                 }
                 answer => drop(answer?),

@@ -216,6 +216,12 @@ impl SqlError {
         })
     }
 
+    /// Somebody else made the same thing at the same moment: PostgreSQL says so of the table, of its type, or of the key of its
+    /// catalog, whichever it comes upon first.
+    pub fn is_made_already(&self) -> bool {
+        matches!(self.code(), Some("42P07" | "42710"))
+    }
+
     /// The server takes no writes: it was the writer, or never is.
     pub fn is_read_only(&self) -> bool {
         let codes = ["1290", "1836", "1792", "3100", "3101", "1047", "25006"];

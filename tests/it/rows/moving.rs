@@ -455,3 +455,27 @@ fn two_writers_of_one_batch_count_it_once_between_them() {
         assert_eq!(stage.verify_all(&definition, 100).equal, 20);
     }
 }
+
+#[test]
+fn a_target_that_many_make_at_once_is_made() {
+    for kind in [Kind::MariaDb, Kind::Postgres] {
+        let stage = Stage::new(kind);
+        stage.execute("CREATE TABLE orders (id BIGINT NOT NULL PRIMARY KEY)");
+        for round in 0..40 {
+            let definition = stage.definition(
+                "table = \"orders\"\nkey = [\"id\"]",
+                &format!("table = \"made_{round}\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndocument = \"$document\""),
+            );
+            let all: Vec<_> = (0..6).map(|_| stage.open(&definition)).collect();
+            stage.run(async {
+                let made = futures_util::future::join_all(all.iter().map(|rows| rows.prepare(LIMIT))).await;
+                for made in made {
+                    made.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+                }
+                for rows in all {
+                    rows.close().await;
+                }
+            });
+        }
+    }
+}
