@@ -78,29 +78,23 @@ impl Across {
             && keys.saturating_mul(WIDEST) < packet / 2
     }
 
-    /// Keys of the first items of a stretch, and those of as many targets and a few more, asked for side by side.
-    pub(super) async fn both_lists(
+    /// Keys of the targets of a stretch that holds so many items, and of a few more. The stretch ends where the items do: of one
+    /// that does not, PostgreSQL may read and sort all that is left before it takes the first ones, as long as it knows no
+    /// better of a table that has just been filled.
+    pub(super) async fn target_keys_listed(
         &self,
-        mapping: &Mapping,
-        (source, target): (&mut Session, &mut Session),
+        target: &mut Session,
         (after, end): (Option<&Cursor>, &Cursor),
-        (pass_started, most): (SystemTime, u64),
+        most: u64,
         deadline: Deadline,
-    ) -> Result<(List, List), RowsError> {
-        let ours = mapping.list(&Stretch::Range { after, end }, pass_started, most)?;
+    ) -> Result<List, RowsError> {
         // What the target cannot hold is looked up, and not found.
-        let theirs = match (after.map(|after| self.route.target_cursor(after)), self.route.target_cursor(end)) {
-            (None, Some(end)) => Some(self.target_list(None, &end, most)?),
-            (Some(Some(after)), Some(end)) => Some(self.target_list(Some(&after), &end, most)?),
-            _ => None,
+        let statement = match (after.map(|after| self.route.target_cursor(after)), self.route.target_cursor(end)) {
+            (None, Some(end)) => self.target_list(None, &end, most)?,
+            (Some(Some(after)), Some(end)) => self.target_list(Some(&after), &end, most)?,
+            _ => return Ok(List::default()),
         };
-        let (ours, theirs) = tokio::join!(List::ask(source, &ours, deadline), async {
-            match theirs {
-                Some(theirs) => List::ask(target, &theirs, deadline).await,
-                None => Ok(List::default()),
-            }
-        });
-        Ok((ours.map_err(|error| mapping.of_query(error))?, theirs?))
+        List::ask(target, &statement, deadline).await
     }
 
     fn target_list(&self, after: Option<&Cursor>, end: &Cursor, most: u64) -> Result<Statement, KeyError> {
@@ -122,7 +116,18 @@ impl Across {
 }
 
 impl Mapping {
-    /// The list of the keys of the first items of a stretch.
+    /// Keys of the first items of a stretch.
+    pub(super) async fn keys_listed(
+        &self,
+        source: &mut Session,
+        stretch: &Stretch<'_>,
+        (pass_started, most): (SystemTime, u64),
+        deadline: Deadline,
+    ) -> Result<List, RowsError> {
+        let statement = self.list(stretch, pass_started, most)?;
+        List::ask(source, &statement, deadline).await.map_err(|error| self.of_query(error))
+    }
+
     fn list(&self, stretch: &Stretch<'_>, pass_started: SystemTime, most: u64) -> Result<Statement, KeyError> {
         list(self.key(), most, |statement| {
             statement.sql("SELECT ");

@@ -39,13 +39,13 @@ impl Across {
             return Ok((step, Vec::new()));
         }
         let missing = if lists {
-            let stretch = (after, &step.end);
-            let most = (range.pass_started, step.scanned);
-            let both = self.both_lists(mapping, (session, target), stretch, most, deadline);
-            let (ours, theirs) = Box::pin(both).await?;
+            let stretch = Stretch::Range { after, end: &step.end };
+            let ours = mapping.keys_listed(session, &stretch, (range.pass_started, step.scanned), deadline).await?;
             if all {
                 step = step_to(range, &ours, size.max(1));
             }
+            let listing = self.target_keys_listed(target, (after, &step.end), ours.len(), deadline);
+            let theirs = Box::pin(listing).await?;
             self.missing_of(target, ours.without(&theirs), deadline).await?
         } else {
             let statement = mapping.item_keys(&Stretch::Range { after, end: &step.end }, range.pass_started)?;

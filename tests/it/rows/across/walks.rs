@@ -1,7 +1,7 @@
 //! Each side of a comparison is walked by its own index, whichever way its columns stand.
 
 use super::pair::{Pair, pairs};
-use crate::rows::stage::{LIMIT, range};
+use crate::rows::stage::{Kind, LIMIT, range};
 use milkrun::engine::migration::Migration as _;
 
 #[test]
@@ -80,4 +80,41 @@ fn a_sweep_finds_exactly_what_has_no_target() {
             }
         }
     }
+}
+
+/// PostgreSQL, which has no statistics of a table that was just filled, reads no more of it for a stretch than the stretch holds.
+#[test]
+fn a_sweep_reads_each_target_once() {
+    const ROWS: u64 = 20_000;
+    let pair = Pair::new((Kind::Postgres, Kind::Postgres));
+    pair.source.execute("CREATE TABLE visits (a INT NOT NULL, b INT NOT NULL, n INT, PRIMARY KEY (a, b))");
+    pair.source.execute(&format!(
+        "INSERT INTO visits SELECT i / 4, i % 4, i FROM generate_series(1, {ROWS}) i; ANALYZE visits"
+    ));
+    pair.target.execute("CREATE TABLE visited (a INT NOT NULL, b INT NOT NULL, n INT, PRIMARY KEY (a, b)) WITH (autovacuum_enabled = false)");
+    let source = "table = \"visits\"\nkey = [\"a\", \"b\"]";
+    let target = "table = \"visited\"\nkey = [\"a\", \"b\"]\n[target.columns]\na = \"a\"\nb = \"b\"\nn = \"n\"";
+    let definition = Pair::definition(source, target, "");
+    assert_eq!(pair.move_all(&definition, 5000).moved, ROWS);
+    let rows = pair.open(&definition);
+    pair.source.run(async {
+        let range = range(&rows).await.expect("there are rows");
+        let mut after = None;
+        while let Some(read) = rows.sweep(&range, after.as_ref(), 2000, LIMIT).await.expect("a sweep") {
+            assert!(read.found.is_empty(), "{:?}", read.found);
+            after = Some(read.end);
+        }
+        // A session says what it has read when it ends.
+        rows.close().await;
+    });
+    let entries = || -> u64 {
+        let read = "SELECT COALESCE(SUM(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname = 'visited'";
+        pair.target.one(read).parse().expect("a number")
+    };
+    let started = std::time::Instant::now();
+    while entries() < ROWS {
+        assert!(started.elapsed() < LIMIT, "{} of {ROWS} targets were read", entries());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(entries() < 2 * ROWS, "{} index entries for {ROWS} targets", entries());
 }
