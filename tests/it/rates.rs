@@ -42,16 +42,14 @@ fn observed(job: &Job, runs: usize, time: Duration) -> f64 {
     moved / (to - from).as_secs_f64()
 }
 
-/// Within 2 % over a minute; a shorter time is judged less strictly, for the machine's own hiccups weigh more in it: a slot that
-/// nobody was awake to use is lost.
+/// Within 2 % over a minute; a shorter time is judged less strictly, for the machine's own hiccups weigh more in it.
 fn fifty_a_second(kind: Kind, runs: usize) {
-    let (time, below, above) =
-        if full() { (Duration::from_mins(1), 0.98, 1.02) } else { (Duration::from_secs(8), 0.75, 1.10) };
+    let (time, off) = if full() { (Duration::from_mins(1), 0.02) } else { (Duration::from_secs(8), 0.10) };
     let orders = i64::try_from(time.as_secs()).unwrap() * 75;
     let job = Job::shop(kind, shop(orders, orders), &format!("items_per_second = 50\nshards = {runs}"));
     let rate = observed(&job, runs, time);
     println!("{kind:?}, {runs} at once: {rate:.2} items/s");
-    assert!((below..=above).contains(&(rate / 50.0)), "{rate}");
+    assert!((rate / 50.0 - 1.0).abs() <= off, "{rate}");
 }
 
 #[test]
@@ -76,11 +74,10 @@ fn rows_that_do_not_match_cost_nothing_of_the_rate() {
 #[test]
 fn a_run_says_that_the_rate_ended_it_and_a_new_limit_counts_from_the_next_one() {
     let mut job = Job::shop(Kind::Sqlite, shop(60, 60), "items_per_second = 1");
-    let reply = job.run_once("4s").expect(0).reply();
+    // A run is at work half a second after it began. Its last slot then lies half a second before its end, and the next as far beyond.
+    let reply = job.run_once("4500ms").expect(0).reply();
     assert_eq!((&reply["outcome"], &reply["stopped_by"]), (&json!("more"), &json!("rate")), "{reply}");
-    // On a slow machine the end of the run is as near.
-    let batch = &reply["shards"][0]["batch"];
-    assert!(batch["size"] == 1 && (batch["bound_by"] == "rate" || batch["bound_by"] == "time"), "{reply}");
+    assert_eq!(reply["shards"][0]["batch"], json!({"size": 1, "bound_by": "rate"}), "{reply}");
     let moved = reply["moved"].as_u64().unwrap();
     assert!((1..=5).contains(&moved), "{reply}");
 

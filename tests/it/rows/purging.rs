@@ -394,6 +394,49 @@ fn what_is_on_its_way_is_held() {
     }
 }
 
+/// Where nothing is related the lock on the item's own row is all that keeps a change from being lost.
+#[test]
+fn a_bare_row_that_is_on_its_way_is_held() {
+    for kind in [Kind::MariaDb, Kind::Postgres] {
+        let stage = Stage::new(kind);
+        stage.execute(
+            "CREATE TABLE orders (id BIGINT NOT NULL PRIMARY KEY, note VARCHAR(10)); INSERT INTO orders VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+        );
+        let definition = stage.definition(
+            "table = \"orders\"\nkey = [\"id\"]",
+            "table = \"history\"\nkey = [\"id\"]\nafter = \"delete\"\ncreate = true\n[target.columns]\nid = \"id\"\nnote = \"note\"",
+        );
+        let rows = stage.open(&definition);
+        stage.run(rows.prepare(LIMIT)).expect("the target");
+        stage.execute(
+            "{{||CREATE TRIGGER slow BEFORE INSERT ON history FOR EACH ROW SET @slept = IF(NEW.id = 2, SLEEP(3), 0)\
+             ||CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$; \
+             CREATE TRIGGER slow BEFORE INSERT ON history FOR EACH ROW WHEN (NEW.id = 2) EXECUTE FUNCTION slow()}}",
+        );
+        let other = crate::support::database::Database::connect(stage.database.url());
+        other.execute(stage.choose("SET {{||innodb_lock_wait_timeout = 1||lock_timeout = '300ms'}}").as_str());
+        let asleep = stage.choose(
+            "SELECT COUNT(*) FROM {{||information_schema.processlist WHERE db = DATABASE() AND state = 'User sleep'\
+             ||pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'}}",
+        );
+        let moved = std::thread::scope(|scope| {
+            let (stage, rows) = (&stage, &rows);
+            let moving = scope.spawn(move || stage.run(walk(rows, 100, &effort())).expect("a walk").moved);
+            while other.number(&asleep) == 0 {
+                assert!(!moving.is_finished(), "{kind:?}");
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            for id in 1..=3 {
+                let change = format!("UPDATE orders SET note = 'later' WHERE id = {id}");
+                assert!(!other.try_execute(&change), "{kind:?}: {change}");
+            }
+            moving.join().unwrap()
+        });
+        assert_eq!((moved, stage.one("SELECT COUNT(*) FROM orders").as_str()), (3, "0"), "{kind:?}");
+        assert_eq!(stage.one("SELECT COUNT(*) FROM history WHERE note <> 'later'"), "3", "{kind:?}");
+    }
+}
+
 /// A transaction that has added a child to an item, and not committed yet: whoever is to purge that item waits for it.
 #[test]
 fn a_child_that_is_just_being_added_leaves_with_its_parent() {

@@ -76,7 +76,7 @@ impl Stage {
         self.rows(sql).remove(0).remove(0).expect("a value")
     }
 
-    fn choose(&self, sql: &str) -> String {
+    pub(super) fn choose(&self, sql: &str) -> String {
         let place = KINDS.iter().position(|kind| *kind == self.kind).expect("known");
         let mut chosen = String::new();
         let mut rest = sql;

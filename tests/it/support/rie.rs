@@ -83,11 +83,16 @@ impl Rie {
     /// Invokes the function and waits for its answer; a second caller waits for the first.
     pub fn invoke(&self, event: &Value) -> Invoked {
         let _turn = self.one_at_a_time.lock();
-        let started = Instant::now();
-        let (status, body) = self
-            .post(&event.to_string())
-            .unwrap_or_else(|error| panic!("the emulator is gone: {error}\n{}", self.log()));
-        Invoked { status, body, took: started.elapsed() }
+        loop {
+            let started = Instant::now();
+            let (status, body) = self
+                .post(&event.to_string())
+                .unwrap_or_else(|error| panic!("the emulator is gone: {error}\n{}", self.log()));
+            // After a kill the emulator may give up before it has started the function, which has seen nothing then.
+            if !body.contains("ErrGateCanceled") {
+                return Invoked { status, body, took: started.elapsed() };
+            }
+        }
     }
 
     /// Where it plays Lambda's own API; its one function is called `function`.
