@@ -10,7 +10,7 @@
 //! | [`engine`] | one run: lease, budget, batch size, passes; the [`engine::migration::Migration`] trait |
 //! | [`ledger`] | checkpoints and all else that outlives a run: DynamoDB and SQLite |
 //! | [`rows`] | the kind that turns closed database rows into history, in one database or from one to another |
-//! | [`sql`], [`s3`] | adapters: they know no migrations |
+//! | [`sql`], [`s3`], [`http`] | adapters: they know no migrations |
 //! | [`secret`] | what must never be shown, and where it is kept |
 //! | [`observe`] | log lines and metrics |
 //! | [`cursor`], [`fault`], [`digest`], [`hex`] | the words that all of them share |
@@ -24,6 +24,7 @@ pub mod engine;
 pub mod fault;
 pub mod hex;
 mod hint;
+pub mod http;
 pub mod ledger;
 pub mod observe;
 pub mod rows;

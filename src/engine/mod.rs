@@ -1,9 +1,9 @@
 //! One run: acquire, loop, commit, release.
 //!
-//! [`run`] is the whole of it, [`lanes`](lanes) the shards that it works on side by side, [`walk`](walk) the loop over batches of
-//! each, which [`fetch`](fetch), [`effects`](effects) and [`commit`](commit) carry out; [`lease`] is the protocol, [`state`] and
-//! [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started, [`rate`] and [`throttle`] when; [`dead`] and
-//! [`letters`](letters) keep what was set aside; [`migration`] is what a kind gives.
+//! [`run`] is the whole of it, [`passes`](passes) what it does in which order, [`lanes`](lanes) the shards that it works on side by
+//! side, [`walk`](walk) the loop over batches of each, which [`fetch`](fetch), [`effects`](effects) and [`commit`](commit) carry out;
+//! [`lease`] is the protocol, [`state`] and [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started,
+//! [`rate`] and [`throttle`] when; [`dead`] and [`letters`](letters) keep what was set aside; [`migration`] is what a kind gives.
 //! A kind of your own runs by [`run::Run::new`] and [`run::Run::chunk`]: see `examples/custom.rs`.
 
 mod breaker;
@@ -25,6 +25,7 @@ mod mend;
 pub mod migration;
 mod narrow;
 mod pass;
+mod passes;
 pub mod rate;
 mod record;
 pub mod report;

@@ -41,7 +41,7 @@ impl Sweeps {
             Mode::Once => Self::once(&definition.limits),
             Mode::Continuous => Self::continuous(&definition.limits),
         };
-        match &definition.source.changed {
+        match definition.source.walked_by_changes() {
             Some(changed) => sweeps.by_changes(changed.overlap),
             None => sweeps,
         }

@@ -1,11 +1,11 @@
 //! A definition and the catalog put together: all that the statements are built from.
 
 use super::copy::Copy;
+use super::here::purging::Purge;
 use super::key::{Key, KeyError, Side};
 use super::landing::Landing;
 use super::phrase::{moment, text};
-use super::purging::Purge;
-use super::recent::Recent;
+use super::walk::recent::Recent;
 use crate::cursor::Cursor;
 use crate::spec::filter::Piece;
 use crate::sql::Dialect;

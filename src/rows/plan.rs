@@ -58,18 +58,22 @@ impl Rows {
         let mut link = self.sessions.take().await;
         let session = link.session(deadline).await?;
         let Some(sample) = self.mapping.sample(session, deadline).await? else { return Ok(Vec::new()) };
-        if let Some(across) = &self.across {
-            return across.query_plans(&self.mapping, &mut link, (&sample, self.max_item), deadline).await;
-        }
         let mut plans = Vec::new();
-        for (purpose, statement) in self.mapping.explained(&sample)? {
-            let plan = explain(session, &statement, deadline).await?;
-            plans.push(QueryPlan { purpose, statement: statement.text().to_owned(), plan });
+        if let Some(across) = &self.across {
+            plans = across.query_plans(&self.mapping, &mut link, (&sample, self.max_item), deadline).await?;
+        } else {
+            for (purpose, statement) in self.mapping.explained(&sample)? {
+                let plan = explain(session, &statement, deadline).await?;
+                plans.push(QueryPlan { purpose, statement: statement.text().to_owned(), plan });
+            }
         }
+        let session = link.session(deadline).await?;
         if let Some(recent) = &self.mapping.recent
             && let Some(last) = self.mapping.last_change(recent, session, SystemTime::UNIX_EPOCH, deadline).await?
         {
-            for (purpose, statement) in self.mapping.explained_changes(recent, &last, SystemTime::now())? {
+            for (purpose, statement) in
+                self.mapping.explained_changes(recent, &last, SystemTime::now(), self.across.is_some())?
+            {
                 // There is no target yet, maybe: what is read of the source is what this is about.
                 if purpose == "changes without a target" && self.lacks_target() {
                     continue;

@@ -8,9 +8,9 @@ mod purge;
 use super::destination;
 use super::document::{self, Array, Member, Object};
 use super::mapping::Mapping;
-use super::recent::Recent;
 use super::tables::{RelatedTable, Tables};
 use super::types::form;
+use super::walk::recent::Recent;
 use crate::spec::filter::pieces;
 use crate::spec::{ColumnValue, Definition, Related};
 use crate::sql::catalog::Table;
@@ -80,7 +80,7 @@ fn object(
 
 /// How the source is walked by its changes.
 fn recent(definition: &Definition, make: Make, source: &Table) -> Option<Recent> {
-    let column = std::slice::from_ref(&definition.source.changed.as_ref()?.column);
+    let column = std::slice::from_ref(&definition.source.walked_by_changes()?.column);
     let columns: Vec<String> = column.iter().chain(&definition.source.key).cloned().collect();
     let key = landing::key(make.dialect(), source, &columns)?;
     Some(Recent { key, hint: hint::hint(make.dialect(), source, column) })

@@ -1,5 +1,6 @@
 //! A checked migration: what a file means once every field of it has been understood.
 
+use super::filter::{Piece, pieces};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,6 +63,15 @@ pub struct Source {
     pub exclude: Vec<String>,
     /// Related tables, in the order in which they stand.
     pub related: Vec<Related>,
+}
+
+impl Source {
+    /// The column that sweeps go by, if there is one and it tells them all that there is to find: where `where` names
+    /// `:pass_started` a row comes to match by time alone.
+    pub fn walked_by_changes(&self) -> Option<&Changed> {
+        let timed = self.filter.as_ref().is_some_and(|filter| pieces(filter).contains(&Piece::PassStarted));
+        self.changed.as_ref().filter(|_| !timed)
+    }
 }
 
 /// `changed` and `overlap`.

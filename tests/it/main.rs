@@ -14,6 +14,7 @@ mod extremes;
 mod function;
 mod function_cli;
 mod harness;
+mod http;
 mod killed;
 mod killed_alone;
 mod ledger;

@@ -1,6 +1,7 @@
 //! Whether a target is what would be written: each compared column by the SHA-256 of its text, so that no document travels
 //! to be compared.
 
+use super::super::carry::Carry;
 use super::super::landing::FillKind;
 use super::super::phrase::digest;
 use super::cargo::Cargo;
@@ -39,6 +40,7 @@ impl Route {
                 Origin::Cell(column) => {
                     let read = self.shows(column).unwrap_or("NULL");
                     match fill.turning() {
+                        Some(carry) if carry.is_long_text() => abridged(dialect, read),
                         Some(_) => read.to_owned(),
                         None => digest_of(dialect, read, fill.is_bytes()),
                     }
@@ -51,8 +53,13 @@ impl Route {
 
     /// The digests, from what that SQL has answered in the columns from `at` on. What the target cannot hold equals nothing.
     pub(super) fn read_print(&self, page: &Grid, row: usize, at: usize) -> Print {
+        let turned = |carry: &Carry, read: &[u8]| carry.turn(read).map(sha256).unwrap_or_default();
         let print = |(place, (_, fill)): (usize, (usize, &Fill))| match fill.turning() {
-            Some(carry) => page.cell(row, at + place).map(|read| carry.turn(read).map(sha256).unwrap_or_default()),
+            Some(carry) if carry.is_long_text() => match page.cell(row, at + place)?.split_first()? {
+                (b'#', digest) => Some(String::from_utf8_lossy(digest).into_owned()),
+                (_, text) => Some(turned(carry, text)),
+            },
+            Some(carry) => page.cell(row, at + place).map(|read| turned(carry, read)),
             None => page.text(row, at + place).map(str::to_owned),
         };
         self.compared().enumerate().map(print).collect()
@@ -111,6 +118,17 @@ impl Route {
         }
         differing.extend(related.iter().map(|name| format!("related `{name}`")));
         format!("the target exists and differs in {}{digests}", differing.join(", "))
+    }
+}
+
+/// A text behind a mark, or its digest behind another one where it is long: only a short one has to be turned here.
+fn abridged(dialect: Dialect, x: &str) -> String {
+    let (digest, most) = (digest(dialect, x), 1024);
+    match dialect {
+        Dialect::MySql => format!("IF(OCTET_LENGTH({x}) > {most}, CONCAT('#', {digest}), CONCAT('=', {x}))"),
+        Dialect::Postgres | Dialect::Sqlite => {
+            format!("CASE WHEN octet_length({x}) > {most} THEN '#' || {digest} ELSE '=' || {x} END")
+        }
     }
 }
 

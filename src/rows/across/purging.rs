@@ -2,9 +2,9 @@
 //! there, read back, and only then deleted. Whoever dies in between leaves an equal copy, which the next run recognises.
 
 use super::super::faults::RowsError;
+use super::super::here::purging::Purge;
 use super::super::link::{Deadline, Link};
 use super::super::mapping::{Mapping, Stretch};
-use super::super::purging::Purge;
 use super::writing::find;
 use super::{Across, Carrying};
 use crate::cursor::Cursor;
@@ -73,9 +73,8 @@ impl Across {
         }
         outcome.moved += gone;
         for keys in locked.chunks(NAMED) {
-            let part = Stretch::Keys(keys);
             let stay = self
-                .unequal(mapping, (&mut *session, &mut *target), &part, (started, carrying.max_item), deadline)
+                .unequal(mapping, (&mut *session, &mut *target), keys, (started, carrying.max_item), deadline)
                 .await?;
             let equal: Vec<Cursor> = keys.iter().filter(|key| !stay.contains(key)).cloned().collect();
             if equal.is_empty() {

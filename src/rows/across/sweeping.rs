@@ -12,6 +12,7 @@ use crate::cursor::Cursor;
 use crate::engine::migration::Range;
 use crate::sql::Session;
 use crate::sql::statement::Statement;
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 impl Across {
@@ -60,6 +61,16 @@ impl Across {
             step = Step { last: *end == range.bound, end: end.clone(), scanned };
         }
         Ok((step, keys))
+    }
+
+    /// The places of those of these keys that have a target.
+    pub(in super::super) async fn with_target(
+        &self,
+        keys: &[Cursor],
+        deadline: Deadline,
+    ) -> Result<HashSet<usize>, RowsError> {
+        let mut lookup = self.sessions.take().await;
+        find(lookup.session(deadline).await?, &self.route, keys, deadline).await
     }
 
     /// Which of these keys have no target.

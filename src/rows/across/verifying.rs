@@ -6,6 +6,7 @@ use super::super::key::{Key, KeyError, Side};
 use super::super::link::{Deadline, Link, rows, without_warnings};
 use super::super::mapping::{Mapping, Stretch};
 use super::super::phrase::count;
+use super::super::walk::{Step, number};
 use super::comparing::Print;
 use super::lookup::look_up;
 use super::reading::{Items, Most};
@@ -14,6 +15,7 @@ use super::{Across, Cargo, Carrying};
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::{Comparison, Range, Read};
 use crate::sql::Session;
+use crate::sql::grid::Page;
 use crate::sql::statement::Statement;
 use std::collections::HashSet;
 use std::time::SystemTime;
@@ -53,6 +55,10 @@ struct Compared {
     comparison: Comparison,
     missing: Vec<Cursor>,
     different: Vec<Cursor>,
+    /// The stretch held more than was read of it: this is the last item that was compared.
+    cut: Option<Cursor>,
+    /// What was read of the source.
+    bytes: u64,
 }
 
 impl Across {
@@ -83,14 +89,19 @@ impl Across {
         } else {
             Some(mapping.step(session, range, after.as_ref(), size, deadline).await?).filter(|step| step.scanned > 0)
         };
-        let Some(step) = step else {
+        let Some(mut step) = step else {
             let end = Place::cursor(None, parts);
             let batch = Comparison::default();
             return Ok(Some(Read { batch, end, scanned: 0, bytes: 0, found: Vec::new() }));
         };
         let stretch = Stretch::Range { after: after.as_ref(), end: &step.end };
         let started = range.pass_started;
-        let mut compared = self.compare(mapping, (session, target), &stretch, started, max_item, deadline).await?;
+        let mut compared =
+            self.compare(mapping, (&mut *session, target), &stretch, started, max_item, deadline).await?;
+        if let Some(end) = compared.cut.take() {
+            let scanned = mapping.keys(&Stretch::Range { after: after.as_ref(), end: &end })?;
+            step = Step { last: false, scanned: number(session, &scanned, deadline).await?, end };
+        }
         if let Some(carrying) = mending {
             let mut wrong = compared.missing;
             if carrying.overwrite {
@@ -106,20 +117,29 @@ impl Across {
             }
         }
         let end = if step.last { Place::cursor(None, parts) } else { step.end.clone() };
-        Ok(Some(Read { batch: compared.comparison, end, scanned: step.scanned, bytes: 0, found: Vec::new() }))
+        let Compared { comparison: batch, bytes, .. } = compared;
+        Ok(Some(Read { batch, end, scanned: step.scanned, bytes, found: Vec::new() }))
     }
 
-    /// Those of the items of a stretch whose target is not what they are.
+    /// Those of these items, in the key's order, whose target is not what they are.
     pub(super) async fn unequal(
         &self,
         mapping: &Mapping,
-        sessions: (&mut Session, &mut Session),
-        stretch: &Stretch<'_>,
+        (session, target): (&mut Session, &mut Session),
+        keys: &[Cursor],
         (pass_started, max_item): (SystemTime, u64),
         deadline: Deadline,
     ) -> Result<HashSet<Cursor>, RowsError> {
-        let compared = self.compare(mapping, sessions, stretch, pass_started, max_item, deadline).await?;
-        Ok(compared.missing.into_iter().chain(compared.different).collect())
+        let (mut unequal, mut left) = (HashSet::new(), keys);
+        while !left.is_empty() {
+            let (sessions, stretch) = ((&mut *session, &mut *target), Stretch::Keys(left));
+            let compared = self.compare(mapping, sessions, &stretch, pass_started, max_item, deadline).await?;
+            unequal.extend(compared.missing.into_iter().chain(compared.different));
+            let Some(end) = compared.cut else { break };
+            let beyond = left.iter().position(|key| *key == end).ok_or(RowsError::Shape("an item"))? + 1;
+            left = &left[beyond..];
+        }
+        Ok(unequal)
     }
 
     async fn compare(
@@ -132,10 +152,9 @@ impl Across {
         deadline: Deadline,
     ) -> Result<Compared, RowsError> {
         let parts = mapping.key().columns.len();
-        let mut compared = Compared { comparison: Comparison::default(), missing: Vec::new(), different: Vec::new() };
         let statement = self.prints(mapping, stretch, pass_started)?;
-        let page = session.read(&statement, u64::MAX, deadline.left()).await;
-        let page = page.map_err(|error| mapping.of_query(error.into()))?.rows;
+        let page = session.read(&statement, self.batch_bytes, deadline.left()).await;
+        let Page { rows: page, is_cut } = page.map_err(|error| mapping.of_query(error.into()))?;
         without_warnings(session, deadline).await?;
         let mut keys = Vec::with_capacity(page.len());
         let mut ours: Vec<Print> = Vec::with_capacity(page.len());
@@ -143,8 +162,15 @@ impl Across {
             ours.push(self.route.read_print(&page, row, parts));
             keys.push(mapping.key_at(&page, row)?);
         }
+        let mut compared = Compared {
+            comparison: Comparison::default(),
+            missing: Vec::new(),
+            different: Vec::new(),
+            cut: keys.last().filter(|_| is_cut).cloned(),
+            bytes: page.bytes(),
+        };
         drop(page);
-        let there = prints(target, &self.route, &keys, deadline).await?;
+        let there = prints(target, &self.route, &keys, self.batch_bytes, deadline).await?;
         let rewritten = self.route.rewritten().is_some();
         if rewritten {
             let asked: Vec<Cursor> = there.keys().filter_map(|place| keys.get(*place).cloned()).collect();
@@ -155,7 +181,8 @@ impl Across {
                 }
             }
         }
-        let broken = self.broken(mapping, (session, target), stretch, pass_started, deadline).await?;
+        let whole = (!is_cut).then_some(stretch);
+        let broken = self.broken(mapping, (session, target), (&keys, whole), pass_started, deadline).await?;
         let found = &mut compared.comparison;
         for (place, (key, ours)) in keys.into_iter().zip(&ours).enumerate() {
             found.checked += 1;
@@ -177,26 +204,36 @@ impl Across {
         Ok(compared)
     }
 
-    /// Items of which some related row is missing in its target, or different there.
+    /// Those of these items, all of a stretch if it is named, of which some related row is missing in its target, or different there.
     async fn broken(
         &self,
         mapping: &Mapping,
         (session, target): (&mut Session, &mut Session),
-        stretch: &Stretch<'_>,
+        (keys, whole): (&[Cursor], Option<&Stretch<'_>>),
         pass_started: SystemTime,
         deadline: Deadline,
     ) -> Result<HashSet<Cursor>, RowsError> {
         let mut broken = HashSet::new();
         for copy in &self.copies {
             let shown = copy.route.read_prints(mapping.dialect, "");
-            let statement = copy.rows(mapping, stretch, pass_started, &shown)?;
-            let page = session.read(&statement, u64::MAX, deadline.left()).await?.rows;
-            without_warnings(session, deadline).await?;
-            let keys = (0..page.len()).map(|row| copy.key_at(&page, row)).collect::<Result<Vec<_>, _>>()?;
-            let there = prints(target, &copy.route, &keys, deadline).await?;
-            for row in 0..page.len() {
-                if there.get(&row) != Some(&copy.route.read_print(&page, row, copy.route.parts)) {
-                    broken.insert(mapping.key_at(&page, row)?);
+            let mut parts = vec![(whole.copied().unwrap_or(Stretch::Keys(keys)), keys)];
+            while let Some((stretch, keys)) = parts.pop() {
+                let statement = copy.rows(mapping, &stretch, pass_started, &shown)?;
+                // One item's were written at once, and are read so.
+                let most = if keys.len() > 1 { self.batch_bytes } else { u64::MAX };
+                let Page { rows: page, is_cut } = session.read(&statement, most, deadline.left()).await?;
+                without_warnings(session, deadline).await?;
+                if is_cut {
+                    let (first, second) = keys.split_at(keys.len() / 2);
+                    parts.extend([first, second].map(|half| (Stretch::Keys(half), half)));
+                    continue;
+                }
+                let theirs = (0..page.len()).map(|row| copy.key_at(&page, row)).collect::<Result<Vec<_>, _>>()?;
+                let there = prints(target, &copy.route, &theirs, self.batch_bytes, deadline).await?;
+                for row in 0..page.len() {
+                    if there.get(&row) != Some(&copy.route.read_print(&page, row, copy.route.parts)) {
+                        broken.insert(mapping.key_at(&page, row)?);
+                    }
                 }
             }
         }

@@ -12,6 +12,7 @@ use super::route::Route;
 use super::shipment::Shipment;
 use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Outcome};
+use crate::sql::grid::Page;
 use crate::sql::{Session, bulk};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -69,12 +70,12 @@ impl Writing<'_> {
     pub(super) async fn with_care(&self, session: &mut Session, deadline: Deadline) -> Result<Outcome, RowsError> {
         let own = self.own();
         let keys = self.keys(own)?;
-        let there = prints(session, own.route, &keys, deadline).await?;
+        let there = prints(session, own.route, &keys, self.across.batch_bytes, deadline).await?;
         let ours = self.sent_prints(session, &there, deadline).await?;
         let mut related = Vec::new();
         for load in self.loads().skip(1) {
             let keys = self.keys(load)?;
-            let there = prints(session, load.route, &keys, deadline).await?;
+            let there = prints(session, load.route, &keys, self.across.batch_bytes, deadline).await?;
             related.push((load, keys, there));
         }
         let mut sorted = Sorted::default();
@@ -317,18 +318,25 @@ pub(super) async fn find(
     Ok(existing)
 }
 
-/// The same, and what they hold.
+/// The same, and what they hold, read so many bytes at a time.
 pub(super) async fn prints(
     session: &mut Session,
     route: &Route,
     keys: &[Cursor],
+    bytes: u64,
     deadline: Deadline,
 ) -> Result<Existing, RowsError> {
     let mut existing = Existing::new();
-    for part in Held::of(route, keys) {
+    let mut parts = Held::of(route, keys);
+    while let Some(mut part) = parts.pop() {
         let statement = route.lookup(&part.keys, &route.held_prints());
-        let page = session.read(&statement, u64::MAX, deadline.left()).await?.rows;
+        let most = if part.keys.len() > 1 { bytes } else { u64::MAX };
+        let Page { rows: page, is_cut } = session.read(&statement, most, deadline.left()).await?;
         without_warnings(session, deadline).await?;
+        if is_cut {
+            parts.extend([part.second_half(), part]);
+            continue;
+        }
         for row in 0..page.len() {
             existing.insert(part.place(page.text(row, 0))?, route.held_print(&page, row, 1));
         }
@@ -349,6 +357,12 @@ impl Held {
         let (places, keys): (Vec<usize>, Vec<Cursor>) = keys.iter().enumerate().filter_map(held).unzip();
         let part = |(keys, places): (&[Cursor], &[usize])| Self { keys: keys.to_vec(), places: places.to_vec() };
         keys.chunks(ASKED).zip(places.chunks(ASKED)).map(part).collect()
+    }
+
+    /// Takes half of them away.
+    fn second_half(&mut self) -> Self {
+        let middle = self.keys.len() / 2;
+        Self { keys: self.keys.split_off(middle), places: self.places.split_off(middle) }
     }
 
     fn place(&self, answer: Option<&str>) -> Result<usize, RowsError> {

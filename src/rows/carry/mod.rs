@@ -242,6 +242,12 @@ impl Carry {
         self.settling == Settling::None
     }
 
+    /// A long text is compared as it is, or not held at all: its digest can be made in either database's SQL.
+    pub fn is_long_text(&self) -> bool {
+        let untouched = matches!(self.step, Step::Text { trim: false, .. });
+        untouched && !self.typed && self.letter.is_none() && self.settling == Settling::None
+    }
+
     /// What is read is written as it is.
     pub fn is_plain(&self) -> bool {
         self.step == Step::AsIs && !self.typed && self.letter.is_none() && self.settling == Settling::None

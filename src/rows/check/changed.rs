@@ -12,11 +12,10 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
     let (Some(changed), Some(table)) = (&definition.source.changed, &tables.source) else { return };
     let name = &changed.column;
     let Some(column) = table.column(name) else { return missing_column(findings, FIELD, table, name) };
-    if tables.is_across {
-        findings.problem(
-            FIELD,
-            "is not built in this version yet where the target is in another database",
-            "leave it out: sweeps look at the whole key",
+    if definition.source.walked_by_changes().is_none() {
+        findings.warnings.push(
+            "`where` names `:pass_started`, so that a row may come to match without a change: sweeps look at the whole key, as if `changed` were not there"
+                .to_owned(),
         );
     }
     let dialect = tables.make.dialect();

@@ -3,7 +3,7 @@
 use super::super::check::holds_back;
 use super::super::copy::Branch;
 use super::super::document::{self, column};
-use super::super::purging::{Limb, Purge};
+use super::super::here::purging::{Limb, Purge};
 use super::super::tables::{RelatedTable, Tables};
 use super::hint::child_hint;
 use super::landing::quoted;

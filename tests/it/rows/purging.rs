@@ -3,7 +3,7 @@
 use super::moving::shop;
 use super::stage::{KINDS, Kind, LIMIT, Stage, effort, range, walk};
 use milkrun::cursor::{Cursor, KeyPart};
-use milkrun::engine::migration::{Effort, Migration, Repair};
+use milkrun::engine::migration::{Effort, Migration, Outcome, Repair};
 use milkrun::fault::Class;
 use milkrun::rows::RowsError;
 use milkrun::spec::{After, Definition};
@@ -465,37 +465,33 @@ fn a_child_that_is_just_being_added_leaves_with_its_parent() {
     }
 }
 
-/// A row that begins to match, equal to a copy that is there, while a batch with a conflict is on its way: at whatever moment,
-/// it leaves only if it was locked and is counted.
-#[test]
-fn what_begins_to_match_beside_a_conflict_leaves_only_if_it_is_counted() {
-    let (mut moments, mut stayed) = (0, 0);
-    loop {
-        let stage = Stage::new(Kind::Postgres);
-        let mut definition = purged(&stage, 9, true);
-        definition.target.after = After::Keep;
-        stage.execute("UPDATE orders SET status = 'C' WHERE id = 12");
-        stage.move_all(&definition, 100);
-        // 12 is open again; of 9 somebody has changed the copy, and the others are to be copied anew.
-        stage.execute(
-            "UPDATE orders SET status = 'O' WHERE id = 12; UPDATE history SET document = 'mine' WHERE order_id = 9;
-             DELETE FROM history WHERE order_id NOT IN (9, 12)",
-        );
-        definition.target.after = After::Delete;
-        let (_slow, url) =
-            crate::support::slow::Slow::before(stage.database.url(), std::time::Duration::from_millis(40));
-        let options = milkrun::sql::ConnectOptions::from_url(&url).expect("a URL");
-        let (outcome, began) = std::thread::scope(|scope| {
-            let (runtime, definition, options) = (&stage.runtime, &definition, &options);
-            let moving = scope.spawn(move || {
-                runtime.block_on(async {
-                    let rows = milkrun::rows::Rows::open(definition, options, LIMIT).await.expect("rows");
-                    walk(&rows, 100, &effort()).await.expect("a walk")
-                })
-            });
-            // After so many statements of the transaction.
-            let (mut seen, mut last) = (0, String::new());
-            while seen <= moments && !moving.is_finished() {
+/// What became of a batch on PostgreSQL that holds a conflict (9), beside which a row with an equal copy (12) begins to match once
+/// so many statements are done and, if it is wanted, stops again after as many more.
+fn beside_a_conflict(begins: usize, lasts: Option<usize>) -> (Stage, Outcome, bool) {
+    let stage = Stage::new(Kind::Postgres);
+    let mut definition = purged(&stage, 9, true);
+    definition.target.after = After::Keep;
+    stage.execute("UPDATE orders SET status = 'C' WHERE id = 12");
+    stage.move_all(&definition, 100);
+    // 12 is open again; of 9 somebody has changed the copy, and the others are to be copied anew.
+    stage.execute(
+        "UPDATE orders SET status = 'O' WHERE id = 12; UPDATE history SET document = 'mine' WHERE order_id = 9;
+         DELETE FROM history WHERE order_id NOT IN (9, 12)",
+    );
+    definition.target.after = After::Delete;
+    let (_slow, url) = crate::support::slow::Slow::before(stage.database.url(), std::time::Duration::from_millis(40));
+    let options = milkrun::sql::ConnectOptions::from_url(&url).expect("a URL");
+    let (outcome, began) = std::thread::scope(|scope| {
+        let (runtime, definition, options) = (&stage.runtime, &definition, &options);
+        let moving = scope.spawn(move || {
+            runtime.block_on(async {
+                let rows = milkrun::rows::Rows::open(definition, options, LIMIT).await.expect("rows");
+                walk(&rows, 100, &effort()).await.expect("a walk")
+            })
+        });
+        let (mut seen, mut last) = (0, String::new());
+        let mut until = |statements: usize| {
+            while seen < statements && !moving.is_finished() {
                 let now = stage.rows(
                     "SELECT query_start::text FROM pg_stat_activity
                      WHERE datname = current_database() AND state = 'idle in transaction'",
@@ -505,12 +501,28 @@ fn what_begins_to_match_beside_a_conflict_leaves_only_if_it_is_counted() {
                     (seen, last) = (seen + 1, now);
                 }
             }
-            let began = seen > moments;
-            if began {
-                stage.execute("UPDATE orders SET status = 'C' WHERE id = 12");
+            seen >= statements
+        };
+        let began = until(begins);
+        if began {
+            stage.execute("UPDATE orders SET status = 'C' WHERE id = 12");
+            if let Some(lasts) = lasts {
+                until(begins + lasts);
+                stage.execute("UPDATE orders SET status = 'O' WHERE id = 12");
             }
-            (moving.join().unwrap(), began)
-        });
+        }
+        (moving.join().unwrap(), began)
+    });
+    (stage, outcome, began)
+}
+
+/// A row that begins to match, equal to a copy that is there, while a batch with a conflict is on its way: at whatever moment,
+/// it leaves only if it was locked and is counted.
+#[test]
+fn what_begins_to_match_beside_a_conflict_leaves_only_if_it_is_counted() {
+    let (mut moments, mut stayed) = (0, 0);
+    loop {
+        let (stage, outcome, began) = beside_a_conflict(moments + 1, None);
         let left = left(&stage)[0].split(' ').count() as u64;
         assert_eq!((outcome.moved + outcome.skipped, outcome.aside.len()), (9 - left, 1), "moment {moments}");
         stayed += u32::from(began && left == 4);
@@ -520,6 +532,25 @@ fn what_begins_to_match_beside_a_conflict_leaves_only_if_it_is_counted() {
         moments += 1;
     }
     assert!(moments > 5 && stayed > 1, "{moments} moments, at {stayed} it stayed");
+}
+
+/// The same where it stops matching soon after: what it was equal to is not counted for the row that is a conflict.
+#[test]
+fn what_matches_for_a_moment_beside_a_conflict_takes_it_nowhere() {
+    for lasts in 1..=3 {
+        let mut moments = 0;
+        loop {
+            let (stage, outcome, began) = beside_a_conflict(moments + 1, Some(lasts));
+            assert_eq!(stage.one("SELECT COUNT(*) FROM orders WHERE id = 9"), "1", "{lasts} from {moments}");
+            let left = left(&stage)[0].split(' ').count() as u64;
+            assert_eq!((outcome.moved + outcome.skipped, outcome.aside.len()), (9 - left, 1), "{lasts} from {moments}");
+            if !began {
+                break;
+            }
+            moments += 1;
+        }
+        assert!(moments > 5, "{moments} moments");
+    }
 }
 
 /// Until somebody waits for a lock here.

@@ -1,11 +1,11 @@
 //! Cuts by what MariaDB and MySQL estimate of ranges: the key's first column, an integer, is halved where most rows are
 //! thought to be, until all pieces are small.
 
-use super::faults::RowsError;
-use super::link::{Deadline, rows};
-use super::mapping::Mapping;
-use super::plan::explain;
 use crate::cursor::{Cursor, KeyPart};
+use crate::rows::faults::RowsError;
+use crate::rows::link::{Deadline, rows};
+use crate::rows::mapping::Mapping;
+use crate::rows::plan::explain;
 use crate::sql::Session;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ fn value(number: i128) -> Cursor {
 impl Mapping {
     /// Where the estimates cut the keys up to `bound` into parts of about equal size. None: the first column is no integer, or
     /// has too few values.
-    pub(super) async fn range_estimates(
+    pub(in crate::rows) async fn range_estimates(
         &self,
         session: &mut Session,
         bound: &Cursor,

@@ -1,9 +1,9 @@
 //! What equal means, and the statements that hold targets which exist against what would be written there.
 
-use super::key::KeyError;
-use super::landing::{Fill, FillKind, Landing};
-use super::mapping::{Mapping, Stretch};
-use super::phrase::digest;
+use crate::rows::key::KeyError;
+use crate::rows::landing::{Fill, FillKind, Landing};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::phrase::digest;
 use crate::spec::ColumnValue;
 use crate::sql::Dialect;
 use crate::sql::statement::Statement;
@@ -31,6 +31,27 @@ impl Mapping {
             .sql(", ");
         self.count_oversized(&mut statement, max_item);
         self.pairs(&mut statement, stretch, pass_started)?;
+        Ok(statement)
+    }
+
+    /// Over the items of a stretch: how many, how many of them have a target, how many of these are equal, the sum of the targets'
+    /// bytes, and how many are larger than `max_item`. Where as many are equal as there are items, each of them is.
+    pub fn read_back(
+        &self,
+        stretch: &Stretch<'_>,
+        pass_started: SystemTime,
+        max_item: u64,
+    ) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        let equal = format!("CASE WHEN {} THEN 0 WHEN {} THEN 1 ELSE 0 END", self.landing.absent(), self.equal());
+        let there = format!("CASE WHEN {} THEN 0 ELSE 1 END", self.landing.absent());
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)"));
+        for x in [&there, &equal, &self.landing.bytes()] {
+            statement.sql(", ").sql(&self.text(&format!("COALESCE(SUM({x}), 0)")));
+        }
+        statement.sql(", ");
+        self.count_oversized(&mut statement, max_item);
+        self.items_and_targets(&mut statement, stretch, pass_started)?;
         Ok(statement)
     }
 
@@ -79,14 +100,14 @@ impl Mapping {
 
     /// SQL that is true if the target is exactly what would be written for `t`, and so are those of all its related rows
     /// that are copied; never NULL.
-    pub(super) fn equal(&self) -> String {
+    pub(in crate::rows) fn equal(&self) -> String {
         let copies = self.copies.iter().map(|copy| format!(" AND NOT {}", copy.is_unequal()));
         std::iter::once(self.landing.equal()).chain(copies).collect()
     }
 
     /// SQL that is true if a target of some related row of `t` exists and is different.
-    pub(super) fn is_taken(&self) -> String {
-        let copies: Vec<String> = self.copies.iter().map(super::copy::Copy::is_different).collect();
+    pub(in crate::rows) fn is_taken(&self) -> String {
+        let copies: Vec<String> = self.copies.iter().map(crate::rows::copy::Copy::is_different).collect();
         format!("({})", copies.join(" OR "))
     }
 }
@@ -94,7 +115,7 @@ impl Mapping {
 impl Landing {
     /// The fills that take part in comparisons: all but the moments, the run and the definition, and the digest where
     /// the document that it follows from is there too.
-    pub(super) fn compared(&self) -> impl Iterator<Item = &Fill> {
+    pub(in crate::rows) fn compared(&self) -> impl Iterator<Item = &Fill> {
         let document = self.document_column().is_some();
         self.fills.iter().filter(move |fill| match fill.value {
             ColumnValue::Column(_) | ColumnValue::Document => true,
@@ -104,14 +125,14 @@ impl Landing {
     }
 
     /// SQL that is true if every compared column of `h` is exactly what would be written for `t`; never NULL.
-    pub(super) fn equal(&self) -> String {
+    pub(in crate::rows) fn equal(&self) -> String {
         // The documents last: AND stops at the first difference.
         let (documents, columns): (Vec<&Fill>, Vec<&Fill>) =
             self.compared().partition(|fill| !matches!(fill.value, ColumnValue::Column(_)));
         columns.into_iter().chain(documents).map(|fill| self.same(fill)).collect::<Vec<_>>().join(" AND ")
     }
 
-    pub(super) fn same(&self, fill: &Fill) -> String {
+    pub(in crate::rows) fn same(&self, fill: &Fill) -> String {
         let theirs = self.theirs(&fill.column);
         let ours = match &fill.value {
             ColumnValue::Column(name) => self.ours(name),
@@ -141,7 +162,7 @@ impl Landing {
         }
     }
 
-    pub(super) fn held(&self, fill: &Fill) -> String {
+    pub(in crate::rows) fn held(&self, fill: &Fill) -> String {
         let x = self.theirs(&fill.column);
         match (self.dialect, fill.kind) {
             (Dialect::MySql, FillKind::Json) => format!("CAST({x} AS CHAR)"),
@@ -152,7 +173,7 @@ impl Landing {
     }
 
     /// The document as the target would give it back: a JSON type rewrites its text.
-    pub(super) fn digested(&self, document: &str, kind: FillKind) -> String {
+    pub(in crate::rows) fn digested(&self, document: &str, kind: FillKind) -> String {
         match (self.dialect, kind) {
             (Dialect::MySql, FillKind::Json) => format!("CAST(CAST({document} AS JSON) AS CHAR)"),
             (Dialect::Postgres, FillKind::Json) => format!("{document}::jsonb::text"),

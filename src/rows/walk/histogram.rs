@@ -1,17 +1,17 @@
 //! Cuts by PostgreSQL's histogram of the key's first column.
 
-use super::faults::RowsError;
-use super::link::{Deadline, rows};
-use super::mapping::Mapping;
 use super::split::every;
 use crate::cursor::Cursor;
+use crate::rows::faults::RowsError;
+use crate::rows::link::{Deadline, rows};
+use crate::rows::mapping::Mapping;
 use crate::sql::Session;
 use crate::sql::catalog::Table;
 
 impl Mapping {
     /// Where the histogram cuts the table into parts of about equal size. None: there is no histogram yet, it is too coarse, or
     /// it leaves frequent values out, as that of the first of several columns may.
-    pub(super) async fn histogram(
+    pub(in crate::rows) async fn histogram(
         &self,
         session: &mut Session,
         source: &Table,

@@ -1,9 +1,9 @@
 //! The statements of the walk: where the source and its batches end, how much there is, and what has no target yet.
 
-use super::key::{KeyError, Side};
-use super::mapping::{Mapping, Stretch};
-use super::phrase::count;
 use crate::cursor::Cursor;
+use crate::rows::key::{KeyError, Side};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::phrase::count;
 use crate::sql::Dialect;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
@@ -33,7 +33,7 @@ impl Mapping {
     }
 
     /// The same, as a part of another statement.
-    pub(super) fn bounded(
+    pub(in crate::rows) fn bounded(
         &self,
         statement: &mut Statement,
         after: Option<&Cursor>,
@@ -105,7 +105,7 @@ impl Mapping {
 
     /// Answers a row if some target lies in a stretch of keys, an item's or not; `None` where the target's keys are not known to
     /// sort as the source's by an index of theirs.
-    pub(super) fn occupied(&self, stretch: &Stretch<'_>) -> Result<Option<Statement>, KeyError> {
+    pub(in crate::rows) fn occupied(&self, stretch: &Stretch<'_>) -> Result<Option<Statement>, KeyError> {
         let (Some(hint), Stretch::Range { .. }) = (&self.landing.walk, stretch) else { return Ok(None) };
         let mut statement = self.statement();
         statement.sql("SELECT 1 FROM ").sql(&self.landing.target).sql(" h").sql(hint).sql(" WHERE ");

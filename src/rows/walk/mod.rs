@@ -1,11 +1,17 @@
 //! Reading: where the source ends, how much there is, and where a batch ends.
 
-use super::faults::RowsError;
-use super::link::{Deadline, Link, rows};
-use super::mapping::{Mapping, Stretch};
+mod bisect;
+mod histogram;
+pub(in crate::rows) mod recent;
+pub(in crate::rows) mod split;
+mod walking;
+
 use crate::cursor::Cursor;
 use crate::engine::migration::{Estimate, Range};
 use crate::fault::Class;
+use crate::rows::faults::RowsError;
+use crate::rows::link::{Deadline, Link, rows};
+use crate::rows::mapping::{Mapping, Stretch};
 use crate::spec::Problem;
 use crate::spec::filter::{Piece, called};
 use crate::sql::statement::Statement;
@@ -13,7 +19,7 @@ use crate::sql::{Dialect, Session, SqlError};
 use std::time::SystemTime;
 
 /// Keys that one sweep finds at most.
-pub(super) const FOUND: u64 = 500;
+pub(in crate::rows) const FOUND: u64 = 500;
 /// Bytes of keys that one sweep finds at most: they are announced in a record of the ledger.
 const FOUND_BYTES: usize = 48 * 1024;
 /// What the longest name of a kind adds to a part of a key in the ledger.
@@ -29,18 +35,18 @@ fn refused(error: &SqlError) -> String {
 
 /// A stretch of keys that is about to be worked on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Step {
+pub(in crate::rows) struct Step {
     /// The last key of it.
-    pub(super) end: Cursor,
+    pub(in crate::rows) end: Cursor,
     /// How many keys it holds.
-    pub(super) scanned: u64,
+    pub(in crate::rows) scanned: u64,
     /// Nothing lies between it and the bound.
-    pub(super) last: bool,
+    pub(in crate::rows) last: bool,
 }
 
 impl Mapping {
     /// Has the database read `where`: names of columns are its business.
-    pub(super) async fn try_filter(
+    pub(in crate::rows) async fn try_filter(
         &self,
         session: &mut Session,
         deadline: Deadline,
@@ -101,7 +107,7 @@ impl Mapping {
 
     /// What a query of the source failed with, told apart from what a target refuses: with a `where`, that is what cannot
     /// be computed.
-    pub(super) fn of_query(&self, error: RowsError) -> RowsError {
+    pub(in crate::rows) fn of_query(&self, error: RowsError) -> RowsError {
         match &error {
             RowsError::Sql(sql) if self.is_suspect(sql) => {
                 RowsError::Condition { code: sql.code().unwrap_or_default().to_owned() }
@@ -117,7 +123,7 @@ impl Mapping {
     }
 
     /// What a batch failed with, told apart by asking for the items of its stretch alone: `where` may be at fault.
-    pub(super) async fn of_batch(
+    pub(in crate::rows) async fn of_batch(
         &self,
         link: &mut Link,
         error: RowsError,
@@ -136,7 +142,7 @@ impl Mapping {
     }
 
     /// How many items a stretch holds.
-    pub(super) async fn count_items(
+    pub(in crate::rows) async fn count_items(
         &self,
         link: &mut Link,
         stretch: &Stretch<'_>,
@@ -149,7 +155,7 @@ impl Mapping {
         number(link.session(deadline).await?, &statement, deadline).await
     }
 
-    pub(super) async fn find_bound(
+    pub(in crate::rows) async fn find_bound(
         &self,
         link: &mut Link,
         least: Option<&Cursor>,
@@ -165,7 +171,7 @@ impl Mapping {
 
     /// The next `size` keys of a range. Fewer are left: all of them, with the range's bound as their end, even if there
     /// are none. A step of one key ends at it, so that whatever becomes of it is said of that key.
-    pub(super) async fn step(
+    pub(in crate::rows) async fn step(
         &self,
         session: &mut Session,
         range: &Range,
@@ -190,7 +196,7 @@ impl Mapping {
 
     /// The next `size` keys, or as many as it takes to find so many items without a target that a record of the ledger
     /// holds their keys; and those.
-    pub(super) async fn step_missing(
+    pub(in crate::rows) async fn step_missing(
         &self,
         session: &mut Session,
         range: &Range,
@@ -212,7 +218,7 @@ impl Mapping {
     }
 
     /// Counts, or says what the database estimates if that takes too long.
-    pub(super) async fn count_all(
+    pub(in crate::rows) async fn count_all(
         &self,
         link: &mut Link,
         pass_started: SystemTime,
@@ -227,7 +233,7 @@ impl Mapping {
 }
 
 /// As many of these keys as one sweep finds, and whether there may be more.
-pub(super) fn found(missing: impl Iterator<Item = Cursor>) -> (Vec<Cursor>, bool) {
+pub(in crate::rows) fn found(missing: impl Iterator<Item = Cursor>) -> (Vec<Cursor>, bool) {
     let (mut keys, mut bytes) = (Vec::new(), 0);
     for key in missing {
         // In a record each part stands with its kind.
@@ -244,13 +250,17 @@ pub(super) fn found(missing: impl Iterator<Item = Cursor>) -> (Vec<Cursor>, bool
 }
 
 /// The one number that a statement answers.
-pub(super) async fn number(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<u64, RowsError> {
+pub(in crate::rows) async fn number(
+    session: &mut Session,
+    statement: &Statement,
+    deadline: Deadline,
+) -> Result<u64, RowsError> {
     let numbers = numbers::<1>(session, statement, deadline).await?;
     Ok(numbers[0])
 }
 
 /// The numbers of the one row that a statement answers.
-pub(super) async fn numbers<const N: usize>(
+pub(in crate::rows) async fn numbers<const N: usize>(
     session: &mut Session,
     statement: &Statement,
     deadline: Deadline,

@@ -1,14 +1,14 @@
 //! The statements that rewrite targets which differ: all of them, or those that are sure to be as milkrun left them.
 
-use super::faults::RowsError;
-use super::key::KeyError;
-use super::landing::Stamp;
-use super::landing::{FillKind, Landing};
-use super::link::{Deadline, execute};
-use super::mapping::{Mapping, Stretch};
-use super::phrase::digest;
-use super::walk::numbers;
 use super::write::Writing;
+use crate::rows::faults::RowsError;
+use crate::rows::key::KeyError;
+use crate::rows::landing::Stamp;
+use crate::rows::landing::{FillKind, Landing};
+use crate::rows::link::{Deadline, execute};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::phrase::digest;
+use crate::rows::walk::numbers;
 use crate::spec::ColumnValue;
 use crate::sql::Dialect;
 use crate::sql::Session;
@@ -83,7 +83,7 @@ impl Mapping {
     }
 
     /// Makes stale copies what would be written there now, of which `large` are too large already; how many.
-    pub(super) async fn replace_stale(
+    pub(in crate::rows) async fn replace_stale(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,

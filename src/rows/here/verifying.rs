@@ -1,9 +1,9 @@
 //! The statements that compare source and target.
 
-use super::key::{KeyError, Side};
-use super::mapping::{Mapping, Stretch};
-use super::phrase::count;
 use crate::cursor::Cursor;
+use crate::rows::key::{KeyError, Side};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::phrase::count;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
 
@@ -150,4 +150,4 @@ impl Mapping {
 }
 
 /// Targets that one stretch of a comparison looks at, for each key of the source that it may look at.
-pub(super) const TARGETS_PER_KEY: u64 = 2;
+pub(in crate::rows) const TARGETS_PER_KEY: u64 = 2;

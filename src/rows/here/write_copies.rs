@@ -1,28 +1,28 @@
 //! Writing the related rows of a batch to tables of their own, in the transaction of their items.
 
-use super::copy::Copy;
-use super::faults::RowsError;
-use super::link::{Deadline, execute, rows};
-use super::mapping::{Mapping, Stretch};
-use super::walk::numbers;
 use super::write::{Before, Writing, Written};
 use crate::cursor::Cursor;
+use crate::rows::copy::Copy;
+use crate::rows::faults::RowsError;
+use crate::rows::link::{Deadline, execute, rows};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::walk::numbers;
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
 use std::fmt::Write as _;
 
 /// What is known of a copy before it is written: of the related rows of a stretch's items.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Survey {
+pub(in crate::rows) struct Survey {
     rows: u64,
-    pub(super) there: u64,
+    pub(in crate::rows) there: u64,
     equal: u64,
     bytes: u64,
 }
 
 impl Survey {
     /// Some row is in the target and different there.
-    pub(super) fn has_different(&self) -> bool {
+    pub(in crate::rows) fn has_different(&self) -> bool {
         self.there > self.equal
     }
 }
@@ -34,7 +34,7 @@ impl Mapping {
     /// Has PostgreSQL show all statements of the transaction one snapshot, so that an item and its related rows belong
     /// together. Nobody writes to SQLite meanwhile; MySQL's INSERT … SELECT would lock the source's rows instead: there
     /// [`Mapping::settle`] looks whether they still belong together at the end.
-    pub(super) async fn freeze(&self, session: &mut Session, deadline: Deadline) -> Result<(), RowsError> {
+    pub(in crate::rows) async fn freeze(&self, session: &mut Session, deadline: Deadline) -> Result<(), RowsError> {
         if self.dialect == Dialect::Postgres && !self.copies.is_empty() {
             let mut statement = Statement::new(self.dialect);
             statement.sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
@@ -44,7 +44,7 @@ impl Mapping {
     }
 
     /// Of the items that have no target, where there are some that have one (`missing_only`).
-    pub(super) async fn survey_all(
+    pub(in crate::rows) async fn survey_all(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
@@ -61,7 +61,7 @@ impl Mapping {
     }
 
     /// Inserts the items of a stretch that have no target, and their related rows that have none: no item is a conflict.
-    pub(super) async fn move_whole(
+    pub(in crate::rows) async fn move_whole(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
@@ -94,7 +94,7 @@ impl Mapping {
     }
 
     /// Inserts the items of a stretch that are no conflict, where others are: by their names.
-    pub(super) async fn move_others(
+    pub(in crate::rows) async fn move_others(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
@@ -135,7 +135,7 @@ impl Mapping {
     /// On MySQL every statement sees the source as it is by then. One last one sees items and related rows at once: they
     /// have to be what was written: `inserted` items beside those that were `equal`. Elsewhere it has to be so by now, unless
     /// a trigger has made something else of what the inserts counted.
-    pub(super) async fn settle(
+    pub(in crate::rows) async fn settle(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
@@ -158,7 +158,7 @@ impl Mapping {
 
     /// What is said of a conflict: which columns and which related tables differ, from what [`Mapping::conflicts`] answers
     /// behind the key.
-    pub(super) fn conflict(&self, row: &[Option<String>]) -> String {
+    pub(in crate::rows) fn conflict(&self, row: &[Option<String>]) -> String {
         let is = |cell: &Option<String>| cell.as_deref() == Some("1");
         let flags = row.get(2..).unwrap_or_default();
         let compared: Vec<&str> = self.landing.compared().map(|fill| fill.column.as_str()).collect();

@@ -1,9 +1,9 @@
 //! The statements of the account: what a batch found, what it wrote, and how large that is.
 
-use super::key::KeyError;
-use super::landing::Stamp;
-use super::mapping::{Mapping, Stretch};
-use super::phrase::{count, counted};
+use crate::rows::key::KeyError;
+use crate::rows::landing::Stamp;
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::phrase::{count, counted};
 use crate::sql::Dialect;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
@@ -64,7 +64,7 @@ impl Mapping {
 
     /// The same of what lies in the target in a stretch of keys, an item's target or not: as many as were inserted there where
     /// there was none before, unless a trigger put some elsewhere.
-    pub(super) fn account_of_range(
+    pub(in crate::rows) fn account_of_range(
         &self,
         hint: &str,
         stretch: &Stretch<'_>,
@@ -89,7 +89,7 @@ impl Mapping {
     }
 
     /// Appends how many of the targets are larger than `max_item`.
-    pub(super) fn count_oversized(&self, statement: &mut Statement, max_item: u64) {
+    pub(in crate::rows) fn count_oversized(&self, statement: &mut Statement, max_item: u64) {
         counted(statement, &format!("{} > ", self.landing.bytes()), |statement| count(statement, max_item));
     }
 

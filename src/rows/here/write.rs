@@ -1,43 +1,43 @@
 //! Writing a batch: one transaction that compares what is there, moves what is missing, and accounts for both.
 
-use super::faults::RowsError;
-use super::landing::Stamp;
-use super::link::{Deadline, Link, execute, rows};
-use super::mapping::{Mapping, Stretch};
-use super::walk::numbers;
 use super::write_copies::Survey;
 use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Effort, Outcome};
+use crate::rows::faults::RowsError;
+use crate::rows::landing::Stamp;
+use crate::rows::link::{Deadline, Link, execute, rows};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::walk::numbers;
 use crate::sql::{Dialect, Session};
 use std::cmp::Ordering;
 use std::time::SystemTime;
 
 /// What there is to write.
-pub(super) struct Writing<'a> {
-    pub(super) stretch: Stretch<'a>,
-    pub(super) pass_started: SystemTime,
-    pub(super) effort: &'a Effort,
-    pub(super) max_item: u64,
+pub(in crate::rows) struct Writing<'a> {
+    pub(in crate::rows) stretch: Stretch<'a>,
+    pub(in crate::rows) pass_started: SystemTime,
+    pub(in crate::rows) effort: &'a Effort,
+    pub(in crate::rows) max_item: u64,
     /// What is copied is deleted then: its rows are locked, and stale copies are replaced.
-    pub(super) purging: bool,
+    pub(in crate::rows) purging: bool,
 }
 
 impl<'a> Writing<'a> {
     /// The same effort for other items.
-    pub(super) fn of(&self, stretch: Stretch<'a>) -> Self {
+    pub(in crate::rows) fn of(&self, stretch: Stretch<'a>) -> Self {
         Self { stretch, ..*self }
     }
 
-    pub(super) fn stamp(&self) -> Stamp {
+    pub(in crate::rows) fn stamp(&self) -> Stamp {
         Stamp { now: SystemTime::now(), run: self.effort.run.clone() }
     }
 }
 
 /// What a stretch holds in the target before it is written to.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Before {
+pub(in crate::rows) struct Before {
     /// Targets.
-    pub(super) there: u64,
+    pub(in crate::rows) there: u64,
     /// Bytes of these.
     bytes: u64,
     /// How many of them are too large: what was there before is not refused for its size.
@@ -48,31 +48,40 @@ pub(super) struct Before {
 
 /// Targets of a stretch, and rows of its items in the targets of related tables.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Existing {
+pub(in crate::rows) struct Existing {
     targets: u64,
     rows: u64,
 }
 
 /// What a batch has added to the target.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Written {
-    pub(super) inserted: u64,
-    pub(super) bytes: u64,
+pub(in crate::rows) struct Written {
+    pub(in crate::rows) inserted: u64,
+    pub(in crate::rows) bytes: u64,
     large: u64,
-    /// How many targets of the stretch are equal by now, where that was looked at.
-    equal: Option<u64>,
+    /// Whether the stretch was read back, and what came of it.
+    read_back: Option<ReadBack>,
+}
+
+/// What a stretch holds after it was written to, in one look.
+#[derive(Clone, Copy)]
+pub(in crate::rows) struct ReadBack {
+    /// Items.
+    pub(in crate::rows) items: u64,
+    /// How many of them have an equal target.
+    pub(in crate::rows) equal: u64,
 }
 
 impl Before {
     /// What was added, by what there is now.
-    fn written(self, inserted: u64, bytes: u64, large: u64, equal: Option<u64>) -> Written {
+    fn written(self, inserted: u64, bytes: u64, large: u64, read_back: Option<ReadBack>) -> Written {
         let (bytes, large) = (bytes.saturating_sub(self.bytes), large.saturating_sub(self.large));
-        Written { inserted, bytes, large, equal }
+        Written { inserted, bytes, large, read_back }
     }
 }
 
 impl Mapping {
-    pub(super) async fn write(
+    pub(in crate::rows) async fn write(
         &self,
         link: &mut Link,
         writing: &Writing<'_>,
@@ -94,14 +103,14 @@ impl Mapping {
         }
     }
 
-    /// What became of the batch, and how many of its targets are equal in the end, where that was looked at.
-    pub(super) async fn apply(
+    /// What became of the batch, and what was read back of it, where it was.
+    pub(in crate::rows) async fn apply(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
         existing: &mut Existing,
         deadline: Deadline,
-    ) -> Result<(Outcome, Option<u64>), RowsError> {
+    ) -> Result<(Outcome, Option<ReadBack>), RowsError> {
         if !writing.purging {
             self.freeze(session, deadline).await?;
         }
@@ -144,7 +153,7 @@ impl Mapping {
             let skipped = equal.checked_sub(replaced).ok_or(RowsError::Overtaken)?;
             Outcome { moved: written.inserted + replaced, skipped, aside, bytes: written.bytes }
         };
-        Ok((outcome, written.equal))
+        Ok((outcome, written.read_back))
     }
 
     /// Nothing lies in the target's stretch for certain: there is nothing to compare.
@@ -161,7 +170,7 @@ impl Mapping {
     }
 
     /// Inserts what has no target, unless something of it is too large.
-    pub(super) async fn move_checked(
+    pub(in crate::rows) async fn move_checked(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
@@ -213,19 +222,19 @@ impl Mapping {
                     return Err(RowsError::Swallowed);
                 }
             }
-            return Ok(Written { inserted, bytes, large, equal: None });
+            return Ok(Written { inserted, bytes, large, read_back: None });
         }
         let insert = self.insert(stretch, pass_started, &stamp, missing_only)?;
         let inserted = execute(session, &insert, deadline).await?;
         if self.dialect == Dialect::MySql && writing.purging && self.copies.is_empty() {
             // What is deleted is read back anyway, and that says all that there is to account for: no item is lost meanwhile,
             // they are locked.
-            let compare = self.compare(stretch, pass_started, max_item)?;
-            let [targets, equal, bytes, large] = numbers(session, &compare, deadline).await?;
+            let read_back = self.read_back(stretch, pass_started, max_item)?;
+            let [items, targets, equal, bytes, large] = numbers(session, &read_back, deadline).await?;
             return match targets.cmp(&(before.there + inserted)) {
                 Ordering::Greater => Err(RowsError::Overtaken),
                 Ordering::Less => Err(RowsError::Swallowed),
-                Ordering::Equal => Ok(before.written(inserted, bytes, large, Some(equal))),
+                Ordering::Equal => Ok(before.written(inserted, bytes, large, Some(ReadBack { items, equal }))),
             };
         }
         if let (true, false, Some(hint)) = (before.vacant, self.landing.meddled, &self.landing.walk) {
@@ -252,7 +261,7 @@ impl Mapping {
     }
 
     /// Key and bytes of the first `most` targets that are larger than `max_item`.
-    pub(super) async fn oversized_keys(
+    pub(in crate::rows) async fn oversized_keys(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,
@@ -290,7 +299,7 @@ impl Mapping {
 
     /// A duplicate key is somebody else's insert, if there are more targets now than there were; otherwise an index of the
     /// target refuses the row, and would again.
-    pub(super) async fn explain(
+    pub(in crate::rows) async fn explain(
         &self,
         session: &mut Session,
         writing: &Writing<'_>,

@@ -2,14 +2,15 @@
 //! several rows changed at one time, so that a cursor stands between two rows and none of them is looked at twice or not
 //! at all. A row that changes while it is walked moves ahead of the cursor.
 
-use super::faults::RowsError;
-use super::key::{Key, KeyError, Side};
-use super::link::{Deadline, rows};
-use super::mapping::Mapping;
-use super::phrase::{count, stamp};
-use super::walk::{Step, found, number};
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::Range;
+use crate::rows::across::Across;
+use crate::rows::faults::RowsError;
+use crate::rows::key::{Key, KeyError, Side};
+use crate::rows::link::{Deadline, rows};
+use crate::rows::mapping::Mapping;
+use crate::rows::phrase::{count, stamp};
+use crate::rows::walk::{Step, found, number};
 use crate::sql::Session;
 use crate::sql::statement::Statement;
 use std::time::{Duration, SystemTime};
@@ -33,15 +34,31 @@ impl Recent {
 
 /// A stretch in the order of changes: beyond `after`, or else since then, up to and including `end`.
 #[derive(Clone, Copy)]
-pub(super) struct Changes<'a> {
-    pub(super) since: SystemTime,
-    pub(super) after: Option<&'a Cursor>,
-    pub(super) end: Option<&'a Cursor>,
+pub(in crate::rows) struct Changes<'a> {
+    pub(in crate::rows) since: SystemTime,
+    pub(in crate::rows) after: Option<&'a Cursor>,
+    pub(in crate::rows) end: Option<&'a Cursor>,
+}
+
+/// Which of the items that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::rows) enum Which {
+    /// As many of those without a target as one sweep finds.
+    Missing,
+    /// As many of all as one sweep finds.
+    Some,
+    /// All.
+    All,
+}
+
+/// The key of a change.
+fn key_of(change: &Cursor) -> Cursor {
+    Cursor(change.0.iter().skip(1).cloned().collect())
 }
 
 impl Mapping {
     /// The last change, if there was one since then.
-    pub(super) async fn last_change(
+    pub(in crate::rows) async fn last_change(
         &self,
         recent: &Recent,
         session: &mut Session,
@@ -52,7 +69,11 @@ impl Mapping {
         Ok(answer.first().map(|row| recent.key.read(row, 0)).transpose()?)
     }
 
-    pub(super) fn last_change_statement(&self, recent: &Recent, since: SystemTime) -> Result<Statement, KeyError> {
+    pub(in crate::rows) fn last_change_statement(
+        &self,
+        recent: &Recent,
+        since: SystemTime,
+    ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
         recent.key.print(&mut statement, "t");
@@ -65,12 +86,13 @@ impl Mapping {
 
     /// The next `size` changes, or as many as it takes to find so many items without a target that a record of the ledger
     /// holds their keys; and those.
-    pub(super) async fn step_changed(
+    pub(in crate::rows) async fn step_changed(
         &self,
         recent: &Recent,
         session: &mut Session,
         (range, since): (&Range, SystemTime),
         (after, size): (Option<&Cursor>, u64),
+        across: Option<&Across>,
         deadline: Deadline,
     ) -> Result<(Step, Vec<Cursor>), RowsError> {
         let whole = Changes { since, after, end: Some(&range.bound) };
@@ -83,40 +105,61 @@ impl Mapping {
             Step { last: true, end: range.bound.clone(), scanned }
         };
         let stretch = Changes { end: Some(&step.end), ..whole };
-        let statement = self.changed_and_missing(recent, stretch, range.pass_started)?;
+        // What is in another database is asked for by key. Where nothing should be left in the source, nothing is asked.
+        let across = across.filter(|_| self.purge.is_none());
+        let which = match across {
+            Some(_) => Which::All,
+            None if self.purge.is_some() => Which::Some,
+            None => Which::Missing,
+        };
+        let statement = self.changed_items(recent, stretch, range.pass_started, which)?;
         let answer = rows(session, &statement, deadline).await.map_err(|error| self.of_query(error.into()))?;
-        let read = answer.iter().map(|row| recent.key.read(row, 0)).collect::<Result<Vec<_>, _>>()?;
-        let (changes, cut) = found(read.into_iter());
+        let mut changes = answer.iter().map(|row| recent.key.read(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(across) = across {
+            let keys: Vec<Cursor> = changes.iter().map(key_of).collect();
+            let there = across.with_target(&keys, deadline).await?;
+            let mut place = 0..;
+            changes.retain(|_| place.next().is_none_or(|place| !there.contains(&place)));
+        }
+        let (changes, cut) = found(changes.into_iter());
         if let (true, Some(end)) = (cut, changes.last()) {
             let scanned =
                 number(session, &self.changes(recent, Changes { end: Some(end), ..whole })?, deadline).await?;
             step = Step { last: *end == range.bound, end: end.clone(), scanned };
         }
-        let keys = changes.into_iter().map(|change| Cursor(change.0.into_iter().skip(1).collect()));
-        Ok((step, keys.collect()))
+        Ok((step, changes.iter().map(key_of).collect()))
     }
 
     /// What a sweep over the last hour asks at its beginning, and once it is under way.
-    pub(super) fn explained_changes(
+    pub(in crate::rows) fn explained_changes(
         &self,
         recent: &Recent,
         last: &Cursor,
         now: SystemTime,
+        across: bool,
     ) -> Result<[(&'static str, Statement); 3], KeyError> {
         let since = now.checked_sub(Duration::from_hours(1)).unwrap_or(now);
         let after =
             Cursor(std::iter::once(KeyPart::Time(stamp(since))).chain(last.0.iter().skip(1).cloned()).collect());
         let begun = Changes { since, after: None, end: Some(last) };
         let under_way = Changes { after: Some(&after), ..begun };
+        let (purpose, which) =
+            if across { ("changed items", Which::All) } else { ("changes without a target", Which::Missing) };
+        let found = (purpose, self.changed_items(recent, under_way, now, which)?);
         Ok([
-            ("first changes", self.change_at(recent, begun, super::plan::SAMPLED)?),
-            ("next changes", self.change_at(recent, under_way, super::plan::SAMPLED)?),
-            ("changes without a target", self.changed_and_missing(recent, under_way, now)?),
+            ("first changes", self.change_at(recent, begun, crate::rows::plan::SAMPLED)?),
+            ("next changes", self.change_at(recent, under_way, crate::rows::plan::SAMPLED)?),
+            found,
         ])
     }
 
     /// The change at which a batch of `size` ends; no row if there are fewer.
-    pub(super) fn change_at(&self, recent: &Recent, stretch: Changes<'_>, size: u64) -> Result<Statement, KeyError> {
+    pub(in crate::rows) fn change_at(
+        &self,
+        recent: &Recent,
+        stretch: Changes<'_>,
+        size: u64,
+    ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
         recent.key.print(&mut statement, "t");
@@ -136,12 +179,13 @@ impl Mapping {
         Ok(statement)
     }
 
-    /// The items of a stretch without a target, or all of them where none should be left in the source.
-    pub(super) fn changed_and_missing(
+    /// Items of a stretch, in the order of their changes.
+    pub(in crate::rows) fn changed_items(
         &self,
         recent: &Recent,
         stretch: Changes<'_>,
         pass_started: SystemTime,
+        which: Which,
     ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ");
@@ -153,14 +197,16 @@ impl Mapping {
         self.changed(recent, &mut statement, stretch)?;
         self.filtered(&mut statement, pass_started);
         statement.sql(") t");
-        if self.purge.is_none() {
+        if which == Which::Missing {
             statement.sql(" WHERE NOT EXISTS (SELECT 1 FROM ").sql(&self.landing.target).sql(" h WHERE ");
             statement.sql(&self.landing.matches()).sql(")");
         }
         statement.sql(" ORDER BY ");
         recent.key.order(&mut statement, "t", false);
-        statement.sql(" LIMIT ");
-        count(&mut statement, super::walk::FOUND);
+        if which != Which::All {
+            statement.sql(" LIMIT ");
+            count(&mut statement, crate::rows::walk::FOUND);
+        }
         Ok(statement)
     }
 

@@ -2,15 +2,15 @@
 //! larger one by what the database estimates: PostgreSQL's histogram of the key's first column, MariaDB's and MySQL's row
 //! estimates of ranges of it. Where neither says enough, a walk along the index has the same two seconds.
 
-use super::Rows;
-use super::faults::RowsError;
-use super::key::{Key, Side};
-use super::link::{Deadline, rows};
-use super::mapping::Mapping;
-use super::phrase::count;
 use crate::cursor::Cursor;
 use crate::engine::migration::Estimate;
 use crate::fault::Class;
+use crate::rows::Rows;
+use crate::rows::faults::RowsError;
+use crate::rows::key::{Key, Side};
+use crate::rows::link::{Deadline, rows};
+use crate::rows::mapping::Mapping;
+use crate::rows::phrase::count;
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Rows {
     }
 
     /// The same by whatever serves best.
-    pub(super) async fn cut_at_best(
+    pub(in crate::rows) async fn cut_at_best(
         &self,
         bound: &Cursor,
         parts: u32,
@@ -143,7 +143,7 @@ impl Mapping {
     }
 
     /// The last key whose first column is not above these values, of each of them.
-    pub(super) async fn last_keys_up_to(
+    pub(in crate::rows) async fn last_keys_up_to(
         &self,
         session: &mut Session,
         values: Vec<Cursor>,
@@ -168,12 +168,12 @@ impl Mapping {
     }
 
     /// A key of the first column alone.
-    pub(super) fn first_column(&self) -> Key {
+    pub(in crate::rows) fn first_column(&self) -> Key {
         Key { dialect: self.dialect, columns: self.key().columns.iter().take(1).cloned().collect() }
     }
 
     /// Appends ` FROM source t WHERE` the first column lies beyond the one value and up to the other.
-    pub(super) fn between(
+    pub(in crate::rows) fn between(
         &self,
         statement: &mut Statement,
         after: Option<&Cursor>,
@@ -191,7 +191,7 @@ impl Mapping {
 
 /// Of ends in equal distances those that cut everything into so many parts. What follows the last of them is less than one
 /// distance.
-pub(super) fn every<T: Clone>(ends: &[T], parts: u32) -> Vec<T> {
+pub(in crate::rows) fn every<T: Clone>(ends: &[T], parts: u32) -> Vec<T> {
     let (distances, parts) = (ends.len() + 1, usize::try_from(parts).unwrap_or(usize::MAX));
     let parts = parts.min(distances);
     (1..parts).filter_map(|place| ends.get((place * distances / parts).checked_sub(1)?).cloned()).collect()

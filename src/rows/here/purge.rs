@@ -4,14 +4,14 @@
 //! end. What happens in a stretch beside them may not matter: rows that begin to match after the lock are nobody's yet. A
 //! batch that finds more than it has locked is rolled back and done again with the locked items alone, by their names.
 
-use super::faults::RowsError;
-use super::link::{Deadline, Link, execute, rows};
-use super::mapping::{Mapping, Stretch};
 use super::purging::Purge;
-use super::walk::{number, numbers};
-use super::write::{Existing, Writing};
+use super::write::{Existing, ReadBack, Writing};
 use crate::cursor::Cursor;
 use crate::engine::migration::Outcome;
+use crate::rows::faults::RowsError;
+use crate::rows::link::{Deadline, Link, execute, rows};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::walk::{number, numbers};
 use crate::sql::Session;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
@@ -28,7 +28,7 @@ struct Reached {
 }
 
 impl Mapping {
-    pub(super) async fn write_and_purge(
+    pub(in crate::rows) async fn write_and_purge(
         &self,
         purge: &Purge,
         link: &mut Link,
@@ -72,7 +72,7 @@ impl Mapping {
     }
 
     /// Begins a transaction in which rows are locked, and the gaps between them if there is no other way.
-    pub(super) async fn begin_purge(
+    pub(in crate::rows) async fn begin_purge(
         &self,
         purge: &Purge,
         session: &mut Session,
@@ -142,21 +142,20 @@ impl Mapping {
         if outcome.moved + outcome.skipped + aside != items {
             return Err(RowsError::Grown);
         }
-        let equal = if let Some(equal) = read_back {
-            equal
+        let read_back = if let Some(read_back) = read_back {
+            read_back
         } else {
-            let compare = self.compare(stretch, pass_started, writing.max_item)?;
-            let [_, equal, ..] = numbers::<4>(session, &compare, deadline).await?;
-            equal
+            let statement = self.read_back(stretch, pass_started, writing.max_item)?;
+            let [items, _, equal, ..] = numbers::<5>(session, &statement, deadline).await?;
+            ReadBack { items, equal }
         };
-        if equal > items {
-            return Err(RowsError::Grown);
-        }
-        if equal == items {
+        // All that the stretch holds is equal, and it holds as many as were locked: these are equal, each of them. That so many are
+        // equal would not say it, since a row that was never locked may match just now, and not any more when rows are deleted.
+        if (read_back.items, read_back.equal) == (items, items) {
             self.delete_all(purge, session, (stretch, pass_started), (&related, items), deadline).await?;
             return Ok(outcome);
         }
-        if matches!(stretch, Stretch::Range { .. }) {
+        if read_back.equal > items || matches!(stretch, Stretch::Range { .. }) {
             // Which ones were equal could be asked of rows that were never locked, too.
             return Err(RowsError::Grown);
         }
@@ -171,7 +170,7 @@ impl Mapping {
     }
 
     /// Locks the related rows of a stretch, those above first; how many each table has, in the order of their deletion.
-    pub(super) async fn lock_limbs(
+    pub(in crate::rows) async fn lock_limbs(
         &self,
         purge: &Purge,
         session: &mut Session,
@@ -188,7 +187,7 @@ impl Mapping {
     }
 
     /// Deletes the items of a stretch with their related rows: exactly so many, or the batch fails.
-    pub(super) async fn delete_all(
+    pub(in crate::rows) async fn delete_all(
         &self,
         purge: &Purge,
         session: &mut Session,
@@ -206,7 +205,7 @@ impl Mapping {
         deleted(execute(session, &statement, deadline).await.map_err(refused)?, items)
     }
 
-    pub(super) async fn keys_of(
+    pub(in crate::rows) async fn keys_of(
         &self,
         session: &mut Session,
         statement: &Statement,

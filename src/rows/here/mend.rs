@@ -1,25 +1,25 @@
 //! Mending a stretch: what is missing is inserted and, if that is wanted, what differs is rewritten, in one transaction.
 
-use super::faults::RowsError;
-use super::link::{Deadline, Link, execute};
-use super::mapping::{Mapping, Stretch};
-use super::walk::numbers;
 use super::write::{Existing, Writing};
 use crate::engine::migration::{Effort, Repair};
+use crate::rows::faults::RowsError;
+use crate::rows::link::{Deadline, Link, execute};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::walk::numbers;
 use crate::sql::Session;
 use std::time::SystemTime;
 
 /// How to mend.
 #[derive(Clone, Copy)]
-pub(super) struct Mend<'a> {
-    pub(super) repair: &'a Repair,
-    pub(super) pass_started: SystemTime,
-    pub(super) max_item: u64,
+pub(in crate::rows) struct Mend<'a> {
+    pub(in crate::rows) repair: &'a Repair,
+    pub(in crate::rows) pass_started: SystemTime,
+    pub(in crate::rows) max_item: u64,
 }
 
 impl Mapping {
     /// How many targets were inserted or rewritten.
-    pub(super) async fn mend(
+    pub(in crate::rows) async fn mend(
         &self,
         link: &mut Link,
         stretch: &Stretch<'_>,

@@ -1,8 +1,8 @@
 //! The statement of the move itself.
 
-use super::key::KeyError;
-use super::landing::Stamp;
-use super::mapping::{Mapping, Stretch};
+use crate::rows::key::KeyError;
+use crate::rows::landing::Stamp;
+use crate::rows::mapping::{Mapping, Stretch};
 use crate::spec::ColumnValue;
 use crate::sql::Dialect;
 use crate::sql::statement::Statement;
@@ -23,7 +23,7 @@ impl Mapping {
     }
 
     /// Appends that statement.
-    pub(super) fn inserting(
+    pub(in crate::rows) fn inserting(
         &self,
         statement: &mut Statement,
         stretch: &Stretch<'_>,

@@ -1,10 +1,10 @@
 //! The statements that copy related rows, each of them about one copy and all the items of a stretch.
 
-use super::copy::Copy;
-use super::key::KeyError;
-use super::landing::Stamp;
-use super::mapping::{Mapping, Stretch};
-use super::phrase::count;
+use crate::rows::copy::Copy;
+use crate::rows::key::KeyError;
+use crate::rows::landing::Stamp;
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::phrase::count;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;
 

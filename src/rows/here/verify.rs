@@ -1,19 +1,19 @@
 //! Comparing source and target, stretch by stretch.
 
-use super::faults::RowsError;
-use super::link::{Deadline, Link, rows};
-use super::mapping::{Mapping, Stretch};
 use super::verifying::TARGETS_PER_KEY;
-use super::walk::{number, numbers};
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Range, Read};
+use crate::rows::faults::RowsError;
+use crate::rows::link::{Deadline, Link, rows};
+use crate::rows::mapping::{Mapping, Stretch};
+use crate::rows::walk::{number, numbers};
 
 /// Keys that a stretch names of each kind.
 const EXAMPLES: u64 = 5;
 
 impl Mapping {
     /// What a stretch's comparison found, and up to where the source has items of it: it may end further on, where targets do.
-    pub(super) async fn verify(
+    pub(in crate::rows) async fn verify(
         &self,
         link: &mut Link,
         range: &Range,

@@ -1,8 +1,8 @@
 //! The statements of archive and purge: which rows are held, which copies are equal by now, and what is deleted.
 
-use super::copy::{Branch, join};
-use super::key::KeyError;
-use super::mapping::{Mapping, Stretch};
+use crate::rows::copy::{Branch, join};
+use crate::rows::key::KeyError;
+use crate::rows::mapping::{Mapping, Stretch};
 use crate::sql::Dialect;
 use crate::sql::statement::Statement;
 use std::time::SystemTime;

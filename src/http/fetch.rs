@@ -1,0 +1,239 @@
+//! Asking for a URL, over as many hops as its server wants, each of them checked like the first.
+
+use super::connect::{Connector, Names, SystemNames};
+use super::{Body, Guard, HttpError, roots};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
+    LOCATION, RANGE, RETRY_AFTER, USER_AGENT,
+};
+use hyper::{Request, Response, StatusCode, Uri, body::Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// Redirects that are followed, at most.
+const HOPS: usize = 5;
+/// Bytes that the head of an answer may have.
+const HEAD: usize = 64 << 10;
+/// No server has a reason to be waited for any longer.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// How long things may take, and how much may come.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Until there is a connection.
+    pub connect: Duration,
+    /// From the request to the head of its answer, the connection included.
+    pub first_byte: Duration,
+    /// Between two pieces of a body; also what the least rate is measured over.
+    pub idle: Duration,
+    /// Bytes per second, at least.
+    pub least_rate: u64,
+    /// Bytes of a body, at most.
+    pub max_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(20),
+            idle: Duration::from_secs(10),
+            least_rate: 1024,
+            max_bytes: 5 << 30,
+        }
+    }
+}
+
+/// Going on where an earlier answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// The first byte that is wanted.
+    pub from: u64,
+    /// The strong tag of what was read before: of anything else the whole is sent.
+    pub etag: String,
+}
+
+/// An answer whose status says that it is what was asked for.
+pub struct Answer {
+    /// Its head.
+    pub headers: HeaderMap,
+    /// The place of the body's first byte: 0, unless a range was asked for and given.
+    pub from: u64,
+    /// The length of the whole, where the server says it.
+    pub length: Option<u64>,
+    /// A tag that changes with every byte, where there is one.
+    pub etag: Option<String>,
+    /// Its bytes.
+    pub body: Body,
+}
+
+/// A client for whatever rows point at.
+#[derive(Clone)]
+pub struct Fetcher {
+    client: Client<HttpsConnector<Connector>, Empty<Bytes>>,
+    guard: Arc<Guard>,
+    headers: HeaderMap,
+    limits: Limits,
+}
+
+impl Fetcher {
+    /// A client that contacts what `guard` admits. `headers` go along to the host that a row names, and to no other. Reads the system's
+    /// certificates: not for a thread that others wait for.
+    pub fn new(guard: Guard, headers: HeaderMap, limits: Limits) -> Result<Self, HttpError> {
+        Self::with_names(guard, headers, limits, Arc::new(SystemNames))
+    }
+
+    /// The same with a resolver of one's own.
+    pub fn with_names(
+        guard: Guard,
+        headers: HeaderMap,
+        limits: Limits,
+        names: Arc<dyn Names>,
+    ) -> Result<Self, HttpError> {
+        let guard = Arc::new(guard);
+        let connector = Connector { guard: guard.clone(), names, limit: limits.connect };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(roots::config()?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(20))
+            .http1_max_buf_size(HEAD)
+            .build(connector);
+        Ok(Self { client, guard, headers, limits })
+    }
+
+    /// Asks for a URL, or for what is left of it. An answer that is not 200, or not 206 for a range, is an error.
+    pub async fn get(&self, url: &str, resume: Option<&Resume>) -> Result<Answer, HttpError> {
+        let first = Url::parse(url).map_err(|_| HttpError::Url("it cannot be read as one"))?;
+        let mut url = first.clone();
+        for _ in 0..=HOPS {
+            self.guard.admit(&url)?;
+            let request = self.request(&url, url.origin() == first.origin(), resume)?;
+            let late = |_| HttpError::Late { what: "no answer", limit: self.limits.first_byte };
+            let answer = tokio::time::timeout(self.limits.first_byte, self.client.request(request)).await;
+            let answer = answer.map_err(late)?.map_err(cause)?;
+            match answer.status() {
+                StatusCode::OK | StatusCode::PARTIAL_CONTENT => return self.accept(answer, resume),
+                StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT => url = next(&url, &answer)?,
+                status => {
+                    let retry_after = retry_after(answer.headers());
+                    return Err(HttpError::Status { status: status.as_u16(), retry_after });
+                }
+            }
+        }
+        Err(HttpError::Redirect("the server redirects without end"))
+    }
+
+    fn request(&self, url: &Url, at_home: bool, resume: Option<&Resume>) -> Result<Request<Empty<Bytes>>, HttpError> {
+        let mut plain = url.clone();
+        plain.set_fragment(None);
+        let uri: Uri = plain.as_str().parse().map_err(|_| HttpError::Url("it holds what no request can"))?;
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("milkrun/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        // Bytes as they are: what a server compresses on the way has neither its length nor its digest.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if at_home {
+            headers.extend(self.headers.clone());
+        }
+        if let Some(resume) = resume {
+            let etag = HeaderValue::from_str(&resume.etag).map_err(|_| HttpError::Url("its tag cannot be sent"))?;
+            headers.insert(RANGE, format_range(resume.from)?);
+            headers.insert(IF_RANGE, etag);
+        }
+        Ok(request)
+    }
+
+    fn accept(&self, answer: Response<Incoming>, resume: Option<&Resume>) -> Result<Answer, HttpError> {
+        let status = answer.status();
+        let (head, incoming) = answer.into_parts();
+        let promised = number(&head.headers, &CONTENT_LENGTH);
+        let etag = strong(&head.headers);
+        let (from, length) = match (status, resume) {
+            (StatusCode::OK, _) => (0, promised),
+            (_, Some(resume)) if etag.as_ref() == Some(&resume.etag) => match range(&head.headers) {
+                Some((from, length)) if from == resume.from => (from, length),
+                _ => return Err(HttpError::Status { status: status.as_u16(), retry_after: None }),
+            },
+            // A part that nobody asked for, or of something else.
+            _ => return Err(HttpError::Status { status: status.as_u16(), retry_after: None }),
+        };
+        if length.is_some_and(|length| length > self.limits.max_bytes) {
+            return Err(HttpError::TooLarge { most: self.limits.max_bytes });
+        }
+        let promised = promised.or(length.map(|length| length.saturating_sub(from)));
+        let limits = Limits { max_bytes: self.limits.max_bytes.saturating_sub(from), ..self.limits };
+        Ok(Answer { from, length, etag, body: Body::new(incoming, limits, promised), headers: head.headers })
+    }
+}
+
+fn format_range(from: u64) -> Result<HeaderValue, HttpError> {
+    HeaderValue::try_from(format!("bytes={from}-")).map_err(|_| HttpError::Url("its range cannot be sent"))
+}
+
+/// Where a redirect leads.
+fn next(from: &Url, answer: &Response<Incoming>) -> Result<Url, HttpError> {
+    let location = answer.headers().get(LOCATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let next = location.and_then(|location| from.join(location).ok());
+    let next = next.ok_or(HttpError::Redirect("the server redirects to nowhere"))?;
+    if from.scheme() == "https" && next.scheme() == "http" {
+        return Err(HttpError::Blocked("its server redirects from https to http".to_owned()));
+    }
+    Ok(next)
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// A tag, unless it is one that stands for more than one sequence of bytes.
+fn strong(headers: &HeaderMap) -> Option<String> {
+    let tag = headers.get(ETAG)?.to_str().ok()?;
+    (tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"')).then(|| tag.to_owned())
+}
+
+/// First byte and length of the whole, as `bytes 100-199/200` says them.
+fn range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let (range, length) = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.parse().ok()?, length.parse().ok()))
+}
+
+/// Seconds or a date; nothing else.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
+    }
+    let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc2822).ok()?;
+    let wait = Duration::try_from(at - time::OffsetDateTime::now_utc()).unwrap_or_default();
+    Some(wait.min(LONGEST_WAIT))
+}
+
+/// What the connector said, if it was the connector.
+fn cause(error: hyper_util::client::legacy::Error) -> HttpError {
+    let connecting = error.is_connect();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(&error);
+    while let Some(source) = next {
+        if let Some(HttpError::Blocked(why)) = source.downcast_ref::<HttpError>() {
+            return HttpError::Blocked(why.clone());
+        }
+        next = source.source();
+    }
+    if connecting { HttpError::Unreachable(Box::new(error)) } else { HttpError::Malformed(Box::new(error)) }
+}
