@@ -35,5 +35,10 @@ awk -v rounds="$rounds" -v secs="$SECONDS" '
     close("sort")
     printf "soak: %d rounds in %d s: %d kills, %d injected faults, %d model states, %d violations\n",
       rounds, secs, sum["kills"], sum["faults"], sum["states"], sum["violations"]
+    # In an hour 1,000 kills, 10,000 faults and 10 million states: less, and it has not looked hard enough.
+    hours = secs / 3600
     if (!sum["kills"] || !sum["faults"] || !sum["states"]) { print "soak: nothing was injected" > "/dev/stderr"; exit 1 }
+    if (hours >= 0.9 && (sum["kills"] < 1000 * hours || sum["faults"] < 10000 * hours || sum["states"] < 10000000 * hours)) {
+      print "soak: too little was injected" > "/dev/stderr"; exit 1
+    }
   }' "$log"

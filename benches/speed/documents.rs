@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 const SCALE: f64 = 0.1;
-const PROMISED: f64 = 0.85;
+const PROMISED: f64 = 0.9;
 /// Of two lanes, where the statement keeps one processor busy and another one is idle.
 const PROMISED_OF_TWO: f64 = 1.5;
 
