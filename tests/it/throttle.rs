@@ -4,6 +4,7 @@
 use crate::support::database::Database;
 use crate::support::job::Job;
 use crate::support::mariadb::replicating_mariadb;
+use crate::support::postgres::replicating_postgres;
 use crate::support::servers::Kind;
 use crate::support::shop::{self, Size};
 use serde_json::{Value, json};
@@ -132,5 +133,37 @@ fn a_replica_that_is_behind_holds_everything() {
     on_replica.execute("STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 0; START SLAVE");
     let reply: Value = running.wait().expect(0).reply();
     assert_eq!((&reply["outcome"], &reply["moved"]), (&json!("complete"), &json!(40)), "{reply}");
+    job.assert_complete();
+}
+
+/// The same on PostgreSQL: a standby that has stopped to replay, while there is something to replay.
+#[test]
+fn a_standby_that_is_behind_holds_everything() {
+    let (primary, standby) = replicating_postgres();
+    let (on_primary, on_standby) =
+        (Database::connect(&primary.url("postgres")), Database::connect(&standby.url("postgres")));
+    let mut job = throttled(Kind::Sqlite, "replica = \"$REPLICA_URL\"\nmax_lag = \"5s\"");
+    job.set("REPLICA_URL", &standby.url("postgres"));
+    on_primary.execute("CREATE TABLE written (at timestamptz); INSERT INTO written VALUES (now())");
+    while on_standby.rows("SELECT 1 FROM pg_tables WHERE tablename = 'written'").is_empty() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Long ago, with nothing written since: it is not behind.
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(job.reply(&["run", &job.name, "--max-items", "10"])["moved"], 10);
+
+    on_standby.execute("SELECT pg_wal_replay_pause()");
+    on_primary.execute("INSERT INTO written VALUES (now())");
+    // It has to have heard of it.
+    while on_standby.number("SELECT CAST(pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AS int)") == 1 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_throttled(&job, "s behind, above `max_lag` (5 s)");
+
+    let running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "60s"]);
+    std::thread::sleep(Duration::from_millis(300));
+    on_standby.execute("SELECT pg_wal_replay_resume()");
+    let reply: Value = running.wait().expect(0).reply();
+    assert_eq!((&reply["outcome"], &reply["moved"]), (&json!("complete"), &json!(30)), "{reply}");
     job.assert_complete();
 }

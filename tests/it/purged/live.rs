@@ -8,7 +8,7 @@ use super::{KEYS, KINDS, ORPHANS, migration};
 use crate::support::database::{Database, TextRow};
 use crate::support::job::{Job, full};
 use crate::support::servers::Kind;
-use crate::support::shop::Size;
+use crate::support::shop::{self, Size};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
@@ -40,11 +40,26 @@ fn postgres() {
     live(KINDS[3]);
 }
 
+#[test]
+fn from_mariadb_to_postgres() {
+    live_between(KINDS[2], Kind::Postgres);
+}
+
+#[test]
+fn from_postgres_to_sqlite() {
+    live_between(KINDS[3], Kind::Sqlite);
+}
+
 fn live((kind, keys): (Kind, bool)) {
+    live_between((kind, keys), kind);
+}
+
+fn live_between((kind, keys): (Kind, bool), to: Kind) {
+    let across = kind != to;
     let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
-    println!("{kind:?} keys={keys}: MILKRUN_SEED={seed}");
+    println!("{kind:?} keys={keys} to {to:?}: MILKRUN_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let mut job = Job::shop(kind, SHOP, LIMITS);
+    let mut job = if across { Job::between(kind, to, SHOP, LIMITS) } else { Job::shop(kind, SHOP, LIMITS) };
     job.set("MILKRUN_LEASE_MARGIN", "0s");
     job.database.execute(
         "CREATE TABLE all_orders (id BIGINT PRIMARY KEY); INSERT INTO all_orders SELECT id FROM orders;
@@ -59,11 +74,17 @@ fn live((kind, keys): (Kind, bool)) {
     if keys {
         job.database.execute(KEYS);
     }
-    // Some were copied before, and may be stale by the time that they are to leave.
-    job.define(&migration(LIMITS, "keep"));
-    job.reply(&["run", &job.name, "--max-items", "60"]);
-    job.define(&migration(LIMITS, "delete"));
-    job.reply(&["reset", &job.name, "--confirm", &job.name]);
+    if across {
+        let file = shop::migration_to("HISTORY", LIMITS);
+        job.define(&file.replace("create = true", "create = true\nafter = \"delete\""));
+    } else {
+        // Some were copied before, and may be stale by the time that they are to leave.
+        job.define(&migration(LIMITS, "keep"));
+        job.reply(&["run", &job.name, "--max-items", "60"]);
+        job.define(&migration(LIMITS, "delete"));
+        job.reply(&["reset", &job.name, "--confirm", &job.name]);
+    }
+    let history = across.then(|| job.history().url().to_owned());
 
     let (over, lasts) = (AtomicBool::new(false), Duration::from_secs(if full() { 60 } else { 5 }));
     let (mut refused, mut checks, mut kills, mut items) = (0, 0, 0, 0);
@@ -76,9 +97,10 @@ fn live((kind, keys): (Kind, bool)) {
             .collect();
         let looking = scope.spawn(|| {
             let database = Database::connect(job.database.url());
+            let history = history.as_deref().map(Database::connect);
             let mut checks = 0;
             while !over.load(Ordering::SeqCst) {
-                look(&database);
+                look(&database, history.as_ref());
                 checks += 1;
                 std::thread::sleep(Duration::from_millis(150));
             }
@@ -97,7 +119,9 @@ fn live((kind, keys): (Kind, bool)) {
                 }
             }
             let finished = running.wait();
-            assert!(matches!(finished.code, Some(0 | 4)), "{finished:?}");
+            // In another database a stale copy is a conflict, and there are some where a run was killed between the two commits.
+            let fine = if across { &[0, 3, 4][..] } else { &[0, 4] };
+            assert!(finished.code.is_some_and(|code| fine.contains(&code)), "{finished:?}");
             let reply = finished.reply();
             items += reply["moved"].as_u64().unwrap() + reply["skipped"].as_u64().unwrap();
             if reply["outcome"] == "complete" {
@@ -111,21 +135,27 @@ fn live((kind, keys): (Kind, bool)) {
         }
     });
     std::thread::sleep(Duration::from_millis(1050));
-    job.run_to_the_end();
+    let until_complete = || {
+        job.call(&["run", &job.name, "--until-done", "--time-limit", "30s"]);
+        assert_eq!(job.status()["state"], "complete");
+    };
+    until_complete();
     // A sweep that found nothing completed that one, and it may have begun beside the writers: what closed behind it is of a later life.
     job.reply(&["reset", &job.name, "--confirm", &job.name]);
-    job.run_to_the_end();
-    let gone = look(&job.database);
+    until_complete();
+    let gone = look(&job.database, across.then(|| job.history()));
     let count = |rows: &str| job.database.number(&format!("SELECT COUNT(*) FROM {rows}"));
     let [changes, reopened, closed] = [0, 1, 2].map(|what| count(&format!("changed WHERE what = {what}")));
     let children = count("added WHERE item_id > 1000000") + count("added_below WHERE discount_id > 1000000");
     println!(
-        "{kind:?} keys={keys}: {changes} changes, {reopened} re-opened, {closed} closed, {children} children, {refused} refused, {kills} kills, \
+        "{kind:?} keys={keys} to {to:?}: {changes} changes, {reopened} re-opened, {closed} closed, {children} children, {refused} refused, {kills} kills, \
          {checks} looks, {gone} orders purged, {items} counted"
     );
     assert!(changes > 50 && reopened > 10 && closed > 10 && children > 30 && checks > 5, "too little happened");
-    assert_eq!(count(&format!("orders WHERE {CLOSED}")), 0);
-    assert_eq!(job.status()["progress"]["conflicts"], 0);
+    let conflicts = job.status()["progress"]["conflicts"].as_i64().unwrap();
+    assert_eq!(count(&format!("orders WHERE {CLOSED}")), conflicts, "what is no conflict has left");
+    assert!(across || conflicts == 0);
+    assert!(u64::try_from(conflicts).unwrap() <= 25 * kills, "a kill leaves a batch's stale copies at most");
     assert_eq!(count("all_orders") - count("orders"), gone);
 }
 
@@ -172,8 +202,8 @@ fn write(database: &Database, writer: i64, seed: u64, over: &AtomicBool) -> u64 
     refused
 }
 
-/// Looks at everything in one snapshot; how many orders have left.
-fn look(database: &Database) -> i64 {
+/// Looks at everything in one snapshot; how many orders have left. What has left before it has arrived in another database before.
+fn look(database: &Database, history: Option<&Database>) -> i64 {
     database.execute(if database.is_mariadb() {
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
     } else if database.is_sqlite() {
@@ -182,14 +212,21 @@ fn look(database: &Database) -> i64 {
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     });
     let text = if database.is_mariadb() { "CHAR" } else { "TEXT" };
-    let pairs = |query: &str| -> Vec<(String, String)> {
+    let all_pairs = |database: &Database, query: &str| -> Vec<(String, String)> {
         let pair = |mut row: TextRow| Some((row.remove(0)?, row.remove(0)?));
         database.rows(query).into_iter().filter_map(pair).collect()
     };
-    let gone = pairs(&format!(
-        "SELECT CAST(a.id AS {text}), COALESCE(h.document, 'nowhere') FROM all_orders a \
-         LEFT JOIN orders o ON o.id = a.id LEFT JOIN order_history h ON h.order_id = a.id WHERE o.id IS NULL"
-    ));
+    let pairs = |query: &str| all_pairs(database, query);
+    let mut gone = pairs(&if history.is_some() {
+        format!(
+            "SELECT CAST(a.id AS {text}), 'nowhere' FROM all_orders a LEFT JOIN orders o ON o.id = a.id WHERE o.id IS NULL"
+        )
+    } else {
+        format!(
+            "SELECT CAST(a.id AS {text}), COALESCE(h.document, 'nowhere') FROM all_orders a \
+             LEFT JOIN orders o ON o.id = a.id LEFT JOIN order_history h ON h.order_id = a.id WHERE o.id IS NULL"
+        )
+    });
     let group = |query: &str| {
         let mut found: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
         for (id, number) in pairs(query) {
@@ -206,6 +243,16 @@ fn look(database: &Database) -> i64 {
     let left = pairs(&format!("SELECT CAST(order_id AS {text}), CAST(id AS {text}) FROM order_items"));
     let orphans = ORPHANS.map(|query| database.number(query));
     database.execute("COMMIT");
+    if let Some(history) = history {
+        let text = if history.is_mariadb() { "CHAR" } else { "TEXT" };
+        let found = all_pairs(history, &format!("SELECT CAST(order_id AS {text}), document FROM order_history"));
+        let found: BTreeMap<String, String> = found.into_iter().collect();
+        for (id, document) in &mut gone {
+            if let Some(arrived) = found.get(id) {
+                document.clone_from(arrived);
+            }
+        }
+    }
     assert_eq!(orphans, [0, 0], "children without their parents");
     assert!(left.iter().all(|(order, _)| here.contains_key(order)));
     assert_eq!(latest.len(), here.len() + gone.len());

@@ -12,6 +12,7 @@ prepare() {
   $as initdb -D "$1/data" -A trust -U postgres -E UTF8 --locale=C --no-sync || return 1
   # Two users need a password.
   printf '%s\n' 'local all all trust' 'host all pw_reader,pw_wrong 127.0.0.1/32 scram-sha-256' 'host all all 127.0.0.1/32 trust' \
+    'host replication all 127.0.0.1/32 trust' \
     >"$1/data/pg_hba.conf"
   $as postgres -D "$1/data" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$1" \
     -c synchronous_commit=off -c max_connections=200 &
@@ -27,6 +28,16 @@ pub(crate) struct Postgres(Server);
 pub(crate) fn postgres() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     SERVER.get_or_init(|| Postgres(Server::start("postgres", FUNCTIONS)))
+}
+
+/// A server of one test alone, and one that replicates from it.
+pub(crate) fn replicating_postgres() -> (Postgres, Postgres) {
+    let primary = Postgres(Server::start("postgres-primary", FUNCTIONS));
+    let made = r#"initdb -D "$1/data" -A trust -U postgres -E UTF8 --locale=C --no-sync"#;
+    let copied = format!(r#"pg_basebackup -h 127.0.0.1 -p {} -U postgres -D "$1/data" -R --no-sync"#, primary.port());
+    let functions = FUNCTIONS.replace(made, &copied);
+    assert_ne!(functions, FUNCTIONS);
+    (primary, Postgres(Server::start("postgres-standby", &functions)))
 }
 
 impl Postgres {
