@@ -30,7 +30,8 @@ mod tests {
         let source = || Box::<dyn Error + Send + Sync>::from("what the SDK said");
         let fault = || Fault { source: Some(source()), ..Fault::new(Class::Poison, "a message") };
         let (id, limit) = ("shop".to_owned(), std::time::Duration::from_secs(1));
-        let unreachable = S3Error::Unreachable { place: "s3://shop".to_owned(), source: source() };
+        let unreachable =
+            S3Error::Unreachable { place: "s3://shop".to_owned(), action: "s3:GetObject", source: source() };
         let problem = Problem { field: "kind".into(), message: "is missing".into(), hint: String::new() };
         let errors: [Box<dyn Error>; 12] = [
             Box::new(fault()),

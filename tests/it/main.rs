@@ -29,6 +29,7 @@ mod rates;
 mod refused;
 mod retry;
 mod rows;
+mod s3;
 mod secrets;
 mod shards;
 #[cfg(not(feature = "failpoints"))]

@@ -13,6 +13,7 @@ pub mod mariadb;
 pub mod postgres;
 pub mod refusing;
 pub mod rie;
+pub mod s3;
 pub mod server;
 pub mod servers;
 pub mod severed;

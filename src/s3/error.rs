@@ -1,0 +1,107 @@
+//! What can go wrong with S3.
+
+use crate::debug::debug_is_display;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use std::error::Error as StdError;
+use std::time::Duration;
+
+/// What can go wrong with S3. It names buckets and keys, never what objects hold.
+#[derive(thiserror::Error)]
+pub enum S3Error {
+    /// The bucket or the object is not there.
+    #[error("{place} does not exist: correct the name, and check the region")]
+    Missing {
+        /// `s3://bucket/key`.
+        place: String,
+    },
+    /// It may not be read, or not be written.
+    #[error("{place} may not be {}: allow `{action}` on it", done(action))]
+    Denied {
+        /// `s3://bucket/key`.
+        place: String,
+        /// The IAM action that is needed.
+        action: &'static str,
+        /// What S3 said.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The object is larger than what the caller can take.
+    #[error("{place} is larger than {most} bytes")]
+    TooLarge {
+        /// `s3://bucket/key`.
+        place: String,
+        /// The most that was asked for.
+        most: usize,
+    },
+    /// There is an object already where one was to be made.
+    #[error("{place} exists already")]
+    Exists {
+        /// `s3://bucket/key`.
+        place: String,
+    },
+    /// What was stored is not what was sent, by S3's own checksum.
+    #[error("{place} was not stored as it was sent")]
+    Damaged {
+        /// `s3://bucket/key`.
+        place: String,
+    },
+    /// S3 asks for fewer requests.
+    #[error("{place}: S3 asks for fewer requests")]
+    Busy {
+        /// `s3://bucket/key`.
+        place: String,
+        /// What the SDK said.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// S3 did not answer in time.
+    #[error("{place} could not be {} within {limit:?}: inside a VPC, S3 needs a gateway endpoint", done(action))]
+    Late {
+        /// `s3://bucket/key`.
+        place: String,
+        /// The IAM action of the call.
+        action: &'static str,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// Anything else: no network, no credentials, a body that broke off.
+    #[error("{place} could not be {}: check region, credentials and network", done(action))]
+    Unreachable {
+        /// `s3://bucket/key`.
+        place: String,
+        /// The IAM action of the call.
+        action: &'static str,
+        /// What the SDK said.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+debug_is_display!(S3Error);
+
+/// What an action does to an object.
+fn done(action: &str) -> &'static str {
+    if action.starts_with("s3:Put") || action.starts_with("s3:Abort") || action.starts_with("s3:Delete") {
+        "written"
+    } else {
+        "read"
+    }
+}
+
+/// What S3 said of a call.
+pub(super) fn refusal<E>(place: &str, action: &'static str, error: E) -> S3Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let place = place.to_owned();
+    match error.code() {
+        Some("NoSuchBucket" | "NoSuchKey" | "NotFound" | "NoSuchUpload") => S3Error::Missing { place },
+        Some("AccessDenied" | "Forbidden") => S3Error::Denied { place, action, source: Box::new(error) },
+        Some("PreconditionFailed" | "ConditionalRequestConflict") => S3Error::Exists { place },
+        Some("BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch") => S3Error::Damaged { place },
+        Some("SlowDown" | "ServiceUnavailable" | "RequestLimitExceeded") => {
+            S3Error::Busy { place, source: Box::new(error) }
+        }
+        _ => S3Error::Unreachable { place, action, source: Box::new(error) },
+    }
+}

@@ -1,0 +1,167 @@
+//! Writing an object in parts. An upload outlives whoever began it: it is gone on with by its id, or aborted.
+
+use super::error::refusal;
+use super::write::PUT;
+use super::{Checksum, Object, S3, S3Error, within};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use std::time::Duration;
+
+const ABORT: &str = "s3:AbortMultipartUpload";
+const PARTS: &str = "s3:ListMultipartUploadParts";
+
+/// An upload that was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// What it will be.
+    pub object: Object,
+    /// Its id.
+    pub id: String,
+}
+
+/// A part that has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 1.
+    pub number: i32,
+    /// Its length.
+    pub bytes: u64,
+    /// Its tag.
+    pub etag: String,
+    /// Its checksum, where S3 keeps it.
+    pub checksum: Option<String>,
+}
+
+impl S3 {
+    /// Begins an upload, within `limit`.
+    pub async fn begin_upload(&self, object: &Object, limit: Duration) -> Result<Upload, S3Error> {
+        let place = object.place();
+        let call = self
+            .client
+            .create_multipart_upload()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .set_content_type(object.content_type.clone())
+            .set_content_encoding(object.content_encoding.clone())
+            .set_cache_control(object.cache_control.clone())
+            .set_storage_class(object.storage())
+            .set_server_side_encryption(object.encryption())
+            .set_ssekms_key_id(object.kms_key.clone())
+            .set_metadata((!object.metadata.is_empty()).then(|| object.metadata.clone()))
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject);
+        let call = async {
+            let begun = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
+            begun.upload_id.ok_or_else(|| S3Error::Missing { place: place.clone() })
+        };
+        let id = within((&place, PUT), limit, call).await?;
+        Ok(Upload { object: object.clone(), id })
+    }
+
+    /// Sends a part, within `limit`. The same number again replaces it.
+    pub async fn put_part(&self, upload: &Upload, number: i32, body: Bytes, limit: Duration) -> Result<Part, S3Error> {
+        let (place, bytes) = (upload.object.place(), body.len() as u64);
+        let call = self
+            .client
+            .upload_part()
+            .bucket(&upload.object.bucket)
+            .key(&upload.object.key)
+            .upload_id(&upload.id)
+            .part_number(number)
+            .checksum_crc64_nvme(Checksum::of(&body).text())
+            .body(ByteStream::from(body));
+        let call = async {
+            let sent = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
+            let checksum = sent.checksum_crc64_nvme().map(str::to_owned);
+            Ok(Part { number, bytes, etag: sent.e_tag.unwrap_or_default(), checksum })
+        };
+        within((&place, PUT), limit, call).await
+    }
+
+    /// The parts that have arrived, in their order, within `limit`.
+    pub async fn parts(&self, upload: &Upload, limit: Duration) -> Result<Vec<Part>, S3Error> {
+        let place = upload.object.place();
+        let call = async {
+            let listing = self.client.list_parts().bucket(&upload.object.bucket).key(&upload.object.key);
+            let mut pages = listing.upload_id(&upload.id).into_paginator().send();
+            let mut parts = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| refusal(&place, PARTS, error))?;
+                parts.extend(page.parts.unwrap_or_default().into_iter().map(|part| Part {
+                    number: part.part_number.unwrap_or_default(),
+                    bytes: part.size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+                    checksum: part.checksum_crc64_nvme().map(str::to_owned),
+                    etag: part.e_tag.unwrap_or_default(),
+                }));
+            }
+            Ok(parts)
+        };
+        within((&place, PARTS), limit, call).await
+    }
+
+    /// Makes an object of the parts, never over another one, within `limit`. Whether the whole is right says its [`Head`](super::Head):
+    /// servers that imitate S3 disagree on what the checksum of several parts is.
+    pub async fn complete_upload(&self, upload: &Upload, parts: &[Part], limit: Duration) -> Result<(), S3Error> {
+        let place = upload.object.place();
+        let completed = |part: &Part| {
+            let part = CompletedPart::builder()
+                .part_number(part.number)
+                .e_tag(&part.etag)
+                .set_checksum_crc64_nvme(part.checksum.clone());
+            part.build()
+        };
+        let all = CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(completed).collect())).build();
+        let call = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&upload.object.bucket)
+            .key(&upload.object.key)
+            .upload_id(&upload.id)
+            .multipart_upload(all)
+            .if_none_match("*");
+        let call = async { call.send().await.map(drop).map_err(|error| refusal(&place, PUT, error)) };
+        within((&place, PUT), limit, call).await
+    }
+
+    /// Gives an upload up: its parts are gone. One that is gone already is no error. Within `limit`.
+    pub async fn abort_upload(&self, upload: &Upload, limit: Duration) -> Result<(), S3Error> {
+        let place = upload.object.place();
+        let call = self.client.abort_multipart_upload().bucket(&upload.object.bucket).key(&upload.object.key);
+        let call = call.upload_id(&upload.id);
+        let call = async {
+            match call.send().await.map_err(|error| refusal(&place, ABORT, error)) {
+                Ok(_) | Err(S3Error::Missing { .. }) => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        within((&place, ABORT), limit, call).await
+    }
+
+    /// Uploads of keys under a prefix that were begun and neither completed nor aborted: key and id. Within `limit`.
+    pub async fn open_uploads(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        limit: Duration,
+    ) -> Result<Vec<(String, String)>, S3Error> {
+        const LIST: &str = "s3:ListBucketMultipartUploads";
+        let place = super::place(bucket, prefix);
+        let call = async {
+            let listing = self.client.list_multipart_uploads().bucket(bucket).prefix(prefix);
+            let (mut found, mut key, mut id) = (Vec::new(), None, None);
+            loop {
+                let page = listing.clone().set_key_marker(key).set_upload_id_marker(id).send().await;
+                let page = page.map_err(|error| refusal(&place, LIST, error))?;
+                for upload in page.uploads.unwrap_or_default() {
+                    found.extend(upload.key.zip(upload.upload_id));
+                }
+                (key, id) = (page.next_key_marker, page.next_upload_id_marker);
+                if page.is_truncated != Some(true) || key.is_none() {
+                    return Ok(found);
+                }
+            }
+        };
+        within((&place, LIST), limit, call).await
+    }
+}

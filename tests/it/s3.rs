@@ -1,0 +1,93 @@
+//! What S3 promises, as two servers keep it.
+
+use crate::support::s3::{MAKES, bucket};
+use bytes::Bytes;
+use milkrun::s3::{Checksum, Crc64, Object, S3Error};
+use std::collections::HashMap;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn object(bucket: &str, key: &str) -> Object {
+    Object {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        content_type: Some("image/png".to_owned()),
+        metadata: HashMap::from([("sha256".to_owned(), "abc".to_owned())]),
+        ..Object::default()
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_written_once_and_read_back() {
+    for make in MAKES {
+        let (s3, _, bucket) = bucket(make).await;
+        let photo = object(&bucket, "photos/7/1-café ß.png");
+        let body = Bytes::from((0..200_000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>());
+        let checksum = Checksum::of(&body);
+        assert_eq!(s3.head(&bucket, &photo.key, LIMIT).await.unwrap(), None, "{make:?}");
+        s3.put(&photo, body.clone(), checksum, LIMIT).await.unwrap();
+        let head = s3.head(&bucket, &photo.key, LIMIT).await.unwrap().unwrap();
+        assert_eq!((head.bytes, head.content_type.as_deref()), (800_000, Some("image/png")), "{make:?}");
+        assert_eq!(head.metadata.get("sha256").map(String::as_str), Some("abc"), "{make:?}");
+        assert!(head.checksum.is_none_or(|stored| stored == checksum), "{make:?}");
+        println!("{make:?}: checksum of an object: {}", head.checksum.is_some());
+        let mut crc = Crc64::default();
+        let read = s3.read(&bucket, &photo.key, |chunk| {
+            crc.update(chunk);
+            Ok(())
+        });
+        read.await.unwrap();
+        assert_eq!(crc.finish(), checksum, "{make:?}");
+        // Never over another one.
+        let error = s3.put(&photo, Bytes::from_static(b"other"), Checksum::of(b"other"), LIMIT).await.unwrap_err();
+        assert!(matches!(error, S3Error::Exists { .. }), "{make:?}: {error}");
+        assert_eq!(s3.head(&bucket, &photo.key, LIMIT).await.unwrap().unwrap().bytes, 800_000);
+    }
+}
+
+#[tokio::test]
+async fn what_arrives_otherwise_than_it_was_sent_is_refused() {
+    for make in MAKES {
+        let (s3, _, bucket) = bucket(make).await;
+        let result = s3.put(&object(&bucket, "a"), Bytes::from_static(b"abc"), Checksum::of(b"abd"), LIMIT).await;
+        println!("{make:?}: {result:?}");
+        assert!(matches!(result, Err(S3Error::Damaged { .. })), "{make:?}: {result:?}");
+        assert_eq!(s3.head(&bucket, "a", LIMIT).await.unwrap(), None, "{make:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_comes_in_parts_and_an_upload_can_be_given_up() {
+    for make in MAKES {
+        let (s3, _, bucket) = bucket(make).await;
+        let film = object(&bucket, "films/1");
+        let parts: Vec<Bytes> =
+            [5 << 20, 5 << 20, 1000].iter().enumerate().map(|(at, size)| vec![at as u8 + 1; *size].into()).collect();
+        let upload = s3.begin_upload(&film, LIMIT).await.unwrap();
+        assert_eq!(s3.open_uploads(&bucket, "films/", LIMIT).await.unwrap(), [(film.key.clone(), upload.id.clone())]);
+        let (mut crc, mut sent) = (Crc64::default(), Vec::new());
+        for (number, part) in (1..).zip(&parts) {
+            crc.update(part);
+            sent.push(s3.put_part(&upload, number, part.clone(), LIMIT).await.unwrap());
+        }
+        let listed = s3.parts(&upload, LIMIT).await.unwrap();
+        let told = |parts: &[milkrun::s3::Part]| parts.iter().map(|part| (part.number, part.bytes)).collect::<Vec<_>>();
+        assert_eq!(told(&listed), told(&sent), "{make:?}");
+        // Whoever goes on knows the parts by what S3 says of them.
+        s3.complete_upload(&upload, &listed, LIMIT).await.unwrap();
+        let head = s3.head(&bucket, &film.key, LIMIT).await.unwrap().unwrap();
+        assert_eq!((head.bytes, head.content_type.as_deref()), ((10 << 20) + 1000, Some("image/png")), "{make:?}");
+        assert!(head.checksum.is_none_or(|stored| stored == crc.finish()), "{make:?}");
+        println!("{make:?}: checksum of parts: {}", head.checksum.is_some());
+
+        let again = s3.begin_upload(&film, LIMIT).await.unwrap();
+        let part = s3.put_part(&again, 1, Bytes::from_static(b"other"), LIMIT).await.unwrap();
+        let over = s3.complete_upload(&again, &[part], LIMIT).await;
+        assert!(matches!(over, Err(S3Error::Exists { .. })), "{make:?}: {over:?}");
+        s3.abort_upload(&again, LIMIT).await.unwrap();
+        s3.abort_upload(&again, LIMIT).await.unwrap();
+        assert_eq!(s3.open_uploads(&bucket, "", LIMIT).await.unwrap(), [], "{make:?}");
+        assert_eq!(s3.head(&bucket, &film.key, LIMIT).await.unwrap().unwrap().bytes, (10 << 20) + 1000, "{make:?}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Two S3 servers of different make: ministack, which answers as AWS does but keeps all in memory and checks no signatures, and
+//! SeaweedFS, which writes to disk and checks them.
+
+use super::server::Server;
+use aws_config::SdkConfig;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use milkrun::s3::S3;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const MINISTACK: &str = r#"
+tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
+prepare() {
+  IOT_MTLS_ENABLED=0 BIND_HOST=127.0.0.1 GATEWAY_PORT="$2" AWS_ENDPOINT_URL="http://127.0.0.1:$2" SERVICES=s3 \
+    "$tools/ministack/bin/ministack" &
+  server=$!
+}
+ready() {
+  "$tools/ministack/bin/python" -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1)' "$2" 2>/dev/null
+}
+"#;
+
+const SEAWEEDFS: &str = r#"
+tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
+free() { "$tools/seaweedfs/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+prepare() {
+  echo '{"identities": [{"name": "test", "credentials": [{"accessKey": "test", "secretKey": "test"}], "actions": ["Admin", "Read", "Write", "List"]}]}' >"$1/s3.json"
+  mkdir "$1/data"
+  "$tools/seaweedfs/bin/weed" server -dir="$1/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port="$(free)" \
+    -master.port.grpc="$(free)" -volume.port="$(free)" -volume.port.grpc="$(free)" -filer.port="$(free)" -filer.port.grpc="$(free)" \
+    -s3 -s3.port="$2" -s3.port.grpc="$(free)" -s3.config="$1/s3.json" -volume.max=500 -master.volumeSizeLimitMB=64 &
+  server=$!
+}
+ready() {
+  "$tools/seaweedfs/bin/python" -c 'import urllib.request, urllib.error, sys
+try: urllib.request.urlopen("http://127.0.0.1:" + sys.argv[1], timeout=1)
+except urllib.error.HTTPError: pass' "$2" 2>/dev/null
+}
+"#;
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Make {
+    Ministack,
+    SeaweedFs,
+}
+
+/// Both.
+pub(crate) const MAKES: [Make; 2] = [Make::Ministack, Make::SeaweedFs];
+
+/// Where it is: started by the first test that asks.
+pub(crate) fn endpoint(make: Make) -> String {
+    static MINI: OnceLock<Server> = OnceLock::new();
+    static WEED: OnceLock<Server> = OnceLock::new();
+    let server = match make {
+        Make::Ministack => MINI.get_or_init(|| Server::start("ministack", MINISTACK)),
+        Make::SeaweedFs => WEED.get_or_init(|| Server::start("seaweedfs", SEAWEEDFS)),
+    };
+    format!("http://127.0.0.1:{}", server.port)
+}
+
+/// A client, what it was made from, and a bucket that no other test knows.
+pub(crate) async fn bucket(make: Make) -> (S3, SdkConfig, String) {
+    static BUCKETS: AtomicU32 = AtomicU32::new(0);
+    let url = tokio::task::spawn_blocking(move || endpoint(make)).await.unwrap();
+    let config = super::dynamodb::config(&url).await;
+    let name = format!("files-{}-{}", std::process::id(), BUCKETS.fetch_add(1, Ordering::Relaxed));
+    let client =
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+    let mut patience = 100;
+    // A server that answers may still be about to have volumes.
+    let here = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuCentral1).build();
+    while let Err(error) = client.create_bucket().bucket(&name).create_bucket_configuration(here.clone()).send().await {
+        patience -= 1;
+        assert!(patience > 0, "{error:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    (S3::new(&config), config, name)
+}
