@@ -62,8 +62,7 @@ async fn an_object_comes_in_parts_and_an_upload_can_be_given_up() {
     for make in MAKES {
         let (s3, _, bucket) = bucket(make).await;
         let film = object(&bucket, "films/1");
-        let parts: Vec<Bytes> =
-            [5 << 20, 5 << 20, 1000].iter().enumerate().map(|(at, size)| vec![at as u8 + 1; *size].into()).collect();
+        let parts = [(1, 5 << 20), (2, 5 << 20), (3, 1000)].map(|(byte, size)| Bytes::from(vec![byte; size]));
         let upload = s3.begin_upload(&film, LIMIT).await.unwrap();
         assert_eq!(s3.open_uploads(&bucket, "films/", LIMIT).await.unwrap(), [(film.key.clone(), upload.id.clone())]);
         let (mut crc, mut sent) = (Crc64::default(), Vec::new());
