@@ -33,7 +33,8 @@ id = "id"
 sensor = "sensor"
 value = "value"
 [limits]
-settle = "0s"
+# The run in which the last row is moved does not begin to sweep: its time is that of rows alone.
+settle = "1s"
 "#;
 
 /// Seconds and rows of one stretch of a job.
