@@ -36,6 +36,24 @@ pub(super) fn special(address: IpAddr) -> Option<&'static str> {
     }
 }
 
+/// The address that another one leads to: an IPv4 address in the clothes of an IPv6 one is that.
+pub(super) fn plain(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(six) => embedded(six).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
+}
+
+/// Mapped, or behind the well-known prefix of NAT64.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
+    }
+}
+
 fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
     let bits = address.to_bits();
     let found = BLOCKS.iter().find(|(block, length, _)| (bits ^ block.to_bits()).leading_zeros() >= *length);
@@ -43,11 +61,10 @@ fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
 }
 
 fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
-    let parts = address.segments();
-    let embedded = Ipv4Addr::from_bits(u32::from(parts[6]) << 16 | u32::from(parts[7]));
-    match parts {
-        // An IPv4 address in another spelling: mapped, or behind the well-known prefix of NAT64.
-        [0, 0, 0, 0, 0, 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => special_v4(embedded),
+    if let Some(embedded) = embedded(address) {
+        return special_v4(embedded);
+    }
+    match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => Some("this machine"),
         [first, ..] if first & 0xfe00 == 0xfc00 => Some("a private network"),
         [first, ..] if first & 0xffc0 == 0xfe80 => Some("link-local"),

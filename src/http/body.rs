@@ -7,6 +7,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The bytes of an answer, as the server sent them: nothing is decompressed.
@@ -17,13 +18,14 @@ pub struct Body {
     promised: Option<u64>,
     /// What has come.
     sent: u64,
-    /// Since when, and from which byte on, the rate is measured.
-    measured: (Instant, u64),
+    /// How long was waited for how many bytes since the rate was measured last: what a reader does in between is no fault of the
+    /// server's.
+    waited: (Duration, u64),
 }
 
 impl Body {
     pub(super) fn new(incoming: Incoming, limits: Limits, promised: Option<u64>) -> Self {
-        Self { incoming, limits, promised, sent: 0, measured: (Instant::now(), 0) }
+        Self { incoming, limits, promised, sent: 0, waited: (Duration::ZERO, 0) }
     }
 
     /// What has come so far, in bytes.
@@ -36,13 +38,17 @@ impl Body {
         loop {
             let idle = self.limits.idle;
             let late = |_| HttpError::Late { what: "no more bytes came", limit: idle };
-            let frame = match tokio::time::timeout(idle, self.incoming.frame()).await.map_err(late)? {
+            let since = Instant::now();
+            let frame = tokio::time::timeout(idle, self.incoming.frame()).await.map_err(late)?;
+            self.waited.0 += since.elapsed();
+            let frame = match frame {
                 Some(frame) => frame.map_err(|error| self.broken(error))?,
                 None => return self.end(),
             };
             // Trailers say nothing that is needed.
             let Ok(bytes) = frame.into_data() else { continue };
             self.sent += bytes.len() as u64;
+            self.waited.1 += bytes.len() as u64;
             if self.sent > self.limits.max_bytes {
                 return Err(HttpError::TooLarge { most: self.limits.max_bytes });
             }
@@ -74,15 +80,14 @@ impl Body {
 
     /// One byte in each idle time would be a file that never ends.
     fn check_rate(&mut self) -> Result<(), HttpError> {
-        let (since, from) = self.measured;
-        let window = self.limits.idle;
-        if since.elapsed() < window {
+        let ((waited, bytes), window) = (self.waited, self.limits.idle);
+        if waited < window {
             return Ok(());
         }
-        if self.sent - from < self.limits.least_rate.saturating_mul(window.as_secs().max(1)) {
+        if bytes < self.limits.least_rate.saturating_mul(window.as_secs().max(1)) {
             return Err(HttpError::Late { what: "too few bytes came", limit: window });
         }
-        self.measured = (Instant::now(), self.sent);
+        self.waited = (Duration::ZERO, 0);
         Ok(())
     }
 }

@@ -52,6 +52,9 @@ pub enum HttpError {
     /// No connection, or none that is safe.
     #[error("no connection to its host")]
     Unreachable(#[source] Box<dyn StdError + Send + Sync>),
+    /// Its server has no certificate that can be trusted, for its name.
+    #[error("its server's certificate cannot be trusted")]
+    Untrusted,
     /// The answer is none, or broke off.
     #[error("the answer broke off or is malformed")]
     Malformed(#[source] Box<dyn StdError + Send + Sync>),
@@ -68,7 +71,12 @@ impl HttpError {
         match self {
             Self::Status { status, .. } => matches!(status, 408 | 420 | 425 | 429 | 500 | 502..=504 | 520..=527),
             Self::Length { .. } | Self::Late { .. } | Self::Name(_) | Self::Unreachable(_) | Self::Malformed(_) => true,
-            Self::Url(_) | Self::Blocked(_) | Self::Redirect(_) | Self::TooLarge { .. } | Self::Tls(_) => false,
+            Self::Url(_)
+            | Self::Blocked(_)
+            | Self::Redirect(_)
+            | Self::TooLarge { .. }
+            | Self::Untrusted
+            | Self::Tls(_) => false,
         }
     }
 

@@ -13,6 +13,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -84,7 +85,8 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// A client that contacts what `guard` admits. `headers` go along to the host that a row names, and to no other. Reads the system's
+    /// A client that contacts what `guard` admits. `headers` go along to the host that a row names, over https or where it is one that
+    /// may be private, and to no other. Reads the system's
     /// certificates: not for a thread that others wait for.
     pub fn new(guard: Guard, headers: HeaderMap, limits: Limits) -> Result<Self, HttpError> {
         Self::with_names(guard, headers, limits, Arc::new(SystemNames))
@@ -121,7 +123,7 @@ impl Fetcher {
             let request = self.request(&url, url.origin() == first.origin(), resume)?;
             let late = |_| HttpError::Late { what: "no answer", limit: self.limits.first_byte };
             let answer = tokio::time::timeout(self.limits.first_byte, self.client.request(request)).await;
-            let answer = answer.map_err(late)?.map_err(cause)?;
+            let answer = answer.map_err(late)?.map_err(|error| cause(&error))?;
             match answer.status() {
                 StatusCode::OK | StatusCode::PARTIAL_CONTENT => return self.accept(answer, resume),
                 StatusCode::MOVED_PERMANENTLY
@@ -149,7 +151,8 @@ impl Fetcher {
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         // Bytes as they are: what a server compresses on the way has neither its length nor its digest.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if at_home {
+        // In clear they would be anybody's on the way, and whoever writes a row may write `http`.
+        if at_home && (url.scheme() == "https" || self.guard.names(url)) {
             headers.extend(self.headers.clone());
         }
         if let Some(resume) = resume {
@@ -177,7 +180,11 @@ impl Fetcher {
         if length.is_some_and(|length| length > self.limits.max_bytes) {
             return Err(HttpError::TooLarge { most: self.limits.max_bytes });
         }
-        let promised = promised.or(length.map(|length| length.saturating_sub(from)));
+        // Of a part the end of the whole is what counts: a server may send less of it than was asked for.
+        let rest = length.map(|length| {
+            length.checked_sub(from).ok_or(HttpError::Status { status: status.as_u16(), retry_after: None })
+        });
+        let promised = rest.transpose()?.or(promised);
         let limits = Limits { max_bytes: self.limits.max_bytes.saturating_sub(from), ..self.limits };
         Ok(Answer { from, length, etag, body: Body::new(incoming, limits, promised), headers: head.headers })
     }
@@ -225,15 +232,25 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// What the connector said, if it was the connector.
-fn cause(error: hyper_util::client::legacy::Error) -> HttpError {
-    let connecting = error.is_connect();
-    let mut next: Option<&(dyn StdError + 'static)> = Some(&error);
+/// What the connector said, if it was the connector. Of other errors the kind alone: their texts may name the host.
+fn cause(error: &hyper_util::client::legacy::Error) -> HttpError {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    let mut kind = io::ErrorKind::Other;
     while let Some(source) = next {
-        if let Some(HttpError::Blocked(why)) = source.downcast_ref::<HttpError>() {
-            return HttpError::Blocked(why.clone());
+        match source.downcast_ref::<HttpError>() {
+            Some(HttpError::Blocked(why)) => return HttpError::Blocked(why.clone()),
+            Some(HttpError::Late { what, limit }) => return HttpError::Late { what, limit: *limit },
+            Some(HttpError::Name(error)) => return HttpError::Name(error.kind().into()),
+            _ => {}
+        }
+        if let Some(error) = source.downcast_ref::<io::Error>() {
+            if error.get_ref().is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>) {
+                return HttpError::Untrusted;
+            }
+            kind = error.kind();
         }
         next = source.source();
     }
-    if connecting { HttpError::Unreachable(Box::new(error)) } else { HttpError::Malformed(Box::new(error)) }
+    let told = Box::new(io::Error::from(kind));
+    if error.is_connect() { HttpError::Unreachable(told) } else { HttpError::Malformed(told) }
 }

@@ -1,7 +1,7 @@
 //! What may be contacted: names by an allow-list, addresses by what they are.
 
 use super::HttpError;
-use super::address::special;
+use super::address::{plain, special};
 use std::net::{IpAddr, SocketAddr};
 use url::{Host, Url};
 
@@ -95,7 +95,7 @@ impl Guard {
     pub fn choose(&self, host: &str, port: u16, found: &[IpAddr]) -> Result<Vec<SocketAddr>, HttpError> {
         let private = self::host(host).is_some_and(|host| self.is_private(&host, port));
         for address in found {
-            let address = address.to_canonical();
+            let address = plain(*address);
             if self.never.iter().any(|never| is_same(*never, SocketAddr::new(address, port))) {
                 return Err(HttpError::Blocked("its address is that of the runtime itself".to_owned()));
             }
@@ -104,6 +104,12 @@ impl Guard {
             }
         }
         Ok(found.iter().map(|address| SocketAddr::new(*address, port)).collect())
+    }
+
+    /// Whether this host and port are among those that may be private.
+    pub(super) fn names(&self, url: &Url) -> bool {
+        let place = url.host().zip(url.port_or_known_default());
+        place.is_some_and(|(host, port)| self.is_private(&host.to_owned(), port))
     }
 
     fn is_private(&self, host: &Host, port: u16) -> bool {
@@ -217,7 +223,15 @@ mod tests {
     fn the_runtime_is_never_contacted() {
         let listed = guard(&["127.0.0.1"], &["127.0.0.1:9001", "localhost:9001"]);
         let guard = listed.never(["127.0.0.1:9001".parse().unwrap(), "169.254.100.1:9001".parse().unwrap()]);
-        for address in ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::ffff:127.0.0.1", "::ffff:169.254.100.1"] {
+        for address in [
+            "127.0.0.1",
+            "127.0.0.2",
+            "0.0.0.0",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.100.1",
+            "64:ff9b::a9fe:6401",
+        ] {
             for host in ["127.0.0.1", "localhost", "files.example.com"] {
                 let error = guard.choose(host, 9001, &[address.parse().unwrap()]).unwrap_err();
                 assert_eq!(error.to_string(), "its address is that of the runtime itself", "{host} {address}");

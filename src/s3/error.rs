@@ -1,7 +1,7 @@
 //! What can go wrong with S3.
 
 use crate::debug::debug_is_display;
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -89,19 +89,21 @@ fn done(action: &str) -> &'static str {
 }
 
 /// What S3 said of a call.
-pub(super) fn refusal<E>(place: &str, action: &'static str, error: E) -> S3Error
+pub(super) fn refusal<E>(place: &str, action: &'static str, error: SdkError<E>) -> S3Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let place = place.to_owned();
-    match error.code() {
-        Some("NoSuchBucket" | "NoSuchKey" | "NotFound" | "NoSuchUpload") => S3Error::Missing { place },
-        Some("AccessDenied" | "Forbidden") => S3Error::Denied { place, action, source: Box::new(error) },
-        Some("PreconditionFailed" | "ConditionalRequestConflict") => S3Error::Exists { place },
-        Some("BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch") => S3Error::Damaged { place },
-        Some("SlowDown" | "ServiceUnavailable" | "RequestLimitExceeded") => {
-            S3Error::Busy { place, source: Box::new(error) }
-        }
+    // An answer to HEAD has no body that could hold a code.
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    match (error.code(), status) {
+        (Some("NoSuchBucket" | "NoSuchKey" | "NotFound" | "NoSuchUpload"), _) => S3Error::Missing { place },
+        (Some("AccessDenied"), _) | (None, Some(403)) => S3Error::Denied { place, action, source: Box::new(error) },
+        (Some("PreconditionFailed"), _) => S3Error::Exists { place },
+        (Some("BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch"), _) => S3Error::Damaged { place },
+        // Another request for the same key is under way: what comes of it is not known yet.
+        (Some("SlowDown" | "ServiceUnavailable" | "RequestLimitExceeded" | "ConditionalRequestConflict"), _)
+        | (None, Some(503)) => S3Error::Busy { place, source: Box::new(error) },
         _ => S3Error::Unreachable { place, action, source: Box::new(error) },
     }
 }

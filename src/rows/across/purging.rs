@@ -73,10 +73,10 @@ impl Across {
         }
         outcome.moved += gone;
         for keys in locked.chunks(NAMED) {
-            let stay = self
-                .unequal(mapping, (&mut *session, &mut *target), keys, (started, carrying.max_item), deadline)
+            let equal = self
+                .equal(mapping, (&mut *session, &mut *target), keys, (started, carrying.max_item), deadline)
                 .await?;
-            let equal: Vec<Cursor> = keys.iter().filter(|key| !stay.contains(key)).cloned().collect();
+            let equal: Vec<Cursor> = keys.iter().filter(|key| equal.contains(key)).cloned().collect();
             if equal.is_empty() {
                 continue;
             }

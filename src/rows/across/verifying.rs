@@ -53,6 +53,7 @@ impl Place {
 /// What one stretch of the source came to.
 struct Compared {
     comparison: Comparison,
+    equal: Vec<Cursor>,
     missing: Vec<Cursor>,
     different: Vec<Cursor>,
     /// The stretch held more than was read of it: this is the last item that was compared.
@@ -121,8 +122,8 @@ impl Across {
         Ok(Some(Read { batch, end, scanned: step.scanned, bytes, found: Vec::new() }))
     }
 
-    /// Those of these items, in the key's order, whose target is not what they are.
-    pub(super) async fn unequal(
+    /// Those of these items whose target was read back and is what they are.
+    pub(super) async fn equal(
         &self,
         mapping: &Mapping,
         (session, target): (&mut Session, &mut Session),
@@ -130,16 +131,21 @@ impl Across {
         (pass_started, max_item): (SystemTime, u64),
         deadline: Deadline,
     ) -> Result<HashSet<Cursor>, RowsError> {
-        let (mut unequal, mut left) = (HashSet::new(), keys);
+        let (mut equal, mut left) = (HashSet::new(), keys.to_vec());
         while !left.is_empty() {
-            let (sessions, stretch) = ((&mut *session, &mut *target), Stretch::Keys(left));
+            let (sessions, stretch) = ((&mut *session, &mut *target), Stretch::Keys(&left));
             let compared = self.compare(mapping, sessions, &stretch, pass_started, max_item, deadline).await?;
-            unequal.extend(compared.missing.into_iter().chain(compared.different));
-            let Some(end) = compared.cut else { break };
-            let beyond = left.iter().position(|key| *key == end).ok_or(RowsError::Shape("an item"))? + 1;
-            left = &left[beyond..];
+            let Compared { equal: found, missing, different, cut, .. } = compared;
+            if cut.is_none() {
+                equal.extend(found);
+                break;
+            }
+            // By name: they need not have been locked in the key's order.
+            let seen: HashSet<&Cursor> = found.iter().chain(&missing).chain(&different).collect();
+            left.retain(|key| !seen.contains(key));
+            equal.extend(found);
         }
-        Ok(unequal)
+        Ok(equal)
     }
 
     async fn compare(
@@ -164,6 +170,7 @@ impl Across {
         }
         let mut compared = Compared {
             comparison: Comparison::default(),
+            equal: Vec::new(),
             missing: Vec::new(),
             different: Vec::new(),
             cut: keys.last().filter(|_| is_cut).cloned(),
@@ -191,7 +198,10 @@ impl Across {
                     found.missing += 1;
                     compared.missing.push(key);
                 }
-                Some(theirs) if theirs == ours && !broken.contains(&key) => found.equal += 1,
+                Some(theirs) if theirs == ours && !broken.contains(&key) => {
+                    found.equal += 1;
+                    compared.equal.push(key);
+                }
                 Some(_) => {
                     found.different += 1;
                     compared.different.push(key);

@@ -107,11 +107,7 @@ impl Mapping {
         let stretch = Changes { end: Some(&step.end), ..whole };
         // What is in another database is asked for by key. Where nothing should be left in the source, nothing is asked.
         let across = across.filter(|_| self.purge.is_none());
-        let which = match across {
-            Some(_) => Which::All,
-            None if self.purge.is_some() => Which::Some,
-            None => Which::Missing,
-        };
+        let which = self.which(across.is_some());
         let statement = self.changed_items(recent, stretch, range.pass_started, which)?;
         let answer = rows(session, &statement, deadline).await.map_err(|error| self.of_query(error.into()))?;
         let mut changes = answer.iter().map(|row| recent.key.read(row, 0)).collect::<Result<Vec<_>, _>>()?;
@@ -130,6 +126,15 @@ impl Mapping {
         Ok((step, changes.iter().map(key_of).collect()))
     }
 
+    /// Which items a sweep by changes asks the source for.
+    fn which(&self, across: bool) -> Which {
+        match (&self.purge, across) {
+            (Some(_), _) => Which::Some,
+            (None, true) => Which::All,
+            (None, false) => Which::Missing,
+        }
+    }
+
     /// What a sweep over the last hour asks at its beginning, and once it is under way.
     pub(in crate::rows) fn explained_changes(
         &self,
@@ -143,8 +148,8 @@ impl Mapping {
             Cursor(std::iter::once(KeyPart::Time(stamp(since))).chain(last.0.iter().skip(1).cloned()).collect());
         let begun = Changes { since, after: None, end: Some(last) };
         let under_way = Changes { after: Some(&after), ..begun };
-        let (purpose, which) =
-            if across { ("changed items", Which::All) } else { ("changes without a target", Which::Missing) };
+        let which = self.which(across);
+        let purpose = if which == Which::Missing { "changes without a target" } else { "changed items" };
         let found = (purpose, self.changed_items(recent, under_way, now, which)?);
         Ok([
             ("first changes", self.change_at(recent, begun, crate::rows::plan::SAMPLED)?),

@@ -306,6 +306,9 @@ async fn what_is_left_is_asked_for_by_a_strong_tag_alone() {
             "/other" if resumed => {
                 answer(stream, "206 Partial", "Content-Range: bytes 4-9/10\r\nETag: \"v2\"\r\n", b"xxxxxx")
             }
+            "/short" if resumed => {
+                answer(stream, "206 Partial", "Content-Range: bytes 4-6/10\r\nETag: \"v1\"\r\n", b"456")
+            }
             "/elsewhere" if resumed => {
                 answer(stream, "206 Partial", "Content-Range: bytes 0-5/10\r\nETag: \"v1\"\r\n", b"012345")
             }
@@ -325,4 +328,21 @@ async fn what_is_left_is_asked_for_by_a_strong_tag_alone() {
         let refused = fetcher.get(&server.url(path), Some(&resume)).await.err().unwrap();
         assert_eq!(refused.to_string(), "the server answered 206", "{path}");
     }
+    let mut short = fetcher.get(&server.url("/short"), Some(&resume)).await.unwrap();
+    assert_eq!(short.body.next().await.unwrap().unwrap(), "456".as_bytes());
+    assert_eq!(short.body.next().await.unwrap_err().to_string(), "the server promised 6 bytes and sent 3");
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_its_time_is_no_slow_server() {
+    let server = serve(|_, stream| answer(stream, "200 OK", "", &vec![7; 500_000]));
+    let mut slowly = fetcher(&server).get(&server.url("/"), None).await.unwrap();
+    let mut read = 0;
+    while let Some(bytes) = slowly.body.next().await.unwrap() {
+        if read == 0 {
+            tokio::time::sleep(LIMITS.idle * 3).await;
+        }
+        read += bytes.len();
+    }
+    assert_eq!(read, 500_000);
 }

@@ -2,13 +2,13 @@
 
 use super::pair::{Pair, pairs};
 use crate::rows::purging::until_one_waits;
-use crate::rows::stage::{Kind, LIMIT, effort, range};
+use crate::rows::stage::{Kind, LIMIT, compare, effort, range, walk};
 use crate::support::database::Database;
 use crate::support::history;
 use crate::support::shop::{self, Size};
 use milkrun::cursor::{Cursor, KeyPart};
 use milkrun::engine::migration::{Effort, Migration};
-use milkrun::spec::After;
+use milkrun::spec::{After, Definition};
 
 const SHOP: Size = Size { orders: 120, closed: 60, items: 3, discounts: 1 };
 const CLOSED: &str = "status IN ('uncollected', 'cancelled', 'dispensed')";
@@ -68,6 +68,38 @@ fn closed_orders_leave_once_they_have_arrived() {
                 assert_eq!((outcome.moved, outcome.skipped), (moved, 0), "{kinds:?}");
             }
         });
+    }
+}
+
+/// More than is held at once: what is read is cut again and again, and every row is compared all the same.
+#[test]
+fn what_is_compared_page_by_page_is_compared_whole() {
+    for kinds in pairs() {
+        let pair = Pair::new(kinds);
+        let table = "CREATE TABLE papers (id INTEGER NOT NULL PRIMARY KEY, body TEXT NOT NULL)";
+        let rows: Vec<String> = (1..=40).map(|id| format!("({id}, '{}')", "x".repeat(400 + id))).collect();
+        pair.source.database.execute(&format!("{table}; INSERT INTO papers VALUES {}", rows.join(", ")));
+        pair.target.database.execute(&format!("{table}; INSERT INTO papers VALUES (20, 'mine')"));
+        let mut definition = Pair::definition(
+            "table = \"papers\"\nkey = [\"id\"]",
+            "table = \"papers\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nbody = \"body\"",
+            "",
+        );
+        let open = |definition: &Definition| {
+            let mut rows = pair.open(definition);
+            rows.hold_at_most(3000);
+            rows
+        };
+        let rows = open(&definition);
+        let moved = pair.source.run(walk(&rows, 25, &effort())).expect("a walk");
+        assert_eq!((moved.moved, moved.aside.len()), (39, 1), "{kinds:?}");
+        let seen = pair.source.run(compare(&rows, 25, None));
+        assert_eq!((seen.checked, seen.equal, seen.different), (40, 39, 1), "{kinds:?}: {seen:?}");
+        definition.target.after = After::Delete;
+        let rows = open(&definition);
+        let purged = pair.source.run(walk(&rows, 25, &effort())).expect("a walk");
+        assert_eq!((purged.moved, purged.skipped, purged.aside.len()), (0, 39, 1), "{kinds:?}");
+        assert_eq!(pair.source.database.rows("SELECT id FROM papers").concat(), [Some("20".to_owned())], "{kinds:?}");
     }
 }
 
