@@ -119,7 +119,7 @@ fn live_between((kind, keys): (Kind, bool), to: Kind) {
                 }
             }
             let finished = running.wait();
-            // In another database a stale copy is a conflict, and there are some where a run was killed between the two commits.
+            // In another database a stale copy is a conflict.
             let fine = if across { &[0, 3, 4][..] } else { &[0, 4] };
             assert!(finished.code.is_some_and(|code| fine.contains(&code)), "{finished:?}");
             let reply = finished.reply();
@@ -146,16 +146,17 @@ fn live_between((kind, keys): (Kind, bool), to: Kind) {
     let gone = look(&job.database, across.then(|| job.history()));
     let count = |rows: &str| job.database.number(&format!("SELECT COUNT(*) FROM {rows}"));
     let [changes, reopened, closed] = [0, 1, 2].map(|what| count(&format!("changed WHERE what = {what}")));
+    let conflicts = job.status()["progress"]["conflicts"].as_i64().unwrap();
     let children = count("added WHERE item_id > 1000000") + count("added_below WHERE discount_id > 1000000");
     println!(
         "{kind:?} keys={keys} to {to:?}: {changes} changes, {reopened} re-opened, {closed} closed, {children} children, {refused} refused, {kills} kills, \
-         {checks} looks, {gone} orders purged, {items} counted"
+         {checks} looks, {gone} orders purged, {items} counted, {conflicts} conflicts"
     );
     assert!(changes > 50 && reopened > 10 && closed > 10 && children > 30 && checks > 5, "too little happened");
-    let conflicts = job.status()["progress"]["conflicts"].as_i64().unwrap();
     assert_eq!(count(&format!("orders WHERE {CLOSED}")), conflicts, "what is no conflict has left");
+    // In another database a batch that fails between the two commits, by a kill, a deadlock or its deadline, leaves copies that may be
+    // stale by the time that it is done again.
     assert!(across || conflicts == 0);
-    assert!(u64::try_from(conflicts).unwrap() <= 25 * kills, "a kill leaves a batch's stale copies at most");
     assert_eq!(count("all_orders") - count("orders"), gone);
 }
 
