@@ -1,6 +1,6 @@
 //! What S3 promises, as two servers keep it.
 
-use crate::support::s3::{MAKES, bucket};
+use crate::support::s3::{MAKES, Make, bucket};
 use bytes::Bytes;
 use milkrun::s3::{Checksum, Crc64, Object, S3Error};
 use std::collections::HashMap;
@@ -30,8 +30,7 @@ async fn an_object_is_written_once_and_read_back() {
         let head = s3.head(&bucket, &photo.key, LIMIT).await.unwrap().unwrap();
         assert_eq!((head.bytes, head.content_type.as_deref()), (800_000, Some("image/png")), "{make:?}");
         assert_eq!(head.metadata.get("sha256").map(String::as_str), Some("abc"), "{make:?}");
-        assert!(head.checksum.is_none_or(|stored| stored == checksum), "{make:?}");
-        println!("{make:?}: checksum of an object: {}", head.checksum.is_some());
+        assert_eq!(head.checksum, Some(checksum), "{make:?}");
         let mut crc = Crc64::default();
         let read = s3.read(&bucket, &photo.key, |chunk| {
             crc.update(chunk);
@@ -77,8 +76,8 @@ async fn an_object_comes_in_parts_and_an_upload_can_be_given_up() {
         s3.complete_upload(&upload, &listed, LIMIT).await.unwrap();
         let head = s3.head(&bucket, &film.key, LIMIT).await.unwrap().unwrap();
         assert_eq!((head.bytes, head.content_type.as_deref()), ((10 << 20) + 1000, Some("image/png")), "{make:?}");
-        assert!(head.checksum.is_none_or(|stored| stored == crc.finish()), "{make:?}");
-        println!("{make:?}: checksum of parts: {}", head.checksum.is_some());
+        // Ministack makes another kind of checksum of parts, which is not taken for one of the whole.
+        assert_eq!(head.checksum, (make == Make::SeaweedFs).then(|| crc.finish()), "{make:?}");
 
         let again = s3.begin_upload(&film, LIMIT).await.unwrap();
         let part = s3.put_part(&again, 1, Bytes::from_static(b"other"), LIMIT).await.unwrap();
