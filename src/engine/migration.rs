@@ -115,6 +115,15 @@ pub struct Estimate {
     pub exact: bool,
 }
 
+/// How a pass lies before it begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// How much there is to do.
+    pub expected: Estimate,
+    /// The last key of each shard but the last, in their order.
+    pub cuts: Vec<Cursor>,
+}
+
 /// A kind of migration over one source and one target.
 ///
 /// The engine owns lease, budget, batch size, retries, dead letters, passes and progress; an implementation only reads
@@ -148,16 +157,16 @@ pub trait Migration: Send + Sync {
         std::future::ready(Estimate::default())
     }
 
-    /// Where the keys up to the bound are cut into up to `parts` shards of about equal size, within `limit`: the last key of
-    /// each but the last, in their order. As few as it likes: what cannot be cut is one shard.
-    fn split(
+    /// How the first pass lies: where the keys up to the bound are cut into up to `parts` shards of about equal size, and how
+    /// much there is. Each of the two may take `limit`, and use it up. As few shards as it likes: what cannot be cut is one.
+    fn lay_out(
         &self,
         _bound: &Cursor,
+        pass_started: SystemTime,
         _parts: u32,
-        _expected: Estimate,
-        _limit: Duration,
-    ) -> impl Future<Output = Result<Vec<Cursor>, Fault>> + Send {
-        std::future::ready(Ok(Vec::new()))
+        limit: Duration,
+    ) -> impl Future<Output = Result<Layout, Fault>> + Send {
+        async move { Ok(Layout { expected: self.estimate(pass_started, limit).await, cuts: Vec::new() }) }
     }
 
     /// The next batch after `after` that looks at up to `size` keys; `None` when nothing is left in the range.

@@ -5,17 +5,17 @@ use super::checkpoint::Counters;
 use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::Lease;
-use super::migration::{Estimate, Migration};
+use super::migration::{Layout, Migration};
 use super::run::{EngineError, Run};
-use super::state::{self, Expected, Stored};
+use super::state::{self, Stored};
 use super::stretch::in_time;
 use crate::cursor::Cursor;
-use crate::fault::{Fault, chain};
+use crate::fault::{Class, Fault, chain};
 use crate::spec::Limits;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-/// How long it may take to find out where shards are to end.
-const CUTTING: Duration = Duration::from_secs(2);
+/// How long it may take to count the source, and again to find out where shards are to end.
+const LOOKING: Duration = Duration::from_secs(2);
 /// Bytes of the keys at which shards end: they stand in one record, beside a bound and a pin.
 const CUT_BYTES: usize = 64 * 1024;
 
@@ -42,25 +42,18 @@ impl<M: Migration> Run<'_, M> {
     /// Freezes the bound of the next pass, cuts the first one into shards, and opens it by one conditional write, unless
     /// somebody has paused the migration or was there before: the state as it is then. `None`: the lease was lost.
     pub(super) async fn open_pass(&self, lease: &mut Lease, stored: &Stored) -> Result<Option<Stored>, EngineError> {
-        let remaining = self.budget.remaining();
         // Before the bound is read: what changes between the two is seen twice rather than never.
         let now_us = (self.terms.clock)().saturating_mul(1000);
         let Some(found) = hold(lease, self.budget.call(), self.end_of_next(stored)).await? else { return Ok(None) };
         let Next { bound, since, last_key } = found?;
         let first = stored.state.pass == 0;
         let (mut expected, mut cuts) = (stored.state.expected, stored.state.cuts.clone());
-        if first && bound.is_some() {
+        if let Some(bound) = bound.as_ref().filter(|_| first) {
             let started = std::time::UNIX_EPOCH + Duration::from_micros(now_us);
-            let limit = (remaining / 10).min(Duration::from_secs(2));
-            let counted = tokio::time::timeout(limit + self.budget.reserve(), self.kind.estimate(started, limit));
-            let Some(counted) = hold(lease, self.budget.call(), counted).await? else { return Ok(None) };
-            expected = counted.unwrap_or_default().into();
-            if let Some(bound) = bound.as_ref().filter(|_| self.limits.shards > 1) {
-                let Some(found) = hold(lease, self.budget.call(), self.cut(bound, expected)).await? else {
-                    return Ok(None);
-                };
-                cuts = found;
-            }
+            let Some(laid) = hold(lease, self.budget.call(), self.lay_out(bound, started)).await? else {
+                return Ok(None);
+            };
+            (expected, cuts) = (laid.expected.into(), fitting(laid.cuts));
         }
         let (life, pass) = (stored.state.life, stored.state.pass);
         reach(Point::BeforeOpenPass).await;
@@ -95,19 +88,20 @@ impl<M: Migration> Run<'_, M> {
         Ok(Next { bound: last, since: None, last_key: None })
     }
 
-    /// Where the first pass is cut into shards. What cannot be cut is one shard, and no reason to fail.
-    async fn cut(&self, bound: &Cursor, expected: Expected) -> Vec<Cursor> {
+    /// How the first pass lies. What cannot be counted or cut is one shard, and no reason to fail.
+    async fn lay_out(&self, bound: &Cursor, started: SystemTime) -> Layout {
         let parts = self.limits.shards.min(Limits::MOST_SHARDS);
-        let expected = Estimate { keys: expected.keys, items: expected.items, exact: expected.exact };
-        let limit = (self.budget.remaining() / 4).min(CUTTING);
-        let asked = self.patiently(|_| in_time(&self.budget, self.kind.split(bound, parts, expected, limit)));
-        match asked.await {
-            Ok(cuts) => fitting(cuts),
-            Err(fault) => {
-                tracing::warn!(migration = %self.migration, "not cut into shards: {}", chain(&fault));
-                Vec::new()
-            }
-        }
+        let limit = (self.budget.remaining() / 8).min(LOOKING);
+        let asked = self.patiently(|_| async {
+            let laid = self.kind.lay_out(bound, started, parts, limit);
+            // The server is told; what it makes of that is another matter.
+            let late = |_| Fault::new(Class::Capacity, "it took too long to count and to cut the source");
+            tokio::time::timeout(limit * 2 + self.budget.reserve(), laid).await.map_err(late)?
+        });
+        asked.await.unwrap_or_else(|fault| {
+            tracing::warn!(migration = %self.migration, "neither counted nor cut into shards: {}", chain(&fault));
+            Layout::default()
+        })
     }
 
     /// Closes the pass, in which so much was counted, by one conditional write, unless somebody else was there before.

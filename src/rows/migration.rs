@@ -1,6 +1,6 @@
 //! What the engine asks of a kind, answered by rows: each question goes to the same database's statements, or across.
 
-use super::across::Carrying;
+use super::across::{Carrying, UponDifference};
 use super::batch::What;
 use super::here::mend::Mend;
 use super::here::write::Writing;
@@ -8,7 +8,7 @@ use super::link::Deadline;
 use super::mapping::Stretch;
 use super::{Batch, Rows, RowsError, Stamp};
 use crate::cursor::Cursor;
-use crate::engine::migration::{self, Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
+use crate::engine::migration::{self, Comparison, Effort, Estimate, Layout, Migration, Outcome, Range, Read, Repair};
 use crate::fault::Fault;
 use std::time::{Duration, SystemTime};
 
@@ -21,12 +21,7 @@ impl Migration for Rows {
     }
 
     async fn estimate(&self, pass_started: SystemTime, limit: Duration) -> Estimate {
-        let deadline = Deadline::after(limit);
-        let counted = self.mapping.count_all(&mut *self.sessions.take().await, pass_started, deadline).await;
-        counted.unwrap_or_else(|| {
-            let rows = self.tables.source.as_ref().map_or(0, |source| source.rows_estimate);
-            Estimate { keys: rows, items: rows, exact: false }
-        })
+        self.counted(pass_started, limit).await
     }
 
     async fn recent(&self, since: SystemTime, limit: Duration) -> Result<Option<migration::Recent>, Fault> {
@@ -38,14 +33,14 @@ impl Migration for Rows {
         Ok(Some(migration::Recent { bound }))
     }
 
-    async fn split(
+    async fn lay_out(
         &self,
         bound: &Cursor,
+        pass_started: SystemTime,
         parts: u32,
-        expected: Estimate,
         limit: Duration,
-    ) -> Result<Vec<Cursor>, Fault> {
-        Ok(self.cut_at_best(bound, parts, expected, limit).await?)
+    ) -> Result<Layout, Fault> {
+        Ok(self.laid_out(bound, pass_started, parts, limit).await?)
     }
 
     async fn read(
@@ -103,7 +98,7 @@ impl Migration for Rows {
                 pass_started: batch.pass_started,
                 stamp: &Stamp { now: SystemTime::now(), run: effort.run.clone() },
                 recovered: effort.recovered,
-                overwrite: false,
+                upon_difference: if self.takes_away() { UponDifference::Refresh } else { UponDifference::SetAside },
                 max_item: self.max_item,
             };
             let deadline = Deadline::after(effort.limit);
@@ -176,7 +171,7 @@ impl Migration for Rows {
                 pass_started: range.pass_started,
                 stamp,
                 recovered: false,
-                overwrite: repair.overwrite,
+                upon_difference: if repair.overwrite { UponDifference::Overwrite } else { UponDifference::SetAside },
                 max_item: self.max_item,
             });
             let compared =

@@ -178,7 +178,7 @@ impl Rows {
         }
         // A stale copy is replaced where its digest says that it is one.
         let digest = destination.columns.iter().any(|(_, value)| *value == ColumnValue::Digest);
-        if self.mapping.purge.is_some() && self.across.is_none() && digest && !held.update {
+        if self.mapping.purge.is_some() && digest && !held.update {
             lacks("table", "UPDATE");
         }
         Ok(())

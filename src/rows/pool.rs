@@ -13,6 +13,7 @@ pub(super) struct Pool {
     idle: Mutex<Vec<Session>>,
     /// How many more may be in use.
     room: Semaphore,
+    most: usize,
 }
 
 /// A link that is somebody's until it is dropped.
@@ -26,7 +27,12 @@ impl Pool {
     /// A pool of up to `most` sessions, of which some are open.
     pub(super) fn new(options: ConnectOptions, most: usize, mut open: Vec<Session>) -> Self {
         open.truncate(most);
-        Self { options, idle: Mutex::new(open), room: Semaphore::new(most) }
+        Self { options, idle: Mutex::new(open), room: Semaphore::new(most), most }
+    }
+
+    /// How many may be in use at once.
+    pub(super) fn size(&self) -> usize {
+        self.most
     }
 
     /// A link of one's own; where all are in use, the next that comes back.

@@ -1,10 +1,14 @@
 //! Looking keys up in another database: all of them in one statement, whose text does not depend on them. Each answer says
 //! which key it is of by its place, so that nothing is assumed of how either database writes or orders its keys.
 
+use super::super::faults::RowsError;
 use super::route::{KeyColumn, Route};
 use crate::cursor::{Cursor, KeyPart};
 use crate::sql::Dialect;
 use crate::sql::statement::{Bind, Statement};
+
+/// Keys that are looked up by one statement.
+const ASKED: usize = 2000;
 
 impl Route {
     /// Of the rows of the target with one of these keys: the key's place, counted from 0, and `shown`, SQL over `h`.
@@ -13,6 +17,33 @@ impl Route {
             statement.sql(&self.into.name);
         };
         look_up(self.dialect(), ("h", &self.key), keys, shown, table)
+    }
+}
+
+/// Keys that the target can hold, and their places.
+pub(super) struct Held {
+    pub(super) keys: Vec<Cursor>,
+    places: Vec<usize>,
+}
+
+impl Held {
+    /// By statements' worth.
+    pub(super) fn of(route: &Route, keys: &[Cursor]) -> Vec<Self> {
+        let held = |(place, key): (usize, &Cursor)| Some((place, route.target_cursor(key)?));
+        let (places, keys): (Vec<usize>, Vec<Cursor>) = keys.iter().enumerate().filter_map(held).unzip();
+        let part = |(keys, places): (&[Cursor], &[usize])| Self { keys: keys.to_vec(), places: places.to_vec() };
+        keys.chunks(ASKED).zip(places.chunks(ASKED)).map(part).collect()
+    }
+
+    /// Takes half of them away.
+    pub(super) fn second_half(&mut self) -> Self {
+        let middle = self.keys.len() / 2;
+        Self { keys: self.keys.split_off(middle), places: self.places.split_off(middle) }
+    }
+
+    pub(super) fn place(&self, answer: Option<&str>) -> Result<usize, RowsError> {
+        let place = answer.and_then(|place| self.places.get(place.parse::<usize>().ok()?));
+        place.copied().ok_or(RowsError::Shape("a lookup"))
     }
 }
 

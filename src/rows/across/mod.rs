@@ -9,6 +9,7 @@ mod lookup;
 mod planning;
 mod purging;
 mod reading;
+mod refreshing;
 mod route;
 mod routing;
 mod shipment;
@@ -40,6 +41,7 @@ use route::Route;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
+pub(super) use writing::UponDifference;
 use writing::Writing;
 
 /// The other database, and how rows get there.
@@ -172,7 +174,14 @@ impl Across {
         let session = link.session(deadline).await?;
         let stamp = Stamp { now: SystemTime::now(), run: effort.run.clone() };
         let recovered = effort.recovered;
-        let writing = Writing { mapping, across: self, cargo, stamp: &stamp, recovered, overwrite: false };
+        let writing = Writing {
+            mapping,
+            across: self,
+            cargo,
+            stamp: &stamp,
+            recovered,
+            upon_difference: UponDifference::SetAside,
+        };
         if !recovered && !self.expects_targets.load(Ordering::Relaxed) {
             session.begin(deadline.left()).await?;
             let result = writing.at_once(session, deadline).await;
@@ -188,11 +197,7 @@ impl Across {
                 self.expects_targets.store(there, Ordering::Relaxed);
                 Ok(outcome)
             }
-            Err(error) => {
-                // A session that cannot roll back is dropped with its transaction.
-                let _ = session.rollback(deadline.left()).await;
-                Err(writing.explain(session, error, deadline).await)
-            }
+            Err(error) => Err(self.roll_back(session, error, deadline).await),
         }
     }
 
@@ -205,16 +210,30 @@ impl Across {
         carrying: &Carrying<'_>,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
-        if carrying.overwrite && !self.copies.is_empty() {
+        if carrying.upon_difference == UponDifference::Overwrite && !self.copies.is_empty() {
             return Err(RowsError::Overwrite);
         }
         let source = source.session(deadline).await?;
         let mut link = self.sessions.take().await;
         let target = link.session(deadline).await?;
-        self.carry_on(mapping, (source, target), stretch, carrying, deadline).await
+        target.begin(deadline.left()).await?;
+        match self.carry_on(mapping, (source, &mut *target), stretch, carrying, deadline).await {
+            Ok(outcome) => {
+                target.commit(deadline.left()).await?;
+                Ok(outcome)
+            }
+            Err(error) => Err(self.roll_back(target, error, deadline).await),
+        }
     }
 
-    /// The same over sessions that are there.
+    /// What is to be said of a failure, once nothing of the transaction is left.
+    async fn roll_back(&self, target: &mut Session, error: RowsError, deadline: Deadline) -> RowsError {
+        // A session that cannot roll back is dropped with its transaction.
+        let _ = target.rollback(deadline.left()).await;
+        self.explain(target, error, deadline).await
+    }
+
+    /// The same within a transaction of the target, which is open afterwards.
     async fn carry_on(
         &self,
         mapping: &Mapping,
@@ -223,7 +242,6 @@ impl Across {
         carrying: &Carrying<'_>,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
-        target.begin(deadline.left()).await?;
         let mut sum = Outcome::default();
         let mut left = Left::new(stretch);
         while let Some(stretch) = left.next() {
@@ -233,52 +251,31 @@ impl Across {
             };
             let most = Most { items, bytes: self.batch_bytes, item: carrying.max_item };
             let started = carrying.pass_started;
-            let loaded = self.load(mapping, source, &stretch, started, most, deadline).await;
-            let Loaded { items, last, named, is_cut, too_large, is_crowded, cargo } = match loaded {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    let _ = target.rollback(deadline.left()).await;
-                    return Err(error);
-                }
-            };
+            let loaded = self.load(mapping, source, &stretch, started, most, deadline).await?;
+            let Loaded { items, last, named, is_cut, too_large, is_crowded, cargo } = loaded;
             if let Some(key) = too_large.filter(|_| items == 0) {
-                let _ = target.rollback(deadline.left()).await;
                 if is_crowded {
                     return Err(RowsError::Crowded { key: Box::new(key), bytes: self.batch_bytes });
                 }
                 let bytes = number(source, &mapping.measure(&self.route, &key, started)?, deadline).await?;
                 return Err(RowsError::TooLarge { key: Box::new(key), bytes, max_item: carrying.max_item });
             }
-            let cargo = match cargo {
-                Ok(cargo) => Arc::new(cargo),
-                Err(error) => {
-                    let _ = target.rollback(deadline.left()).await;
-                    return Err(error);
-                }
-            };
+            let cargo = Arc::new(cargo?);
             let writing = Writing {
                 mapping,
                 across: self,
                 cargo: &cargo,
                 stamp: carrying.stamp,
                 recovered: carrying.recovered,
-                overwrite: carrying.overwrite,
+                upon_difference: carrying.upon_difference,
             };
-            match writing.with_care(target, deadline).await {
-                Ok(outcome) => {
-                    sum.moved += outcome.moved;
-                    sum.skipped += outcome.skipped;
-                    sum.bytes += outcome.bytes;
-                    sum.aside.extend(outcome.aside);
-                }
-                Err(error) => {
-                    let _ = target.rollback(deadline.left()).await;
-                    return Err(writing.explain(target, error, deadline).await);
-                }
-            }
+            let outcome = writing.with_care(target, deadline).await?;
+            sum.moved += outcome.moved;
+            sum.skipped += outcome.skipped;
+            sum.bytes += outcome.bytes;
+            sum.aside.extend(outcome.aside);
             left.read(last, &named, is_cut);
         }
-        target.commit(deadline.left()).await?;
         Ok(sum)
     }
 }
@@ -288,7 +285,7 @@ pub(super) struct Carrying<'a> {
     pub(super) pass_started: SystemTime,
     pub(super) stamp: &'a Stamp,
     pub(super) recovered: bool,
-    pub(super) overwrite: bool,
+    pub(super) upon_difference: UponDifference,
     pub(super) max_item: u64,
 }
 

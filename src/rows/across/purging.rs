@@ -1,5 +1,6 @@
-//! Archive and purge into another database: rows are locked in a transaction of the source, written to the target and committed
-//! there, read back, and only then deleted. Whoever dies in between leaves an equal copy, which the next run recognises.
+//! Archive and purge into another database: rows are locked in a transaction of the source, written in one of the target, read
+//! back, deleted, and the target is committed first. Whoever dies between the two commits leaves an equal copy, which the next
+//! run recognises.
 
 use super::super::faults::RowsError;
 use super::super::here::purging::Purge;
@@ -10,7 +11,8 @@ use super::{Across, Carrying};
 use crate::cursor::Cursor;
 use crate::engine::failpoint::{Point, reach};
 use crate::engine::migration::Outcome;
-use crate::sql::Session;
+use crate::sql::statement::Statement;
+use crate::sql::{Dialect, Session};
 use std::collections::HashSet;
 
 /// Items that are named at once.
@@ -30,7 +32,8 @@ impl Across {
         let mut link = self.sessions.take().await;
         let target = link.session(deadline).await?;
         mapping.begin_purge(purge, session, deadline).await?;
-        match self.purged((mapping, purge), (&mut *session, target), stretch, carrying, deadline).await {
+        let done = self.purged((mapping, purge), (&mut *session, target), stretch, carrying, deadline).await;
+        match done {
             Ok(outcome) => {
                 session.commit(deadline.left()).await?;
                 Ok(outcome)
@@ -43,6 +46,7 @@ impl Across {
         }
     }
 
+    /// All of it, but for the source's commit.
     async fn purged(
         &self,
         (mapping, purge): (&Mapping, &Purge),
@@ -67,11 +71,39 @@ impl Across {
         }
         let mut outcome = Outcome::default();
         if !locked.is_empty() {
-            let all = Stretch::Keys(&locked);
-            outcome = self.carry_on(mapping, (&mut *session, &mut *target), &all, carrying, deadline).await?;
+            target.begin(deadline.left()).await?;
+            match self.replaced((mapping, purge), (&mut *session, &mut *target), &locked, carrying, deadline).await {
+                Ok(done) => {
+                    target.commit(deadline.left()).await?;
+                    outcome = done;
+                }
+                Err(error) => return Err(self.roll_back(target, error, deadline).await),
+            }
             reach(Point::TargetCommitted).await;
         }
         outcome.moved += gone;
+        Ok(outcome)
+    }
+
+    /// Writes locked items and deletes those that are read back equal, in two transactions that are open: whatever either
+    /// database refuses, a deadlock among it, leaves both as they were.
+    async fn replaced(
+        &self,
+        (mapping, purge): (&Mapping, &Purge),
+        (session, target): (&mut Session, &mut Session),
+        locked: &[Cursor],
+        carrying: &Carrying<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let started = carrying.pass_started;
+        let all = Stretch::Keys(locked);
+        let outcome = self.carry_on(mapping, (&mut *session, &mut *target), &all, carrying, deadline).await?;
+        if target.make().dialect() == Dialect::Postgres {
+            // Triggers that wait for the commit work now, before what they leave is read.
+            let mut statement = Statement::new(Dialect::Postgres);
+            statement.sql("SET CONSTRAINTS ALL IMMEDIATE");
+            target.execute(&statement, deadline.left()).await?;
+        }
         for keys in locked.chunks(NAMED) {
             let equal = self
                 .equal(mapping, (&mut *session, &mut *target), keys, (started, carrying.max_item), deadline)

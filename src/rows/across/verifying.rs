@@ -11,7 +11,7 @@ use super::comparing::Print;
 use super::lookup::look_up;
 use super::reading::{Items, Most};
 use super::writing::{place_of, prints};
-use super::{Across, Cargo, Carrying};
+use super::{Across, Cargo, Carrying, UponDifference};
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::{Comparison, Range, Read};
 use crate::sql::Session;
@@ -105,7 +105,7 @@ impl Across {
         }
         if let Some(carrying) = mending {
             let mut wrong = compared.missing;
-            if carrying.overwrite {
+            if carrying.upon_difference == UponDifference::Overwrite {
                 wrong.append(&mut compared.different);
             }
             if !wrong.is_empty() {

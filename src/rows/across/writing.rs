@@ -8,6 +8,7 @@ use super::Across;
 use super::cargo::Cargo;
 use super::comparing::Print;
 use super::copy::Copy;
+use super::lookup::Held;
 use super::route::Route;
 use super::shipment::Shipment;
 use crate::cursor::Cursor;
@@ -25,15 +26,22 @@ pub(super) struct Writing<'a> {
     pub(super) stamp: &'a Stamp,
     /// What is equal was written by a run that was killed.
     pub(super) recovered: bool,
-    /// Differing targets are rewritten, not set aside.
-    pub(super) overwrite: bool,
+    pub(super) upon_difference: UponDifference,
+}
+
+/// What becomes of targets that differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::rows) enum UponDifference {
+    /// Each is a conflict.
+    SetAside,
+    /// Those that are sure to be as milkrun left them are rewritten.
+    Refresh,
+    /// All are rewritten.
+    Overwrite,
 }
 
 /// Targets of a page's rows: which of them exist, and what they hold.
 pub(super) type Existing = HashMap<usize, Print>;
-
-/// Keys that are looked up by one statement.
-const ASKED: usize = 2000;
 
 /// Rows for one table.
 #[derive(Clone, Copy)]
@@ -44,6 +52,20 @@ struct Load<'a> {
     owners: &'a [usize],
     /// `None`: the items themselves.
     copy: Option<(usize, &'a Copy)>,
+}
+
+impl Across {
+    /// A duplicate key is somebody else's insert, if more targets are there now than before; otherwise an index of the target
+    /// refuses the row, and would again.
+    pub(super) async fn explain(&self, session: &mut Session, error: RowsError, deadline: Deadline) -> RowsError {
+        let RowsError::Taken { constraint, before, keys, copy } = error else { return error };
+        let copy = copy.and_then(|place| self.copies.get(place));
+        let route = copy.map_or(&self.route, |copy| &copy.route);
+        match find(session, route, &keys, deadline).await {
+            Ok(now) if now.len() <= before => RowsError::Duplicate { constraint },
+            _ => RowsError::Overtaken,
+        }
+    }
 }
 
 impl Writing<'_> {
@@ -99,7 +121,14 @@ impl Writing<'_> {
                 (Some(theirs), ours) => {
                     let mut names: Vec<&str> = of_row.iter().map(|(name, _)| *name).collect();
                     names.dedup();
-                    own.route.conflict(ours.unwrap_or(&Print::new()), theirs, &names)
+                    let nothing = Print::new();
+                    let ours = ours.unwrap_or(&nothing);
+                    if of_row.is_empty()
+                        && (own.route.has_vouchers() || own.route.differs_in_digest_alone(ours, theirs))
+                    {
+                        sorted.doubtful.push(row);
+                    }
+                    own.route.conflict(ours, theirs, &names)
                 }
             };
             sorted.different.push((row, message));
@@ -111,15 +140,16 @@ impl Writing<'_> {
         } else {
             outcome.skipped = sorted.equal.len() as u64;
         }
-        if self.overwrite {
-            let rows = sorted.different.into_iter().map(|(row, _)| row).collect();
-            outcome.moved += self.rewrite(session, own, rows, &keys, deadline).await?;
-        } else {
-            let aside = |(row, message): (usize, String)| {
-                Some(Aside { key: keys.get(row)?.clone(), class: "conflict", message })
-            };
-            outcome.aside = sorted.different.into_iter().filter_map(aside).collect();
-        }
+        let rewritten = match self.upon_difference {
+            UponDifference::SetAside => HashSet::new(),
+            UponDifference::Refresh => self.stale(session, sorted.doubtful, &keys, deadline).await?,
+            UponDifference::Overwrite => sorted.different.iter().map(|(row, _)| *row).collect(),
+        };
+        sorted.different.retain(|(row, _)| !rewritten.contains(row));
+        let aside =
+            |(row, message): (usize, String)| Some(Aside { key: keys.get(row)?.clone(), class: "conflict", message });
+        outcome.aside = sorted.different.into_iter().filter_map(aside).collect();
+        outcome.moved += self.rewrite(session, own, rewritten.into_iter().collect(), &keys, deadline).await?;
         outcome.moved += sorted.missing.len() as u64;
         let missing: HashSet<usize> = sorted.missing.iter().copied().collect();
         outcome.bytes += self.insert_new(session, own, sorted.missing, (there.len(), keys), deadline).await?;
@@ -154,18 +184,6 @@ impl Writing<'_> {
             }
         }
         unequal
-    }
-
-    /// A duplicate key is somebody else's insert, if more targets are there now than before; otherwise an index of the target
-    /// refuses the row, and would again.
-    pub(super) async fn explain(&self, session: &mut Session, error: RowsError, deadline: Deadline) -> RowsError {
-        let RowsError::Taken { constraint, before, keys, copy } = error else { return error };
-        let copy = copy.and_then(|place| self.across.copies.get(place));
-        let route = copy.map_or(&self.across.route, |copy| &copy.route);
-        match find(session, route, &keys, deadline).await {
-            Ok(now) if now.len() <= before => RowsError::Duplicate { constraint },
-            _ => RowsError::Overtaken,
-        }
     }
 
     fn own(&self) -> Load<'_> {
@@ -299,6 +317,8 @@ struct Sorted {
     equal: Vec<usize>,
     /// And what a conflict says.
     different: Vec<(usize, String)>,
+    /// Of these the ones whose targets may be stale.
+    doubtful: Vec<usize>,
 }
 
 /// Which of these keys have a target, by their places.
@@ -342,33 +362,6 @@ pub(super) async fn prints(
         }
     }
     Ok(existing)
-}
-
-/// Keys that the target can hold, and their places.
-struct Held {
-    keys: Vec<Cursor>,
-    places: Vec<usize>,
-}
-
-impl Held {
-    /// By statements' worth.
-    fn of(route: &Route, keys: &[Cursor]) -> Vec<Self> {
-        let held = |(place, key): (usize, &Cursor)| Some((place, route.target_cursor(key)?));
-        let (places, keys): (Vec<usize>, Vec<Cursor>) = keys.iter().enumerate().filter_map(held).unzip();
-        let part = |(keys, places): (&[Cursor], &[usize])| Self { keys: keys.to_vec(), places: places.to_vec() };
-        keys.chunks(ASKED).zip(places.chunks(ASKED)).map(part).collect()
-    }
-
-    /// Takes half of them away.
-    fn second_half(&mut self) -> Self {
-        let middle = self.keys.len() / 2;
-        Self { keys: self.keys.split_off(middle), places: self.places.split_off(middle) }
-    }
-
-    fn place(&self, answer: Option<&str>) -> Result<usize, RowsError> {
-        let place = answer.and_then(|place| self.places.get(place.parse::<usize>().ok()?));
-        place.copied().ok_or(RowsError::Shape("a lookup"))
-    }
 }
 
 /// The place that a lookup answers first.

@@ -2,12 +2,13 @@
 
 mod bisect;
 mod histogram;
+mod layout;
 pub(in crate::rows) mod recent;
 pub(in crate::rows) mod split;
 mod walking;
 
 use crate::cursor::Cursor;
-use crate::engine::migration::{Estimate, Range};
+use crate::engine::migration::Range;
 use crate::fault::Class;
 use crate::rows::faults::RowsError;
 use crate::rows::link::{Deadline, Link, rows};
@@ -215,20 +216,6 @@ impl Mapping {
             step = Step { last: *end == range.bound, end: end.clone(), scanned };
         }
         Ok((step, keys))
-    }
-
-    /// Counts, or says what the database estimates if that takes too long.
-    pub(in crate::rows) async fn count_all(
-        &self,
-        link: &mut Link,
-        pass_started: SystemTime,
-        deadline: Deadline,
-    ) -> Option<Estimate> {
-        let session = link.session(deadline).await.ok()?;
-        let found = session.rows(&self.totals(pass_started), deadline.left()).await.ok()?;
-        let row = found.first()?;
-        let number = |place: usize| row.get(place)?.as_deref()?.parse().ok();
-        Some(Estimate { keys: number(0)?, items: number(1)?, exact: true })
     }
 }
 

@@ -1,6 +1,5 @@
-//! Cutting the source's key into shards of about equal size. A source that can be counted is cut exactly, along its index; a
-//! larger one by what the database estimates: PostgreSQL's histogram of the key's first column, MariaDB's and MySQL's row
-//! estimates of ranges of it. Where neither says enough, a walk along the index has the same two seconds.
+//! Cutting the source's key into shards of about equal size: by what the database estimates (PostgreSQL's histogram of the key's
+//! first column, MariaDB's and MySQL's row estimates of ranges of it), or by a walk along its index.
 
 use crate::cursor::Cursor;
 use crate::engine::migration::Estimate;
@@ -16,7 +15,7 @@ use crate::sql::{Dialect, Session};
 use std::time::Duration;
 
 /// A shard holds at least so many keys: fewer of them are not worth a lease.
-const LEAST: u64 = 10;
+pub(super) const LEAST: u64 = 10;
 /// Keys that one statement may pass to find all cuts at once, each from the start; beyond it they are found one by one.
 const AT_ONCE: u64 = 4_000_000;
 /// Cuts that one statement may look for: SQLite takes so many parts of a query.
@@ -71,26 +70,6 @@ impl Rows {
             Err(error) if matches!(error.class(), Class::Capacity) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
-    }
-
-    /// The same by whatever serves best.
-    pub(in crate::rows) async fn cut_at_best(
-        &self,
-        bound: &Cursor,
-        parts: u32,
-        expected: Estimate,
-        limit: Duration,
-    ) -> Result<Vec<Cursor>, RowsError> {
-        let deadline = Deadline::after(limit);
-        // What was counted within two seconds can be walked within about as long; estimates may be old, or not there yet.
-        let order = if expected.exact { [By::Walk, By::Statistics] } else { [By::Statistics, By::Walk] };
-        for by in order {
-            let cuts = self.cut(by, bound, parts, expected, deadline.left()).await?;
-            if !cuts.is_empty() {
-                return Ok(cuts);
-            }
-        }
-        Ok(Vec::new())
     }
 }
 

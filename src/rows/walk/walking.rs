@@ -59,7 +59,11 @@ impl Mapping {
     }
 
     /// How many keys and how many items the source has.
-    pub fn totals(&self, pass_started: SystemTime) -> Statement {
+    pub fn totals(
+        &self,
+        part: (Option<&Cursor>, Option<&Cursor>),
+        pass_started: SystemTime,
+    ) -> Result<Statement, KeyError> {
         let mut statement = self.statement();
         statement.sql("SELECT ").sql(&self.text("COUNT(*)")).sql(", ");
         if self.filter.is_some() {
@@ -74,7 +78,18 @@ impl Mapping {
             statement.sql(&self.text("COUNT(*)"));
         }
         statement.sql(" FROM ").sql(&self.source).sql(" t");
-        statement
+        let (after, end) = part;
+        if after.is_some() || end.is_some() {
+            statement.sql(&self.hint).sql(" WHERE ");
+        }
+        if let Some(after) = after {
+            self.key().compare(&mut statement, "t", Side::After, after)?;
+        }
+        if let Some(end) = end {
+            statement.sql(if after.is_some() { " AND " } else { "" });
+            self.key().compare(&mut statement, "t", Side::UpTo, end)?;
+        }
+        Ok(statement)
     }
 
     /// Keys of up to `most` items of a stretch that a sweep has to move, in the key's order: those without a target, or all of

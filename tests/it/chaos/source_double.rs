@@ -3,7 +3,7 @@
 //! what changed when, and items may leave it once they are moved, from a database of its own or from the target's.
 
 use milkrun::cursor::{Cursor, KeyPart};
-use milkrun::engine::migration::{Aside, Effort, Estimate, Migration, Outcome, Range, Read, Recent};
+use milkrun::engine::migration::{Aside, Effort, Layout, Migration, Outcome, Range, Read, Recent};
 use milkrun::fault::{Class, Fault};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -468,13 +468,17 @@ impl Migration for SourceDouble {
         Ok(newest.max(least.map(number)).map(cursor))
     }
 
-    async fn split(
+    async fn lay_out(
         &self,
         bound: &Cursor,
+        pass_started: SystemTime,
         parts: u32,
-        _expected: Estimate,
-        _limit: Duration,
-    ) -> Result<Vec<Cursor>, Fault> {
+        limit: Duration,
+    ) -> Result<Layout, Fault> {
+        let expected = self.estimate(pass_started, limit).await;
+        if parts < 2 {
+            return Ok(Layout { expected, cuts: Vec::new() });
+        }
         self.ask(1).await?;
         let mut cuts = self.cuts.lock().unwrap();
         if cuts.is_empty() {
@@ -482,7 +486,7 @@ impl Migration for SourceDouble {
             let size = (keys.len() / parts as usize).max(1);
             *cuts = keys.chunks(size).take(parts as usize - 1).map(|chunk| *chunk.last().unwrap()).collect();
         }
-        Ok(cuts.iter().copied().map(cursor).collect())
+        Ok(Layout { expected, cuts: cuts.iter().copied().map(cursor).collect() })
     }
 
     async fn read(

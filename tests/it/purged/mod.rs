@@ -51,8 +51,7 @@ impl Purge {
     #[cfg(feature = "failpoints")]
     pub(crate) fn between((kind, keys): (Kind, bool), target: Kind, size: Size, limits: &str) -> Self {
         let mut job = Job::between(kind, target, size, limits);
-        let text = shop::migration_to("HISTORY", limits);
-        job.define(&text.replace("create = true", "create = true\nafter = \"delete\""));
+        job.define(&across(limits));
         Self::of(job, keys)
     }
 
@@ -104,4 +103,9 @@ impl Purge {
 
 fn migration(limits: &str, after: &str) -> String {
     shop::migration(limits).replace("create = true", &format!("create = true\nafter = \"{after}\""))
+}
+
+/// Into another database.
+fn across(limits: &str) -> String {
+    shop::migration_to("HISTORY", limits).replace("create = true", "create = true\nafter = \"delete\"")
 }

@@ -4,9 +4,9 @@
 use super::stage::{KINDS, Kind, LIMIT, Stage};
 use milkrun::cursor::Cursor;
 use milkrun::engine::migration::{Estimate, Migration};
-use milkrun::rows::By;
+use milkrun::rows::{By, Rows};
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const ROWS: u64 = 6000;
 const PARTS: u32 = 8;
@@ -59,6 +59,16 @@ fn sizes(stage: &Stage, names: &[String], cuts: &[Cursor]) -> Vec<usize> {
     ends.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
+/// All is counted, and what lies between the cuts is alike.
+fn alike(stage: &Stage, names: &[String], rows: &Rows, bound: &Cursor, keys: u64) {
+    let laid = stage.run(rows.lay_out(bound, SystemTime::now(), PARTS, LIMIT)).unwrap();
+    assert_eq!(laid.expected, Estimate { keys, items: keys, exact: true });
+    let sizes = sizes(stage, names, &laid.cuts);
+    let mean = usize::try_from(keys).unwrap() / PARTS as usize;
+    println!("{names:?}: {sizes:?}");
+    assert!(sizes.len() == PARTS as usize && sizes.iter().all(|size| 2 * size <= 3 * mean), "{sizes:?}");
+}
+
 fn cut(kind: Kind, shape: Shape) {
     let (stage, names) = stage(kind, shape);
     let key = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
@@ -86,6 +96,13 @@ fn cut(kind: Kind, shape: Shape) {
             (By::Statistics, Kind::Sqlite) => false,
         };
         assert_eq!(sizes.len(), if serves { PARTS as usize } else { 1 }, "{kind:?}, {}, {by:?}", shape.0);
+    }
+    alike(&stage, &names, &rows, &bound, ROWS);
+    // What the statistics know nothing of is found when the pieces are counted.
+    if shape.0 == "uniform" {
+        stage.execute("INSERT INTO s (k0, x) SELECT k0 + 1000000, x FROM s");
+        let bound = stage.run(rows.bound(None, LIMIT)).unwrap().unwrap();
+        alike(&stage, &names, &rows, &bound, 2 * ROWS);
     }
     // A shard is worth having from ten keys on.
     for (keys, shards) in [(19, 0), (20, 1), (45, 3)] {

@@ -1,0 +1,79 @@
+//! Stale copies: targets that differ from what would be written now, and are sure to be as milkrun left them. The source alone
+//! has changed since.
+
+use super::super::faults::RowsError;
+use super::super::landing::FillKind;
+use super::super::link::{Deadline, rows};
+use super::super::phrase::digest;
+use super::comparing::Print;
+use super::lookup::Held;
+use super::route::{Origin, Route};
+use super::writing::Writing;
+use crate::cursor::Cursor;
+use crate::sql::{Dialect, Session};
+use std::collections::HashSet;
+
+impl Route {
+    /// The columns that vouch for a target's row: a text that the document is kept as, and the digest beside it.
+    fn vouchers(&self) -> Option<(&str, &str)> {
+        let of = |origin: Origin| self.fills.iter().find(move |fill| fill.origin == origin);
+        // A JSON type has rewritten its text.
+        let document = of(Origin::Document).filter(|fill| fill.kind != FillKind::Json)?;
+        Some((&document.held, &of(Origin::Digest)?.held))
+    }
+
+    /// A target's row may say of itself that nobody has touched it.
+    pub(super) fn has_vouchers(&self) -> bool {
+        self.vouchers().is_some()
+    }
+
+    /// The digest alone differs, of a row of which no document is kept: the source has changed in what is not copied.
+    pub(super) fn differs_in_digest_alone(&self, ours: &Print, theirs: &Print) -> bool {
+        let mut differing = self.compared().zip(ours.iter().zip(theirs)).filter(|(_, (ours, theirs))| ours != theirs);
+        differing.all(|((_, fill), _)| fill.origin == Origin::Digest)
+    }
+
+    /// Of these keys the places of those whose target's document still has the digest beside it.
+    async fn untouched(
+        &self,
+        session: &mut Session,
+        keys: &[Cursor],
+        deadline: Deadline,
+    ) -> Result<HashSet<usize>, RowsError> {
+        let mut untouched = HashSet::new();
+        let Some((document, written)) = self.vouchers() else { return Ok(untouched) };
+        let digest = digest(self.dialect(), document);
+        let same = match self.dialect() {
+            Dialect::MySql => format!("CAST(CAST({written} AS BINARY) = CAST({digest} AS BINARY) AS CHAR)"),
+            Dialect::Postgres => format!("(({written}) COLLATE \"C\" = ({digest}) COLLATE \"C\")::int::text"),
+            Dialect::Sqlite => format!("CAST({written} = {digest} COLLATE BINARY AS TEXT)"),
+        };
+        for part in Held::of(self, keys) {
+            for row in &rows(session, &self.lookup(&part.keys, std::slice::from_ref(&same)), deadline).await? {
+                if row.get(1).and_then(Option::as_deref) == Some("1") {
+                    untouched.insert(part.place(row.first().and_then(Option::as_deref))?);
+                }
+            }
+        }
+        Ok(untouched)
+    }
+}
+
+impl Writing<'_> {
+    /// Of items whose targets may be stale those whose targets are.
+    pub(super) async fn stale(
+        &self,
+        session: &mut Session,
+        doubtful: Vec<usize>,
+        keys: &[Cursor],
+        deadline: Deadline,
+    ) -> Result<HashSet<usize>, RowsError> {
+        let route = &self.across.route;
+        if !route.has_vouchers() {
+            return Ok(doubtful.into_iter().collect());
+        }
+        let asked: Vec<Cursor> = doubtful.iter().filter_map(|row| keys.get(*row).cloned()).collect();
+        let untouched = route.untouched(session, &asked, deadline).await?;
+        Ok(untouched.into_iter().filter_map(|place| doubtful.get(place).copied()).collect())
+    }
+}
