@@ -18,6 +18,11 @@ impl Grid {
         Self { width, data: Vec::new(), cells: Vec::new() }
     }
 
+    /// How many columns it has.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// How many rows it holds.
     pub fn len(&self) -> usize {
         self.cells.len().checked_div(self.width).unwrap_or(0)
@@ -63,6 +68,15 @@ impl Grid {
     pub fn truncate(&mut self, rows: usize) {
         self.cells.truncate(rows * self.width);
     }
+}
+
+/// What the columns of a query are whose rows are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Text or bytes: what is of another type was cast.
+    Cast,
+    /// PostgreSQL: of any type but bytes, and each value is printed as its type prints it.
+    Printed,
 }
 
 /// What was read of a query's rows.

@@ -3,7 +3,7 @@
 use super::bulk::{self, Rows, Table};
 use super::deadline::{Armed, lock_wait};
 use super::error::Refusal;
-use super::grid::Page;
+use super::grid::{Form, Page};
 use super::statement::{Bind, Statement};
 use super::stream::{self, Cells};
 use super::wire::{self, Wire, execute, failed, fetch};
@@ -77,12 +77,21 @@ impl Postgres {
     }
 
     /// As `read`, by COPY: without a preparation, and without a description of each value.
-    pub(super) async fn copy(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
+    pub(super) async fn copy(
+        &mut self,
+        statement: &Statement,
+        form: Form,
+        bytes: u64,
+        limit: Duration,
+    ) -> Result<Page, SqlError> {
         // Refuses what a text cannot hold.
         sqlx::Postgres::arguments(statement)?;
         self.arm(limit).await?;
         let mut copy = Statement::new(Dialect::Postgres);
-        copy.sql("COPY (").append(statement).sql(") TO STDOUT (FORMAT binary)");
+        copy.sql("COPY (").append(statement).sql(match form {
+            Form::Cast => ") TO STDOUT (FORMAT binary)",
+            Form::Printed => ") TO STDOUT",
+        });
         // Refused, it leaves the server's last word unread, for which the driver offers no way.
         self.out_of_step = true;
         let rows = self.connection.copy_out_raw(copy.written_out().text()).await;
@@ -92,7 +101,10 @@ impl Postgres {
         while let Some(row) = rows.try_next().await.map_err(failed::<sqlx::Postgres>)? {
             // The rest has to be read, if only to throw it away.
             if !page.is_cut {
-                copied::row(&mut page.rows, &row)?;
+                match form {
+                    Form::Cast => copied::row(&mut page.rows, &row)?,
+                    Form::Printed => copied::line(&mut page.rows, &row)?,
+                }
                 page.is_cut = page.rows.bytes() >= bytes;
             }
         }

@@ -2,7 +2,7 @@
 
 use super::bulk::{Rows, Table};
 use super::deadline::GRACE;
-use super::grid::Page;
+use super::grid::{Form, Page};
 use super::mysql::MySql;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
@@ -164,14 +164,20 @@ impl Session {
     }
 
     /// The same for many rows: PostgreSQL copies them out, whose plan is made for these values alone.
-    pub async fn read_many(&mut self, statement: &Statement, bytes: u64, limit: Duration) -> Result<Page, SqlError> {
+    pub async fn read_many(
+        &mut self,
+        statement: &Statement,
+        form: Form,
+        bytes: u64,
+        limit: Duration,
+    ) -> Result<Page, SqlError> {
         if !matches!(self.driver, Driver::Postgres(_)) {
             return self.read(statement, bytes, limit).await;
         }
         self.admit()?;
         let (mut out_of_step, mut result) = (false, Err(SqlError::Abandoned));
         if let Driver::Postgres(postgres) = &mut self.driver {
-            result = within(limit, postgres.copy(statement, bytes, limit)).await;
+            result = within(limit, postgres.copy(statement, form, bytes, limit)).await;
             out_of_step = postgres.is_out_of_step();
         }
         let result = self.settle(result.inspect_err(|error| log(statement, error)));

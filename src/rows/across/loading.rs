@@ -8,7 +8,7 @@ use super::reading::{Items, Most};
 use super::{Across, Cargo};
 use crate::cursor::Cursor;
 use crate::sql::Session;
-use crate::sql::grid::Grid;
+use crate::sql::grid::{Form, Grid};
 use std::time::SystemTime;
 
 /// What was loaded: the items, and whatever of them can be written.
@@ -112,7 +112,7 @@ impl Across {
         let mut pages = Vec::with_capacity(self.copies.len());
         for copy in &self.copies {
             let statement = copy.rows(mapping, stretch, pass_started, &copy.route.shown(item))?;
-            let page = session.read_many(&statement, room, deadline.left()).await?;
+            let page = session.read_many(&statement, Form::Cast, room, deadline.left()).await?;
             without_warnings(session, deadline).await?;
             let is_left = (0..page.rows.len()).any(|row| copy.route.is_left(&page.rows, row));
             if page.is_cut || is_left {

@@ -45,7 +45,8 @@ impl Mapping {
         deadline: Deadline,
     ) -> Result<Items, RowsError> {
         let statement = self.page(route, stretch, pass_started, most)?;
-        let Page { rows: mut page, mut is_cut } = session.read_many(&statement, most.bytes, deadline.left()).await?;
+        let Page { rows: mut page, mut is_cut } =
+            session.read_many(&statement, route.form(), most.bytes, deadline.left()).await?;
         without_warnings(session, deadline).await?;
         is_cut |= page.len() as u64 == most.items;
         let large = (0..page.len()).find(|&row| is_too_large(route, &page, row, most.item));
@@ -88,9 +89,8 @@ impl Mapping {
             count(&mut statement, most.item);
             statement.sql(" THEN d.document END FROM (SELECT ");
         }
-        self.key().print(&mut statement, "t");
-        for one in &route.shown(most.item) {
-            statement.sql(", ").sql(one);
+        for (place, one) in route.asked(most.item).iter().enumerate() {
+            statement.sql(if place == 0 { "" } else { ", " }).sql(one);
         }
         if route.document.is_some() {
             statement.sql(", ");

@@ -4,7 +4,7 @@ use super::super::carry::Carry;
 use super::super::landing::FillKind;
 use crate::cursor::{Cursor, KeyPart};
 use crate::sql::bulk;
-use crate::sql::grid::Grid;
+use crate::sql::grid::{Form, Grid};
 use crate::sql::{Dialect, bulk::Column};
 
 /// One target, and what a row that is read for it holds: the parts of its key first, then `selected`.
@@ -16,6 +16,8 @@ pub(super) struct Route {
     pub(super) printed: Vec<String>,
     /// What is read behind them: SQL over the source's row.
     pub(super) selected: Vec<String>,
+    /// PostgreSQL: `printed` and `selected` without casts, where every value is printed so too. `None`: some are not, or are bytes.
+    pub(super) bare: Option<(Vec<String>, Vec<String>)>,
     /// Which of `selected` may be of any length, and SQL of how many bytes each has.
     pub(super) long: Vec<(usize, String)>,
     /// Which of all columns read is the document; it is the last one.
@@ -107,7 +109,25 @@ impl Route {
     /// What is read of a row that has no document, where it is not larger than `most` bytes; of a larger one what may be of
     /// any length stays where it is, and the last column says so.
     pub(super) fn shown(&self, most: u64) -> Vec<String> {
-        let mut shown = self.selected.clone();
+        self.shown_of(&self.selected, most)
+    }
+
+    /// All that is read of an item but its document: the parts of its key, and what is shown of it.
+    pub(super) fn asked(&self, most: u64) -> Vec<String> {
+        let (printed, selected) = match &self.bare {
+            Some((printed, selected)) => (printed, selected),
+            None => (&self.printed, &self.selected),
+        };
+        printed.iter().cloned().chain(self.shown_of(selected, most)).collect()
+    }
+
+    /// In which form that is read.
+    pub(super) fn form(&self) -> Form {
+        if self.bare.is_some() { Form::Printed } else { Form::Cast }
+    }
+
+    fn shown_of(&self, selected: &[String], most: u64) -> Vec<String> {
+        let mut shown = selected.to_vec();
         if self.is_measured() {
             let lengths: Vec<&str> = self.long.iter().map(|(_, length)| length.as_str()).collect();
             let small = format!("{} <= {most}", lengths.join(" + "));

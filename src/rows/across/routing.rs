@@ -1,6 +1,6 @@
 //! From a destination and the catalogs of both databases to a route.
 
-use super::super::carry::{Carry, Side};
+use super::super::carry::{Carry, Side, prints_itself};
 use super::super::create;
 use super::super::destination::Destination;
 use super::super::document::column;
@@ -28,6 +28,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
     let parts = before + destination.source_key.len();
     let printed: Vec<String> = key(from, source, destination.source_key)?.printed(ours).collect();
     let mut selected = Vec::new();
+    let mut bare = Vec::new();
     let mut long = Vec::new();
     let mut fills = Vec::new();
     let mut columns = Vec::new();
@@ -57,6 +58,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
                         let x = measured(from, from_column, &x);
                         long.push((selected.len(), format!("COALESCE(OCTET_LENGTH({x}), 0)")));
                     }
+                    bare.push(carry.bare(&x));
                     selected.push(read);
                 }
                 (turn.before, turn.behind) = (carry.before().to_owned(), carry.behind());
@@ -79,6 +81,11 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
     }
     let told = |fill: &Fill| matches!(fill.origin, Origin::Document | Origin::Digest);
     let document = fills.iter().any(told).then_some(parts + selected.len());
+    let bare_key = destination.source_key.iter().map(|name| {
+        let column_of_key = source.column(name)?;
+        prints_itself(from, column_of_key).then(|| column(from, ours, name))
+    });
+    let bare = bare_key.collect::<Option<Vec<_>>>().zip(bare.into_iter().collect::<Option<Vec<_>>>());
     let key = destination.source_key.iter().map(|name| {
         let fed = destination.fed_by(name)?;
         Some(key_column(tables.target_make, target.column(fed)?))
@@ -92,6 +99,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
         parts,
         printed,
         selected,
+        bare: bare.filter(|_| before == 0 && document.is_none()),
         long,
         document,
         fills,

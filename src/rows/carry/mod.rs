@@ -39,6 +39,7 @@ use super::fit::Fit;
 use crate::sql::catalog::Column;
 use crate::sql::{Dialect, Make};
 use kind::{Blanks, Kind};
+pub(in crate::rows) use print::prints_itself;
 use print::{Mode, cast, is_shape, print};
 use route_sqlite::Letter;
 use std::borrow::Cow;
@@ -167,6 +168,16 @@ impl Carry {
     pub fn read(&self, x: &str) -> String {
         let (make, column) = &self.source;
         print(Side { make: *make, column }, x, if self.same { Mode::Same } else { Mode::Read })
+    }
+
+    /// PostgreSQL's SQL of a value that its COPY prints as [`Carry::read`] has it; `None` of bytes, and elsewhere.
+    pub fn bare(&self, x: &str) -> Option<String> {
+        let (make, column) = &self.source;
+        let (dialect, read) = (make.dialect(), self.read(x));
+        if dialect != Dialect::Postgres || matches!(Kind::of(dialect, column), Kind::Bytes { .. }) {
+            return None;
+        }
+        Some(if prints_itself(dialect, column) && read == format!("{x}::text") { x.to_owned() } else { read })
     }
 
     /// What was read, as the target will say it.

@@ -2,6 +2,7 @@
 
 use super::Side;
 use super::kind::{Blanks, Kind};
+use crate::sql::catalog::Column;
 use crate::sql::{Dialect, Make};
 
 /// Why a value is printed.
@@ -58,6 +59,29 @@ fn postgres(side: Side<'_>, x: &str, mode: Mode) -> String {
         Kind::Printed if side.column.base == "money" && mode == Mode::Same => format!("{x}::numeric::text"),
         _ => format!("{x}::text"),
     }
+}
+
+/// PostgreSQL prints the values of the column as a cast to text would.
+pub(in crate::rows) fn prints_itself(dialect: Dialect, column: &Column) -> bool {
+    let base = column.base.as_str();
+    dialect == Dialect::Postgres
+        && matches!(
+            base,
+            "int2"
+                | "int4"
+                | "int8"
+                | "numeric"
+                | "float4"
+                | "float8"
+                | "date"
+                | "time"
+                | "timestamp"
+                | "uuid"
+                | "text"
+                | "varchar"
+                | "json"
+                | "jsonb"
+        )
 }
 
 /// A geometry of MySQL's.

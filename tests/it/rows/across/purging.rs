@@ -32,7 +32,7 @@ fn closed_orders_leave_once_they_have_arrived() {
         let expected = history::expected(from, &shop::closed(from));
         let rows = from.rows(&format!("SELECT id FROM orders WHERE {CLOSED} ORDER BY id"));
         let ids: Vec<String> = rows.into_iter().filter_map(|mut row| row.remove(0)).collect();
-        // One was copied before, and of one the copy was changed.
+        // One was copied before, and of one the copy was changed, so that nothing vouches for it.
         definition.target.after = After::Keep;
         let keep = pair.open(&definition);
         let key = |id: &str| Cursor(vec![KeyPart::Int(id.to_owned())]);
@@ -41,7 +41,8 @@ fn closed_orders_leave_once_they_have_arrived() {
             let range = range(&keep).await.expect("rows");
             keep.write(&keep.fetch(&range, &[key(&ids[3]), key(&ids[40])]), &effort()).await.expect("two");
         });
-        pair.target.database.execute(&format!("UPDATE order_history SET status = 'mine' WHERE order_id = {}", ids[40]));
+        let change = format!("status = 'mine', digest = '{}'", "0".repeat(64));
+        pair.target.database.execute(&format!("UPDATE order_history SET {change} WHERE order_id = {}", ids[40]));
         definition.target.after = After::Delete;
         let moved = pair.move_all(&definition, 25);
         assert_eq!((moved.moved, moved.skipped, moved.aside.len()), (58, 1, 1), "{kinds:?}");
