@@ -91,12 +91,13 @@ impl<M: Migration> Run<'_, M> {
     /// How the first pass lies. What cannot be counted or cut is one shard, and no reason to fail.
     async fn lay_out(&self, bound: &Cursor, started: SystemTime) -> Layout {
         let parts = self.limits.shards.min(Limits::MOST_SHARDS);
-        let limit = (self.budget.remaining() / 8).min(LOOKING);
-        let asked = self.patiently(|_| async {
+        let asked = self.patiently(|remaining| {
+            let limit = (remaining / 8).min(LOOKING);
             let laid = self.kind.lay_out(bound, started, parts, limit);
             // The server is told; what it makes of that is another matter.
             let late = |_| Fault::new(Class::Capacity, "it took too long to count and to cut the source");
-            tokio::time::timeout(limit * 2 + self.budget.reserve(), laid).await.map_err(late)?
+            let laid = tokio::time::timeout(limit * 2 + self.budget.reserve() / 2, laid);
+            in_time(&self.budget, async move { laid.await.map_err(late)? })
         });
         asked.await.unwrap_or_else(|fault| {
             tracing::warn!(migration = %self.migration, "neither counted nor cut into shards: {}", chain(&fault));
