@@ -60,6 +60,9 @@ full: ## As ci, with every slow test at its full length (all the kills, 1.5 mill
 demo: setup-build ## See it work in a minute: a shop's closed orders become history. Needs no server and no AWS
 	@scripts/demo.sh
 
+demo-files: setup ## Files move into a local S3, rows follow, and everything is put back: 5,000 profiles. Needs no AWS
+	@scripts/demo-files.sh
+
 # Against a folder of its own: DEMO_DIR says where, and is demo/ otherwise.
 demos: setup
 	@scripts/check-demos.sh
@@ -73,4 +76,4 @@ clean: ## Remove what was built and the demo's folder; tools and servers stay
 	cargo clean
 	rm -rf demo dist .aws-sam
 
-.PHONY: help setup setup-build fmt fmt-check lint tls forbid test chaos soak ci full demo demos bench clean template-lint demo-aws
+.PHONY: help setup setup-build fmt fmt-check lint tls forbid test chaos soak ci full demo demo-files demos bench clean template-lint demo-aws

@@ -17,4 +17,5 @@ says() {
 
 says '72,884 moved' make demo
 says 'nothing to do' make demo
+says 'byte for byte' make demo-files
 make demo-aws

@@ -13,6 +13,8 @@ pub enum Class {
     Capacity,
     /// Somebody else's transaction holds a lock that the batch needs.
     Locked,
+    /// More than one run can carry, and this one has done a part of it.
+    Unfinished,
     /// One item cannot be moved as it is.
     Poison,
     /// One item is larger than `max_item` or than the database can build.
@@ -41,7 +43,7 @@ pub enum Action {
 }
 
 /// The error policy.
-pub const POLICY: [(Class, Action, &str); 7] = [
+pub const POLICY: [(Class, Action, &str); 8] = [
     (Class::Transient, Action::Retry, "nothing to do: the next run goes on by itself"),
     (
         Class::Capacity,
@@ -53,6 +55,7 @@ pub const POLICY: [(Class, Action, &str); 7] = [
         Action::HalveAndWait,
         "nothing to do unless it stays: then look for the transaction that holds the lock; the next run goes on by itself",
     ),
+    (Class::Unfinished, Action::HalveAndWait, "nothing to do: the next run goes on where this one has ended"),
     (Class::Poison, Action::Bisect, "correct the row or the target, then `retry`"),
     (
         Class::TooLarge,
@@ -80,7 +83,7 @@ impl Class {
     }
 
     fn row(self) -> (Self, Action, &'static str) {
-        POLICY.into_iter().find(|row| row.0 == self).unwrap_or(POLICY[5])
+        POLICY.into_iter().find(|row| row.0 == self).unwrap_or(POLICY[6])
     }
 }
 
@@ -143,11 +146,12 @@ mod tests {
 
     #[test]
     fn every_class_stands_in_the_table_once() {
-        assert_eq!(POLICY[5].0, Class::Fatal);
+        assert_eq!(POLICY[6].0, Class::Fatal);
         for class in [
             Class::Transient,
             Class::Capacity,
             Class::Locked,
+            Class::Unfinished,
             Class::Poison,
             Class::TooLarge,
             Class::Fatal,

@@ -10,6 +10,7 @@
 //! | [`engine`] | one run: lease, budget, batch size, passes; the [`engine::migration::Migration`] trait |
 //! | [`ledger`] | checkpoints and all else that outlives a run: DynamoDB and SQLite |
 //! | [`rows`] | the kind that turns closed database rows into history, in one database or from one to another |
+//! | [`files`] | the kind that moves files that rows point at into S3, and has the rows follow |
 //! | [`sql`], [`s3`], [`http`] | adapters: they know no migrations |
 //! | [`secret`] | what must never be shown, and where it is kept |
 //! | [`observe`] | log lines and metrics |
@@ -22,6 +23,7 @@ mod debug;
 pub mod digest;
 pub mod engine;
 pub mod fault;
+pub mod files;
 pub mod hex;
 mod hint;
 pub mod http;

@@ -73,9 +73,8 @@ enum What {
     Verify(Verify),
     /// Forget a migration's progress.
     Reset(Reset),
-    /// Put old references back: not built in this version yet.
-    #[command(hide = true)]
-    Rollback(Later),
+    /// Put back what rows said before their files were moved, wherever they still say what milkrun wrote. Pauses the migration.
+    Rollback(Rollback),
     /// Print the JSON Schema of migration files.
     Schema,
 }
@@ -148,7 +147,11 @@ struct Retry {
     /// Its name.
     migration: String,
     /// Those of this class alone. The helps are texts of their own: in a doc comment they would be markup.
-    #[arg(long, value_name = "CLASS", help = "Those of this class alone: conflict, poison, too_large or killed")]
+    #[arg(
+        long,
+        value_name = "CLASS",
+        help = "Those of this class alone, as `failed` shows it: conflict, poison, too_large, gone …"
+    )]
     class: Option<String>,
     /// This one alone.
     #[arg(
@@ -205,9 +208,12 @@ struct Reset {
 }
 
 #[derive(Clone, Debug, Args)]
-struct Later {
-    #[arg(num_args = 0.., allow_hyphen_values = true, hide = true)]
-    rest: Vec<String>,
+struct Rollback {
+    /// Its name.
+    migration: String,
+    /// Who [default: $USER].
+    #[arg(long)]
+    by: Option<String>,
 }
 
 /// What a command line asks for.
@@ -252,7 +258,9 @@ impl Arguments {
             What::Reset(Reset { migration, confirm, by }) => {
                 json!({"command": "reset", "migration": migration, "confirm": confirm, "by": by.or_else(user)})
             }
-            What::Rollback(Later { rest }) => json!({"command": "rollback", "arguments": rest}),
+            What::Rollback(Rollback { migration, by }) => {
+                json!({"command": "rollback", "migration": migration, "by": by.or_else(user)})
+            }
         };
         let fields: Map<String, Value> = match event {
             Value::Object(fields) => fields.into_iter().filter(|(_, value)| !value.is_null()).collect(),
@@ -293,7 +301,10 @@ impl Arguments {
 
     /// Whether to repeat until there is nothing left to do.
     pub(super) fn until_done(&self) -> bool {
-        matches!(&self.command, What::Run(Run { until_done: true, .. }) | What::Verify(_) | What::Retry(_))
+        matches!(
+            &self.command,
+            What::Run(Run { until_done: true, .. }) | What::Verify(_) | What::Retry(_) | What::Rollback(_)
+        )
     }
 
     /// An option that stands for a setting: it beats the environment.

@@ -87,6 +87,13 @@ impl Session<'_> {
                 }
                 print(&verified(reply));
             }
+            "rollback" => {
+                self.explain(reply);
+                for example in reply["examples"].as_array().into_iter().flatten() {
+                    self.bar.say(&format!("{}: {}", example["kind"].as_str().unwrap_or_default(), example["key"]));
+                }
+                print(&rolled_back(reply));
+            }
             _ => print(&human::text(reply)),
         }
     }
@@ -140,6 +147,19 @@ fn verified(reply: &Value) -> String {
         count("missing"),
         count("different"),
         count("extra"),
+    )
+}
+
+fn rolled_back(reply: &Value) -> String {
+    let count = |name: &str| reply[name].as_u64().unwrap_or(0);
+    format!(
+        "{}: {}, {} rolled back, {} were so before, {} changed since, {} gone",
+        reply["migration"].as_str().unwrap_or_default(),
+        reply["outcome"].as_str().unwrap_or_default(),
+        count("rolled_back"),
+        count("unchanged"),
+        count("changed"),
+        count("gone"),
     )
 }
 

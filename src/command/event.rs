@@ -10,9 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// The commands of this version, as they are spelled.
-pub const COMMANDS: [&str; 9] = ["run", "plan", "status", "pause", "resume", "failed", "retry", "verify", "reset"];
-/// Commands that later versions build.
-const LATER: [&str; 1] = ["rollback"];
+pub const COMMANDS: [&str; 10] =
+    ["run", "plan", "status", "pause", "resume", "failed", "retry", "verify", "rollback", "reset"];
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +32,8 @@ pub enum Command {
     Retry(RetryEvent),
     /// Compare source and target.
     Verify(VerifyEvent),
+    /// Put old references back.
+    Rollback(RollbackEvent),
     /// Forget the progress.
     Reset(ResetEvent),
 }
@@ -134,6 +135,16 @@ pub struct VerifyEvent {
     pub overwrite: bool,
 }
 
+/// `rollback`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackEvent {
+    /// Its name.
+    pub migration: String,
+    /// Who.
+    pub by: Option<String>,
+}
+
 /// `reset`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -178,10 +189,8 @@ impl Command {
             "failed" => Self::Failed(read("failed", &fields)?),
             "retry" => Self::Retry(read("retry", &fields)?),
             "verify" => Self::Verify(read("verify", &fields)?),
+            "rollback" => Self::Rollback(read("rollback", &fields)?),
             "reset" => Self::Reset(read("reset", &fields)?),
-            later if LATER.contains(&later) => {
-                return Err(usage(format!("the command `{later}` is not built in this version yet")));
-            }
             other => {
                 let meant = near(other, &COMMANDS);
                 return Err(usage(format!("there is no command `{other}`: use one of {}{meant}", list())));
@@ -234,6 +243,7 @@ impl Command {
             Self::Failed(_) => "failed",
             Self::Retry(_) => "retry",
             Self::Verify(_) => "verify",
+            Self::Rollback(_) => "rollback",
             Self::Reset(_) => "reset",
         }
     }
@@ -324,14 +334,11 @@ mod tests {
                 json!(null),
                 "the event is null, but has to be an object such as {\"command\": \"run\", \"migration\": \"orders-history\"}",
             ),
-            (
-                json!({"command": "rollback", "migration": "m"}),
-                "the command `rollback` is not built in this version yet",
-            ),
+            (json!({"command": "rollback"}), "rollback: missing field `migration`"),
             (
                 json!({"command": "retry", "migration": "m", "class": "poisson"}),
-                "there is no class `poisson` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`; did you \
-                 mean `poison`?",
+                "there is no class `poisson` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`, `gone`, \
+                 `forbidden`, `blocked`, `wrong_type`, `mismatch`, `unstable`, `timeout`, `server`; did you mean `poison`?",
             ),
             (
                 json!({"command": "retry", "migration": "m", "key": []}),

@@ -1,20 +1,24 @@
 //! One handler for Lambda and command line alike: an event becomes a [`Command`], a command becomes a reply.
 
+mod clients;
 mod error;
 mod event;
 mod forecast;
+mod kind;
 mod open;
 mod page;
 mod pin;
 mod plan;
 mod reply;
 mod retry;
+mod rollback;
 mod run;
 mod select;
 mod settings;
 mod status;
 mod switch;
 mod throttle;
+mod uploads;
 mod verify;
 
 pub use error::CommandError;
@@ -79,6 +83,7 @@ pub struct Handler {
     ledger: Arc<dyn Ledger>,
     migrations: Migrations,
     databases: Databases,
+    aws: Aws,
     clock: Clock,
     margin_ms: i64,
     /// The database sessions of the last migration, for the next run of the same.
@@ -99,6 +104,7 @@ impl Handler {
             ledger,
             migrations,
             databases: Databases::new(secrets),
+            aws: aws.clone(),
             clock: system_clock(),
             margin_ms: settings.margin_ms,
             kept: Mutex::new(None),
@@ -118,6 +124,7 @@ impl Handler {
         match command {
             Command::Run(event) => Box::pin(self.run(event, invocation)).await,
             Command::Verify(event) => Box::pin(self.verify(&event, invocation)).await,
+            Command::Rollback(event) => Box::pin(self.rollback(&event, invocation)).await,
             Command::Plan(event) => Box::pin(self.plan(&event.migration, invocation)).await,
             Command::Status(StatusEvent { migration: Some(name) }) => {
                 let file = self.migrations.one(&name, limit).await?;

@@ -3,9 +3,13 @@
 
 use super::Handler;
 use super::error::CommandError;
+use super::kind::Kind;
 use crate::engine::budget::Budget;
 use crate::engine::stop::Stop;
+use crate::files::Files;
+use crate::http::Fetcher;
 use crate::rows::{Rows, RowsError};
+use crate::s3::S3;
 use crate::spec::{Definition, FileError, Problem};
 use crate::sql::{ConnectOptions, SqlError};
 use std::time::Duration;
@@ -14,7 +18,7 @@ use std::time::Duration;
 pub(super) struct Kept {
     digest: String,
     sides: Sides,
-    rows: Rows,
+    kind: Kind,
 }
 
 /// Where the source and the target are; often it is one database.
@@ -31,9 +35,9 @@ impl Handler {
         definition: &Definition,
         budget: &Budget,
         stop: &Stop,
-    ) -> Result<Rows, CommandError> {
+    ) -> Result<Kind, CommandError> {
         Box::pin(self.connect(definition, budget, stop)).await?.map_err(|problems| {
-            let file = format!("{}.toml", definition.name);
+            let file = format!("{}.toml", definition.name());
             FileError { file, problems }.into()
         })
     }
@@ -44,20 +48,26 @@ impl Handler {
         definition: &Definition,
         budget: &Budget,
         stop: &Stop,
-    ) -> Result<Result<Rows, Vec<Problem>>, CommandError> {
+    ) -> Result<Result<Kind, Vec<Problem>>, CommandError> {
         let mut wait = Duration::from_millis(100);
         let mut forgot = false;
+        let clients = match definition {
+            Definition::Files(files) => Some(self.clients(files, budget).await?),
+            Definition::Rows(_) => None,
+        };
         loop {
             let sides = self.options(definition, budget).await?;
-            let error = match Box::pin(self.in_time(definition, &sides, budget)).await {
-                Ok(rows) => return Ok(Ok(rows)),
+            let error = match Box::pin(self.in_time(definition, (&sides, clients.as_ref()), budget)).await {
+                Ok(kind) => return Ok(Ok(kind)),
                 Err(RowsError::Problems(problems)) => return Ok(Err(problems)),
                 Err(error) => error,
             };
             if error.is_authentication() && !forgot {
                 // Both, or a password that was rotated would make them two logins.
-                forgot = self.databases.forget(&definition.source.database);
-                forgot |= self.databases.forget(&definition.target.database);
+                forgot = self.databases.forget(&definition.source().database);
+                if let Definition::Rows(rows) = definition {
+                    forgot |= self.databases.forget(&rows.target.database);
+                }
                 if forgot {
                     continue;
                 }
@@ -65,52 +75,87 @@ impl Handler {
             if !error.class().passes() || budget.remaining() < wait * 2 || stop.is_set() {
                 return Err(error.into());
             }
-            tracing::warn!(migration = %definition.name, "{}; trying again", crate::fault::chain(&error));
+            tracing::warn!(migration = %definition.name(), "{}; trying again", crate::fault::chain(&error));
             stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
             wait = (wait * 2).min(Duration::from_secs(3));
         }
     }
 
     /// Waits for the database no longer than the run can afford, whatever a server that is silent makes of its limit.
-    async fn in_time(&self, definition: &Definition, sides: &Sides, budget: &Budget) -> Result<Rows, RowsError> {
+    async fn in_time(
+        &self,
+        definition: &Definition,
+        ends: (&Sides, Option<&(S3, Fetcher)>),
+        budget: &Budget,
+    ) -> Result<Kind, RowsError> {
         let limit = budget.remaining();
-        let opening = Box::pin(self.sessions(definition, sides, limit));
+        let opening = Box::pin(self.sessions(definition, ends, limit));
         let late = || RowsError::Sql(SqlError::Timeout { limit });
         tokio::time::timeout(limit + budget.reserve() / 4, opening).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Keeps sessions for the next invocation. They are checked before they are used again.
-    pub(super) async fn keep(&self, definition: &Definition, rows: Rows) {
-        let source = rows.options().clone();
-        let target = rows.target_options().unwrap_or(&source).clone();
-        let kept = Kept { digest: definition.digest.clone(), sides: Sides { source, target }, rows };
+    pub(super) async fn keep(&self, definition: &Definition, kind: Kind) {
+        let (source, target) = kind.sides();
+        let kept = Kept { digest: definition.digest().to_owned(), sides: Sides { source, target }, kind };
         *self.kept.lock().await = Some(kept);
     }
 
-    async fn sessions(&self, definition: &Definition, sides: &Sides, limit: Duration) -> Result<Rows, RowsError> {
+    async fn sessions(
+        &self,
+        definition: &Definition,
+        (sides, clients): (&Sides, Option<&(S3, Fetcher)>),
+        limit: Duration,
+    ) -> Result<Kind, RowsError> {
         let kept = self.kept.lock().await.take();
         if let Some(kept) = kept {
-            if kept.digest == definition.digest && kept.sides == *sides {
+            if kept.digest == definition.digest() && kept.sides == *sides {
                 // A session that died while the sandbox was frozen is nobody's fault: open another.
-                if let Ok(rows) = Box::pin(kept.rows.again(definition, limit)).await {
-                    return Ok(rows);
+                if let Some(kind) = again(kept.kind, definition, clients, limit).await {
+                    return Ok(kind);
                 }
             } else {
-                kept.rows.close().await;
+                kept.kind.close().await;
             }
         }
-        Rows::between(definition, &sides.source, &sides.target, limit).await
+        match (definition, clients) {
+            (Definition::Rows(rows), _) => {
+                let rows = Rows::between(rows, &sides.source, &sides.target, limit).await?;
+                Ok(Kind::Rows(Box::new(rows)))
+            }
+            (Definition::Files(files), Some(clients)) => {
+                let files = Files::open(files, &sides.source, clients.clone(), limit).await?;
+                Ok(Kind::Files(Box::new(files)))
+            }
+            (Definition::Files(_), None) => Err(RowsError::Shape("nothing")),
+        }
     }
 
     /// Where the source and the target are.
     async fn options(&self, definition: &Definition, budget: &Budget) -> Result<Sides, CommandError> {
         let limit = budget.call();
-        let source = self.databases.resolve(&definition.source.database, limit).await?;
-        let target = if definition.target.database == definition.source.database {
-            source.clone()
-        } else {
-            self.databases.resolve(&definition.target.database, limit).await?
+        let source = self.databases.resolve(&definition.source().database, limit).await?;
+        let target = match definition {
+            Definition::Rows(rows) if rows.target.database != rows.source.database => {
+                self.databases.resolve(&rows.target.database, limit).await?
+            }
+            _ => source.clone(),
         };
         Ok(Sides { source, target })
+    }
+}
+
+/// The same migration over the sessions of an earlier invocation, if they still serve.
+async fn again(kept: Kind, definition: &Definition, clients: Option<&(S3, Fetcher)>, limit: Duration) -> Option<Kind> {
+    match (kept, definition, clients) {
+        (Kind::Rows(kept), Definition::Rows(rows), _) => {
+            let rows = Box::pin(kept.again(rows, limit)).await.ok()?;
+            Some(Kind::Rows(Box::new(rows)))
+        }
+        (Kind::Files(kept), Definition::Files(files), Some((_, fetcher))) => {
+            let files = Box::pin(kept.again(files, fetcher.clone(), limit)).await.ok()?;
+            Some(Kind::Files(Box::new(files)))
+        }
+        _ => None,
     }
 }

@@ -1,19 +1,20 @@
 //! The pin: a migration's progress belongs to one definition, and a changed one pauses it until it is accepted.
 
 use super::error::CommandError;
+use super::kind::Kind;
 use super::status::current;
+use super::uploads::InLedger;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::report::Report;
-use crate::engine::run::batch_bytes;
 use crate::engine::state::{self, Pin, Stored};
-use crate::rows::Rows;
 use crate::spec::Definition;
+use std::sync::Arc;
 
 /// What opening the database under the pinned definition came to.
 pub(super) enum Opened {
     /// It is open, and the state is pinned to what was found there.
-    Yes(Box<(Stored, Rows)>),
+    Yes(Box<(Stored, Kind)>),
     /// The definition has changed: the migration is paused.
     Paused(Box<Report>),
 }
@@ -32,30 +33,33 @@ impl Handler {
         invocation: &Invocation,
         budget: &Budget,
     ) -> Result<Opened, CommandError> {
-        let mut rows = if stored.state.is_pinned_to(&definition.digest) {
+        let mut kind = if stored.state.is_pinned_to(definition.digest()) {
             Box::pin(self.open(definition, budget, &invocation.stop)).await?
         } else {
             // The database says which columns go with the changed definition, so that one digest accepts both. It may not answer:
             // the migration is paused all the same, and time has to be left for that.
             let some = Budget::new(budget.remaining() / 2, budget.memory_mb());
             match Box::pin(self.open(definition, &some, &invocation.stop)).await {
-                Ok(rows) => rows,
+                Ok(kind) => kind,
                 Err(error) => {
-                    tracing::warn!(migration = %definition.name, "{error}");
+                    tracing::warn!(migration = %definition.name(), "{error}");
                     let reason = changed(definition, &stored);
                     return Ok(Opened::Paused(Box::new(self.pause(definition, stored, &reason, budget).await?)));
                 }
             }
         };
-        match self.pin(definition, &rows, stored, budget).await? {
+        match self.pin(definition, &kind, stored, budget).await? {
             Pinned::Yes(stored) => {
-                rows.pinned_as(stored.state.pin.as_ref().map(Pin::digest));
-                let limits = &definition.limits;
-                rows.hold_at_most(batch_bytes(budget, limits, limits.lanes.min(limits.shards)));
-                Ok(Opened::Yes(Box::new((*stored, rows))))
+                kind.pinned_as(stored.state.pin.as_ref().map(Pin::digest));
+                kind.hold_at_most(budget, definition.limits());
+                if let Kind::Files(files) = &mut kind {
+                    let (ledger, migration) = (self.ledger.clone(), definition.name().to_owned());
+                    files.keep_uploads(Arc::new(InLedger { ledger, migration }));
+                }
+                Ok(Opened::Yes(Box::new((*stored, kind))))
             }
             Pinned::Changed(report) => {
-                self.keep(definition, rows).await;
+                self.keep(definition, kind).await;
                 Ok(Opened::Paused(report))
             }
         }
@@ -68,7 +72,7 @@ impl Handler {
         stored: &Stored,
         budget: &Budget,
     ) -> Result<Option<Report>, CommandError> {
-        if stored.state.pin.as_ref().is_none_or(|pin| pin.identity == definition.identity) {
+        if stored.state.pin.as_ref().is_none_or(|pin| pin.identity == definition.identity()) {
             return Ok(None);
         }
         let reason = changed(definition, stored);
@@ -79,13 +83,13 @@ impl Handler {
     async fn pin(
         &self,
         definition: &Definition,
-        rows: &Rows,
+        kind: &Kind,
         stored: Stored,
         budget: &Budget,
     ) -> Result<Pinned, CommandError> {
         let mut now = current(&stored.state, definition);
-        now.columns = rows.columns_digest();
-        let name = &definition.name;
+        now.columns = kind.columns_digest();
+        let name = definition.name();
         match &stored.state.pin {
             Some(pin) if *pin == now => Ok(Pinned::Yes(Box::new(stored))),
             Some(pin) if stored.state.relearn && pin.file == now.file => {
@@ -141,7 +145,7 @@ fn changed(definition: &Definition, stored: &Stored) -> String {
     }
     format!(
         "the definition has changed since it was pinned: undo the change and `resume`, or {}",
-        accepting(&definition.name, &now.digest())
+        accepting(definition.name(), &now.digest())
     )
 }
 
@@ -156,7 +160,7 @@ pub(super) fn foretold(definition: &Definition, columns: Option<String>, stored:
         return Some(Foretold::Changed(format!(
             "the definition has changed since it was pinned: a run will pause the migration, unless the change is undone or \
              accepted before, by {}",
-            accepting(&definition.name, &now.digest())
+            accepting(definition.name(), &now.digest())
         )));
     }
     let columns = columns.filter(|columns| *columns != pin.columns && !stored.state.relearn)?;
@@ -164,7 +168,7 @@ pub(super) fn foretold(definition: &Definition, columns: Option<String>, stored:
     Some(Foretold::Changed(format!(
         "the columns of the source have changed since the definition was pinned: the next run will pause the migration; look at \
          what changed, then accept it by {}",
-        accepting(&definition.name, &digest)
+        accepting(definition.name(), &digest)
     )))
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::CommandError;
 use super::forecast::Forecast;
+use super::kind::Kind;
 use super::pin::{Foretold, foretold};
 use super::reply::VERSION;
 use super::{Handler, Invocation};
@@ -10,6 +11,7 @@ use crate::engine::migration::{Estimate, Migration};
 use crate::engine::shards;
 use crate::engine::state::{self, Stored};
 use crate::engine::throttle::Gauge as _;
+use crate::files::Files;
 use crate::rows::Rows;
 use crate::spec::{Definition, Mode, Problem};
 use serde_json::{Map, Value, json};
@@ -32,9 +34,9 @@ impl Handler {
                         found.compare(&definition, None, &stored);
                     }
                 }
-                Ok(rows) => {
-                    let looked = self.look(&definition, &rows, &budget, &mut found).await;
-                    self.keep(&definition, rows).await;
+                Ok(kind) => {
+                    let looked = self.look(&definition, &kind, &budget, &mut found).await;
+                    self.keep(&definition, kind).await;
                     match looked {
                         // What could not be looked at is the consequence of a problem that is named.
                         Err(error) if !found.problems.is_empty() => found.warnings.push(error.to_string()),
@@ -49,41 +51,31 @@ impl Handler {
     async fn look(
         &self,
         definition: &Definition,
-        rows: &Rows,
+        kind: &Kind,
         budget: &Budget,
         found: &mut Found,
     ) -> Result<(), CommandError> {
         let limit = budget.remaining();
-        found.problems.extend(rows.missing_privileges(limit).await?);
-        found.warnings.extend(rows.warnings().iter().cloned());
-        found.statements = rows
-            .statements(limit)
-            .await?
-            .into_iter()
-            .map(|(purpose, text)| json!({"purpose": purpose, "statement": text}))
-            .collect();
-        found.query_plans = rows
-            .query_plans(limit)
-            .await?
-            .into_iter()
-            .map(|one| json!({"purpose": one.purpose, "statement": one.statement, "plan": one.plan}))
-            .collect();
         let search = (limit / 4).min(LOOK);
-        let document = rows.sample_document(limit, search).await?;
-        if document.is_none() && definition.source.filter.is_some() {
-            found.warnings.push("no row matches `where` so far, so there is no sample document".to_owned());
-        }
-        found.sample = document.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
-        let estimate = rows.estimate(SystemTime::now(), search).await;
-        let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
-        found.compare(definition, Some(rows.columns_digest()), &stored);
-        let mut known = shards::all(&*self.ledger, &definition.name, budget.call()).await?;
+        let estimate = match kind {
+            Kind::Rows(rows) => {
+                found.look_at_rows(definition, rows, limit, search).await?;
+                rows.estimate(SystemTime::now(), search).await
+            }
+            Kind::Files(files) => {
+                found.look_at_files(files, limit, search).await?;
+                files.estimate(SystemTime::now(), search).await
+            }
+        };
+        let stored = state::load(&*self.ledger, definition.name(), budget.call()).await?;
+        found.compare(definition, Some(kind.columns_digest()), &stored);
+        let mut known = shards::all(&*self.ledger, definition.name(), budget.call()).await?;
         known.retain(|shard| shard.checkpoint.life == stored.state.life);
         let tuner = known.first().map(|shard| shard.checkpoint.tuner.clone()).unwrap_or_default();
         // The first pass cuts the key once and for all.
-        let shards = if stored.state.pass > 0 { stored.state.shards() } else { definition.limits.shards };
-        let lanes = if rows.is_serial() { 1 } else { definition.limits.lanes.min(shards) };
-        let forecast = Forecast::of(&tuner, estimate, &definition.limits, lanes, budget);
+        let shards = if stored.state.pass > 0 { stored.state.shards() } else { definition.limits().shards };
+        let lanes = if kind.is_serial() { 1 } else { definition.limits().lanes.min(shards) };
+        let forecast = Forecast::of(&tuner, estimate, definition.limits(), lanes, budget);
         if forecast.assumed {
             found.warnings.push(Forecast::ASSUMPTION.to_owned());
         }
@@ -96,8 +88,8 @@ impl Handler {
             }
             self.asked(Some(asked)).await;
         }
-        if definition.mode == Mode::Continuous {
-            let every = definition.limits.sweep_every.as_secs();
+        if definition.mode() == Mode::Continuous {
+            let every = definition.limits().sweep_every.as_secs();
             found.sweep = Some(json!({"every_s": every, "keys": estimate.keys, "cost_usd": forecast.sweep_usd}));
         }
         found.estimate = estimate;
@@ -120,6 +112,68 @@ struct Found {
 }
 
 impl Found {
+    async fn look_at_rows(
+        &mut self,
+        definition: &Definition,
+        rows: &Rows,
+        limit: Duration,
+        search: Duration,
+    ) -> Result<(), CommandError> {
+        self.problems.extend(rows.missing_privileges(limit).await?);
+        self.warnings.extend(rows.warnings().iter().cloned());
+        self.tell(rows.statements(limit).await?);
+        self.query_plans = rows
+            .query_plans(limit)
+            .await?
+            .into_iter()
+            .map(|one| json!({"purpose": one.purpose, "statement": one.statement, "plan": one.plan}))
+            .collect();
+        let document = rows.sample_document(limit, search).await?;
+        if document.is_none() && definition.source().filter.is_some() {
+            self.warnings.push("no row matches `where` so far, so there is no sample document".to_owned());
+        }
+        self.sample = document.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+        Ok(())
+    }
+
+    async fn look_at_files(&mut self, files: &Files, limit: Duration, search: Duration) -> Result<(), CommandError> {
+        self.problems.extend(files.missing_privileges(limit).await?);
+        self.problems.extend(files.try_bucket(search).await);
+        self.warnings.extend(files.warnings().iter().cloned().chain(files.risks()));
+        self.tell(files.statements(limit).await?);
+        let sampled = files.sample(search.max(limit / 3)).await?;
+        if sampled.signed > 0 {
+            self.warnings.push(format!(
+                "{} of the {} URLs that were looked at bear a signature: what is fetched after it has expired is `forbidden`",
+                sampled.signed, sampled.urls
+            ));
+        }
+        for (class, count) in &sampled.failures {
+            self.warnings.push(format!(
+                "{count} of the {} files that were asked for would be set aside as `{class}`",
+                sampled.asked
+            ));
+        }
+        let mean = sampled.bytes.checked_div(sampled.measured);
+        self.sample = Some(json!({
+            "rows": sampled.rows,
+            "urls": sampled.urls,
+            "arrived": sampled.arrived,
+            "asked": sampled.asked,
+            "hosts": sampled.hosts,
+            "types": sampled.types,
+            "mean_bytes": mean,
+            "signed": sampled.signed,
+            "failures": sampled.failures,
+        }));
+        Ok(())
+    }
+
+    fn tell(&mut self, statements: Vec<(&'static str, String)>) {
+        let statements = statements.into_iter();
+        self.statements = statements.map(|(purpose, text)| json!({"purpose": purpose, "statement": text})).collect();
+    }
+
     /// What a run would say of a definition that is not the pinned one.
     fn compare(&mut self, definition: &Definition, columns: Option<String>, stored: &Stored) {
         match foretold(definition, columns, stored) {
@@ -133,7 +187,7 @@ impl Found {
                         .to_owned(),
                 hint: format!(
                     "undo the change, or forget the progress: `milkrun reset {name} --confirm {name}`",
-                    name = definition.name
+                    name = definition.name()
                 ),
             }),
         }

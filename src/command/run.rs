@@ -2,6 +2,7 @@
 
 use super::error::CommandError;
 use super::event::RunEvent;
+use super::kind::{Asked, Kind, Under};
 use super::pin::Opened;
 use super::reply::{self, Keys, instant};
 use super::select::Selected;
@@ -9,6 +10,7 @@ use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::checkpoint::{self, Checkpoint};
 use crate::engine::lease::nonce;
+use crate::engine::migration::Migration;
 use crate::engine::rate::Rate;
 use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
 use crate::engine::run::{self, Run};
@@ -49,17 +51,17 @@ impl Handler {
             Err(error @ CommandError::Ledger(_)) => return Err(error),
             Err(error) => {
                 let failed = json!({"outcome": "failed", "errorType": error.kind(), "errorMessage": error.to_string()});
-                self.remember(&definition.name, began, invocation, &failed, &budget).await;
-                let line = json!({"migration": definition.name, "run": invocation.id, "outcome": "failed"});
+                self.remember(definition.name(), began, invocation, &failed, &budget).await;
+                let line = json!({"migration": definition.name(), "run": invocation.id, "outcome": "failed"});
                 metrics::emit(&line, false);
                 return Err(error);
             }
         };
-        let keys = Keys { shown: definition.limits.log_keys };
-        let reply = reply::run(Some(&definition.name), &invocation.id, &report, &budget, keys);
+        let keys = Keys { shown: definition.limits().log_keys };
+        let reply = reply::run(Some(definition.name()), &invocation.id, &report, &budget, keys);
         // A run that acquired nothing did nothing worth a record.
         if report.epoch > 0 {
-            self.remember(&definition.name, began, invocation, &reply, &budget).await;
+            self.remember(definition.name(), began, invocation, &reply, &budget).await;
         }
         let worrying =
             report.refused || report.outcome == Outcome::Paused || report.stopped_by == Some(StoppedBy::Error);
@@ -78,7 +80,7 @@ impl Handler {
         invocation: &Invocation,
         budget: &Budget,
     ) -> Result<Report, CommandError> {
-        let stored = state::load(&*self.ledger, &definition.name, budget.call()).await?;
+        let stored = state::load(&*self.ledger, definition.name(), budget.call()).await?;
         if let Some(only) = asked.shard {
             exists(definition, &stored.state, only)?;
         }
@@ -91,38 +93,56 @@ impl Handler {
             let report = self.standing(definition, &stored, Outcome::More, budget).await?;
             return Ok(Report { stopped_by: Some(StoppedBy::Time), ..report });
         }
-        let (stored, rows) = match Box::pin(self.open_pinned(definition, stored, invocation, budget)).await? {
+        let (stored, kind) = match Box::pin(self.open_pinned(definition, stored, invocation, budget)).await? {
             Opened::Yes(opened) => *opened,
             Opened::Paused(report) => return Ok(*report),
         };
-        // What was counted before the catalog was read was counted beside a target that existed.
-        if passed > 0 && rows.lacks_target() {
-            self.keep(definition, rows).await;
-            return self.pause(definition, stored, &target_lost(definition, passed), budget).await;
+        if let (Kind::Rows(rows), Definition::Rows(own)) = (&kind, definition) {
+            // What was counted before the catalog was read was counted beside a target that existed.
+            if passed > 0 && rows.lacks_target() {
+                self.keep(definition, kind).await;
+                return self.pause(definition, stored, &target_lost(&own.target.table, passed), budget).await;
+            }
+            rows.prepare(budget.remaining()).await?;
         }
-        rows.prepare(budget.remaining()).await?;
         let throttle = self.throttle(definition, budget.call()).await?;
-        let run = Run {
-            migration: definition.name.clone(),
+        let by = throttle.as_ref().map(|asked| Throttle::by(asked.gauge.clone())).unwrap_or_default();
+        let under = Under { invocation, budget };
+        let report = match &kind {
+            Kind::Rows(rows) => Box::pin(self.engine(definition, &**rows, asked, under, by).go(stored)).await,
+            Kind::Files(files) => Box::pin(self.engine(definition, &**files, asked, under, by).go(stored)).await,
+        };
+        self.asked(throttle).await;
+        self.keep(definition, kind).await;
+        Ok(report?)
+    }
+
+    /// The engine over an opened migration.
+    pub(super) fn engine<'a, M: Migration>(
+        &self,
+        definition: &'a Definition,
+        kind: &'a M,
+        asked: Asked,
+        under: Under<'_>,
+        throttle: Throttle,
+    ) -> Run<'a, M> {
+        let Under { invocation, budget } = under;
+        Run {
+            migration: definition.name().to_owned(),
             id: invocation.id.clone(),
-            kind: &rows,
-            limits: &definition.limits,
+            kind,
+            limits: definition.limits(),
             sweeps: Sweeps::of(definition),
             ledger: self.ledger.clone(),
-            terms: self.terms(&definition.limits, budget),
+            terms: self.terms(definition.limits(), budget),
             budget: *budget,
             rate: Rate::default(),
-            throttle: throttle.as_ref().map(|asked| Throttle::by(asked.gauge.clone())).unwrap_or_default(),
+            throttle,
             stop: invocation.stop.clone(),
             max_items: asked.max_items,
             shard: asked.shard,
             observer: invocation.observer.clone(),
-        };
-        let report = Box::pin(run.go(stored)).await;
-        drop(run);
-        self.asked(throttle).await;
-        self.keep(definition, rows).await;
-        Ok(report?)
+        }
     }
 
     /// What can be answered without the database: paused, complete, waiting, busy.
@@ -142,7 +162,7 @@ impl Handler {
         if let Some(report) = self.another(definition, stored, budget).await? {
             return yes(report);
         }
-        let pinned = state.is_pinned_to(&definition.digest);
+        let pinned = state.is_pinned_to(definition.digest());
         let sweeps = Sweeps::of(definition);
         if pinned && state.phase() == Phase::Complete && sweeps.is_complete(state) {
             return yes(self.standing(definition, stored, Outcome::Complete, budget).await?);
@@ -150,7 +170,7 @@ impl Handler {
         let now = (self.clock)();
         // Dead letters that were put back wait for nothing.
         let due = sweeps.due(state).filter(|&due| due > now && !state.has_retry());
-        let shards = shards::all(&*self.ledger, &definition.name, call).await?;
+        let shards = shards::all(&*self.ledger, definition.name(), call).await?;
         let held = match shards::offer(state, &shards, shard, now) {
             Offer::Held(until) => Some(until),
             Offer::Free(_) => None,
@@ -174,7 +194,7 @@ impl Handler {
         outcome: Outcome,
         budget: &Budget,
     ) -> Result<Report, CommandError> {
-        let shards = shards::all(&*self.ledger, &definition.name, budget.call()).await?;
+        let shards = shards::all(&*self.ledger, definition.name(), budget.call()).await?;
         let checkpoints: Vec<Checkpoint> = shards.into_iter().map(|shard| shard.checkpoint).collect();
         Ok(Report::idle(outcome, Progress::of(&stored.state, &checkpoints)))
     }
@@ -187,7 +207,7 @@ impl Handler {
         budget: &Budget,
     ) -> Result<Report, CommandError> {
         let now = (self.clock)();
-        let stored = run::pause(&*self.ledger, &definition.name, stored, reason, now, budget.call()).await?;
+        let stored = run::pause(&*self.ledger, definition.name(), stored, reason, now, budget.call()).await?;
         let report = self.standing(definition, &stored, Outcome::Paused, budget).await?;
         Ok(Report { reason: Some(reason.to_owned()), ..report })
     }
@@ -237,23 +257,16 @@ impl Handler {
     }
 }
 
-/// What the event says beside the migration.
-#[derive(Clone, Copy)]
-struct Asked {
-    max_items: Option<u64>,
-    shard: Option<u32>,
-}
-
 /// Whether there is, or may be, such a shard. One that the cut of the first pass has not come to is none to complain of.
 fn exists(definition: &Definition, state: &State, only: u32) -> Result<(), CommandError> {
-    let most = state.shards().max(definition.limits.shards);
+    let most = state.shards().max(definition.limits().shards);
     if only < most {
         return Ok(());
     }
     Err(CommandError::Usage(format!(
         "there is no shard `{}`: `{}` has {most}, up to `{}`; `shards` in `[limits]` says into how many the first pass is cut",
         shards::name(only),
-        definition.name,
+        definition.name(),
         shards::name(most - 1)
     )))
 }
@@ -267,10 +280,9 @@ enum Answered {
 }
 
 /// Made again, the target would lack what was moved before, and nobody would know.
-fn target_lost(definition: &Definition, passed: u64) -> String {
+fn target_lost(table: &str, passed: u64) -> String {
     format!(
-        "the target table `{}` is missing, though {passed} items were moved into it or compared with it: restore it and \
-         `resume`, or `reset` the migration, which then begins anew",
-        definition.target.table
+        "the target table `{table}` is missing, though {passed} items were moved into it or compared with it: restore it and \
+         `resume`, or `reset` the migration, which then begins anew"
     )
 }

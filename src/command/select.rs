@@ -48,12 +48,12 @@ impl Handler {
         let mut runnable = Vec::new();
         let mut waiting: Option<u64> = None;
         for definition in good {
-            let state = state::load(&*self.ledger, &definition.name, limit).await?.state;
+            let state = state::load(&*self.ledger, definition.name(), limit).await?.state;
             let sweeps = Sweeps::of(&definition);
             if state.phase() == Phase::Paused || state.phase() == Phase::Complete && sweeps.is_complete(&state) {
                 continue;
             }
-            let shards = shards::all(&*self.ledger, &definition.name, limit).await?;
+            let shards = shards::all(&*self.ledger, definition.name(), limit).await?;
             let held = match shards::offer(&state, &shards, None, now) {
                 Offer::Held(until) => Some(until),
                 Offer::Free(_) => None,
@@ -68,8 +68,8 @@ impl Handler {
             } else {
                 let ours = shards.iter().filter(|shard| shard.checkpoint.life == state.life);
                 let ran = ours.filter_map(|shard| shard.checkpoint.run.as_ref()).map(|run| run.at).max().unwrap_or(0);
-                let tried = self.last_tried(&definition.name, limit).await?;
-                runnable.push((ran.max(tried), definition.name.clone(), definition));
+                let tried = self.last_tried(definition.name(), limit).await?;
+                runnable.push((ran.max(tried), definition.name().to_owned(), definition));
             }
         }
         runnable.sort_by(|one, two| (one.0, &one.1).cmp(&(two.0, &two.1)));

@@ -40,7 +40,7 @@ pub(super) async fn of(
         })
         .collect();
     // A file that cannot be read does not say that keys may be shown.
-    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
+    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits().log_keys) };
     let dead = dead(ledger, name, state.life, limit).await?;
     let last = ledger.list(name, item::RUN, None, 1, true, limit).await?.records.into_iter().next();
     let mut reply = Map::new();
@@ -72,7 +72,7 @@ pub(super) async fn of(
     }
     reply.insert("leases".into(), json!(leases));
     // Where the walk is, as the replies of runs tell it. A file that cannot be read does not say that keys may be shown.
-    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
+    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits().log_keys) };
     let shards = shards.iter().map(|shard| {
         let at = &shard.checkpoint;
         let cursor = at.cursor.as_ref().map(|cursor| keys.cursor(cursor));
@@ -93,8 +93,8 @@ pub(super) async fn of(
 pub(super) fn current(state: &State, definition: &Definition) -> Pin {
     let seen = state.proposed.as_ref().or(state.pin.as_ref());
     Pin {
-        file: definition.digest.clone(),
-        identity: definition.identity.clone(),
+        file: definition.digest().to_owned(),
+        identity: definition.identity().to_owned(),
         columns: seen.map(|pin| pin.columns.clone()).unwrap_or_default(),
         first_columns: state.pin.as_ref().map(|pin| pin.first_columns.clone()).unwrap_or_default(),
     }
@@ -176,7 +176,7 @@ pub(super) async fn failed(
 ) -> Result<Value, CommandError> {
     let life = state::load(ledger, name, time).await?.state.life;
     // A file that cannot be read does not say that keys may be shown.
-    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits.log_keys) };
+    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits().log_keys) };
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let page = page::of(ledger, name, next, most, keys.shown, time).await?;
     let mut items = Vec::new();

@@ -50,7 +50,7 @@ pub(super) async fn resume(
     clock: &Clock,
     limit: Duration,
 ) -> Result<(), CommandError> {
-    let name = definition.name.as_str();
+    let name = definition.name();
     let stored = state::load(ledger, name, limit).await?;
     if let Some(accept) = &accept {
         acceptable(&stored.state, definition, accept)?;
@@ -78,7 +78,7 @@ fn acceptable(state: &State, definition: &Definition, accept: &str) -> Result<()
     let Some(pin) = &state.pin else {
         return Err(CommandError::Usage(format!(
             "`accept` is for a definition that has changed since it was pinned, but `{}` has not run yet: leave it out",
-            definition.name
+            definition.name()
         )));
     };
     let now = current(state, definition);
@@ -86,7 +86,7 @@ fn acceptable(state: &State, definition: &Definition, accept: &str) -> Result<()
         return Err(CommandError::Usage(format!(
             "the change of `{}` cannot be accepted, since its kind, database, key, table or target is another: \
              undo the change, or `reset` the migration",
-            definition.name
+            definition.name()
         )));
     }
     if accept != now.digest() {
@@ -111,6 +111,7 @@ pub(super) async fn reset(
     }
     let ledger = &**ledger;
     forget(ledger, name, item::RUN, limit).await?;
+    forget(ledger, name, item::UPLOAD, limit).await?;
     let by = by.unwrap_or_else(|| "unknown".to_owned());
     keep(ledger, name, json!({"command": "reset", "by": by}), clock, limit).await
 }

@@ -21,17 +21,17 @@ impl Handler {
         definition: &'a Definition,
         limit: Duration,
     ) -> Result<Option<Asked<'a>>, CommandError> {
-        let Some(throttle) = &definition.throttle else { return Ok(None) };
+        let Some(throttle) = definition.throttle() else { return Ok(None) };
         let reference = match throttle {
             Throttle::Lag { replica, .. } => replica,
-            Throttle::Query { database, .. } => database.as_ref().unwrap_or(&definition.source.database),
+            Throttle::Query { database, .. } => database.as_ref().unwrap_or(&definition.source().database),
         };
         let options = self.databases.resolve(reference, limit).await?;
         if options.dialect == Dialect::Sqlite && matches!(throttle, Throttle::Lag { .. }) {
             return Err(CommandError::Definition(format!(
                 "{}.toml: throttle.replica: is an SQLite file, which has no replicas; name a replica of MariaDB, MySQL or \
                  PostgreSQL, or write `query` and `above`",
-                definition.name
+                definition.name()
             )));
         }
         Ok(Some(Asked { reference, gauge: Arc::new(Gauge::new(throttle.clone(), options)) }))

@@ -2,19 +2,18 @@
 
 use super::error::CommandError;
 use super::event::VerifyEvent;
+use super::kind::{Asked, Kind, Under};
 use super::pin::Opened;
 use super::reply::{self, Keys};
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Tally;
 use crate::engine::migration::Repair;
-use crate::engine::rate::Rate;
 use crate::engine::report::Outcome;
-use crate::engine::run::Run;
 use crate::engine::state;
-use crate::engine::sweeps::Sweeps;
 use crate::engine::throttle::Throttle;
 use crate::observe::log;
+use crate::spec::Definition;
 use serde_json::Value;
 
 impl Handler {
@@ -22,7 +21,13 @@ impl Handler {
         let name = event.migration.as_str();
         let budget = Budget::new(invocation.time, invocation.memory_mb);
         let definition = self.definition(name, budget.call()).await?;
-        let keys = Keys { shown: definition.limits.log_keys };
+        if (event.repair || event.overwrite) && matches!(definition, Definition::Files(_)) {
+            return Err(CommandError::Usage(
+                "`verify` of files mends nothing: what is missing is moved by `run`, and what failed by `retry`"
+                    .to_owned(),
+            ));
+        }
+        let keys = Keys { shown: definition.limits().log_keys };
         let conclude = |outcome, until, reason: Option<&str>, tally: &Tally| {
             let reply = reply::verify(name, outcome, until, reason, tally, keys);
             let clean = outcome != Outcome::Paused && tally.missing + tally.different + tally.extra == tally.repaired;
@@ -38,9 +43,9 @@ impl Handler {
             return Ok(paused(report.reason.as_deref()));
         }
         // Before the first run there is nothing that was pinned, and nothing to compare: looking is no reason to pin.
-        let (stored, rows) = if stored.state.pin.is_none() {
-            let rows = Box::pin(self.open(&definition, &budget, &invocation.stop)).await?;
-            (stored, rows)
+        let (stored, kind) = if stored.state.pin.is_none() {
+            let kind = Box::pin(self.open(&definition, &budget, &invocation.stop)).await?;
+            (stored, kind)
         } else {
             match Box::pin(self.open_pinned(&definition, stored, invocation, &budget)).await? {
                 Opened::Yes(opened) => *opened,
@@ -49,25 +54,19 @@ impl Handler {
         };
         let repair = (event.repair || event.overwrite)
             .then(|| Repair { overwrite: event.overwrite, run: invocation.id.clone() });
-        let run = Run {
-            migration: name.to_owned(),
-            id: invocation.id.clone(),
-            kind: &rows,
-            limits: &definition.limits,
-            sweeps: Sweeps::of(&definition),
-            ledger: self.ledger.clone(),
-            terms: self.terms(&definition.limits, &budget),
-            budget,
-            rate: Rate::default(),
-            throttle: Throttle::default(),
-            stop: invocation.stop.clone(),
-            max_items: None,
-            shard: None,
-            observer: invocation.observer.clone(),
+        let (state, repair, asked) = (&stored.state, repair.as_ref(), Asked::all());
+        let under = Under { invocation, budget: &budget };
+        let verified = match &kind {
+            Kind::Rows(rows) => {
+                let run = self.engine(&definition, &**rows, asked, under, Throttle::default());
+                Box::pin(run.verify(state, repair)).await
+            }
+            Kind::Files(files) => {
+                let run = self.engine(&definition, &**files, asked, under, Throttle::default());
+                Box::pin(run.verify(state, repair)).await
+            }
         };
-        let verified = Box::pin(run.verify(&stored.state, repair.as_ref())).await;
-        drop(run);
-        self.keep(&definition, rows).await;
+        self.keep(&definition, kind).await;
         let verified = verified?;
         Ok(conclude(verified.outcome, verified.until, None, &verified.tally))
     }

@@ -57,7 +57,7 @@ pub struct Effort {
 pub struct Aside {
     /// Its key.
     pub key: Cursor,
-    /// `conflict`, `poison`, `too_large` or `killed`; later kinds add theirs.
+    /// One of [`CLASSES`](super::dead::CLASSES).
     pub class: &'static str,
     /// Why, without a value of any row.
     pub message: String,
@@ -231,5 +231,24 @@ pub trait Migration: Send + Sync {
         _limit: Duration,
     ) -> impl Future<Output = Result<Option<Read<Comparison>>, Fault>> + Send {
         std::future::ready(Err(Fault::new(Class::Fatal, "this kind of migration has no `verify`")))
+    }
+
+    /// Where the notes end that `write` has made for [`Migration::take_back`], as of now; `None`: there are none. A kind may do
+    /// without.
+    fn written(&self, _limit: Duration) -> impl Future<Output = Result<Option<Cursor>, Fault>> + Send {
+        std::future::ready(Err(Fault::new(Class::Fatal, "this kind of migration has no `rollback`")))
+    }
+
+    /// Takes back what `write` has done to the source, after `after` in the order of its notes, up to `size` of them; `None` when none
+    /// is left up to the range's bound. What is not as `write` left it stays as it is. `repaired` were taken back, `equal` are as they
+    /// were before already, `different` have changed since, `missing` are gone.
+    fn take_back(
+        &self,
+        _range: &Range,
+        _after: Option<&Cursor>,
+        _size: u64,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<Option<Read<Comparison>>, Fault>> + Send {
+        std::future::ready(Err(Fault::new(Class::Fatal, "this kind of migration has no `rollback`")))
     }
 }

@@ -16,7 +16,7 @@ pub async fn begin_anew(ledger: &Arc<dyn Ledger>, name: &str, now: u64, limit: D
     }
     let old = stored.state.life;
     let stored = state::update(&**ledger, name, stored, limit, |state| anew(state, old)).await?;
-    for prefix in [item::MOVE, item::VERIFY] {
+    for prefix in [item::MOVE, item::VERIFY, item::ROLLBACK] {
         fence(&**ledger, name, prefix, limit).await?;
     }
     let letters = Letters { ledger: Arc::clone(ledger), migration: name.to_owned(), life: stored.state.life };

@@ -37,11 +37,11 @@ impl Sweeps {
 
     /// What a file says.
     pub fn of(definition: &Definition) -> Self {
-        let sweeps = match definition.mode {
-            Mode::Once => Self::once(&definition.limits),
-            Mode::Continuous => Self::continuous(&definition.limits),
+        let sweeps = match definition.mode() {
+            Mode::Once => Self::once(definition.limits()),
+            Mode::Continuous => Self::continuous(definition.limits()),
         };
-        match definition.source.walked_by_changes() {
+        match definition.source().walked_by_changes() {
             Some(changed) => sweeps.by_changes(changed.overlap),
             None => sweeps,
         }

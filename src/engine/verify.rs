@@ -1,4 +1,4 @@
-//! Verification: chunked, leased and checkpointed like a run, but it only looks.
+//! Verification and rollback: chunked, leased and checkpointed like a run, each in a record of its own.
 
 use super::checkpoint::{Checkpoint, Tally};
 use super::hold::hold;
@@ -21,7 +21,16 @@ const EXAMPLES: usize = 20;
 /// Bytes of their keys, at most: they are kept in a record of the ledger.
 const EXAMPLE_BYTES: usize = 32 * 1024;
 
-/// What a call of `verify` came to.
+/// What a walk beside the migration's own does.
+#[derive(Clone, Copy)]
+enum Aim<'a> {
+    /// Compares source and target; mends, if told so.
+    Compare(Option<&'a Repair>),
+    /// Puts back what the source was before.
+    TakeBack,
+}
+
+/// What a call of `verify` or `rollback` came to.
 #[derive(Debug)]
 pub struct Verified {
     /// `more`, `complete`, `busy` or `fenced`.
@@ -36,11 +45,24 @@ impl<M: Migration> Run<'_, M> {
     /// Compares one chunk. The end is frozen at the first call; the call after the one that completed begins anew.
     /// With `repair`, what is missing or different is mended on the way.
     pub async fn verify(&self, state: &State, repair: Option<&Repair>) -> Result<Verified, EngineError> {
+        self.walk_beside(state, Aim::Compare(repair)).await
+    }
+
+    /// Puts one chunk of the source back as it was, likewise.
+    pub async fn take_back(&self, state: &State) -> Result<Verified, EngineError> {
+        self.walk_beside(state, Aim::TakeBack).await
+    }
+
+    async fn walk_beside(&self, state: &State, aim: Aim<'_>) -> Result<Verified, EngineError> {
         let call = self.budget.call();
+        let record = match aim {
+            Aim::Compare(_) => item::verify(0),
+            Aim::TakeBack => item::rollback(0),
+        };
         let acquired = Lease::acquire(
             self.ledger.clone(),
             &self.migration,
-            &item::verify(0),
+            &record,
             state.life,
             &self.id,
             self.terms.clone(),
@@ -53,7 +75,7 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(Verified { outcome: Outcome::Busy, until: Some(until), tally: Tally::default() });
             }
         };
-        let ended = self.compare(&mut lease, state, repair).await;
+        let ended = self.pursue(&mut lease, state, aim).await;
         if !matches!(ended, Ok(Outcome::Fenced)) {
             let _ = lease.release(|_| {}, self.budget.call()).await;
         }
@@ -61,13 +83,16 @@ impl<M: Migration> Run<'_, M> {
         Ok(Verified { outcome, until: None, tally: lease.checkpoint().tally.clone().unwrap_or_default() })
     }
 
-    async fn compare(&self, lease: &mut Lease, state: &State, repair: Option<&Repair>) -> Result<Outcome, EngineError> {
+    async fn pursue(&self, lease: &mut Lease, state: &State, aim: Aim<'_>) -> Result<Outcome, EngineError> {
         // Counts of two definitions add up to nothing.
         let definition = state.pin.as_ref().map(Pin::digest);
         let goes_on = |tally: &Tally| !tally.complete && tally.definition == definition;
         let anew = lease.checkpoint().life != state.life || !lease.checkpoint().tally.as_ref().is_some_and(goes_on);
         if anew {
-            let bound = self.reached(state).await?;
+            let bound = match aim {
+                Aim::Compare(_) => self.reached(state).await?,
+                Aim::TakeBack => in_time(&self.budget, self.kind.written(self.budget.remaining())).await?,
+            };
             let begin = |it: &mut Checkpoint| {
                 it.enter(state.life, it.pass.wrapping_add(1));
                 it.tally = Some(Tally { definition, complete: bound.is_none(), bound, ..Tally::default() });
@@ -109,8 +134,14 @@ impl<M: Migration> Run<'_, M> {
             first = false;
             let after = lease.checkpoint().cursor.clone();
             let began = Instant::now();
-            let mend = repair.filter(|_| !hopeless);
-            let work = self.kind.verify(&range, after.as_ref(), size, mend, self.budget.remaining());
+            let remaining = self.budget.remaining();
+            let mend = if let Aim::Compare(repair) = aim { repair.filter(|_| !hopeless) } else { None };
+            let work = async {
+                match aim {
+                    Aim::Compare(_) => self.kind.verify(&range, after.as_ref(), size, mend, remaining).await,
+                    Aim::TakeBack => self.kind.take_back(&range, after.as_ref(), size, remaining).await,
+                }
+            };
             let work = in_time(&self.budget, work);
             let Some(read) = hold(lease, self.budget.call(), work).await? else { return Ok(Outcome::Fenced) };
             let change: Box<dyn FnOnce(&mut Checkpoint) + Send> = match read {

@@ -7,6 +7,10 @@ use time::{OffsetDateTime, UtcOffset};
 pub const MOVE: &str = "move#";
 /// Checkpoints of `verify`, one a shard.
 pub const VERIFY: &str = "verify#";
+/// Checkpoints of `rollback`, one a shard.
+pub const ROLLBACK: &str = "rollback#";
+/// Uploads that one run begins and another ends, one an object.
+pub const UPLOAD: &str = "upload#";
 /// Dead letters, one a source key.
 pub const DEAD: &str = "dead#";
 /// Run records, in the order of their time.
@@ -32,6 +36,11 @@ pub fn verify(number: u32) -> String {
     format!("{VERIFY}{number:04}")
 }
 
+/// The checkpoint of a shard's rollback: `rollback#0000`.
+pub fn rollback(number: u32) -> String {
+    format!("{ROLLBACK}{number:04}")
+}
+
 /// The dead letter of a source key, given as a JSON array: `dead#["17"]`.
 ///
 /// Above [`MAX_KEY_BYTES`] it is `dead#sha256:` and lower-case hex; the caller keeps the whole key in the body, always.
@@ -40,6 +49,14 @@ pub fn dead(key_json: &str) -> String {
         return format!("{DEAD}{key_json}");
     }
     format!("{DEAD}sha256:{}", digest::sha256(key_json))
+}
+
+/// The upload of an object, given its key as a JSON array: `upload#["photos/17/1-a.jpg"]`; above [`MAX_KEY_BYTES`] as [`dead`].
+pub fn upload(key_json: &str) -> String {
+    if key_json.len() <= MAX_KEY_BYTES {
+        return format!("{UPLOAD}{key_json}");
+    }
+    format!("{UPLOAD}sha256:{}", digest::sha256(key_json))
 }
 
 /// The record of a run: `run#2026-11-21T20:51:00.123456Z#<request id>`.

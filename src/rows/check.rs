@@ -12,7 +12,7 @@ pub(super) use purge::holds_back;
 
 use super::tables::Tables;
 use crate::hint::nearest;
-use crate::spec::{Definition, Problem};
+use crate::spec::{Problem, RowsDefinition, Source};
 use crate::sql::Dialect;
 use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
@@ -29,24 +29,32 @@ pub struct Findings {
 }
 
 impl Findings {
-    fn problem(&mut self, field: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn problem(&mut self, field: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
         self.problems.push(Problem { field: field.into(), message: message.into(), hint: hint.into() });
     }
 }
 
 /// Checks all of a definition.
-pub fn check(definition: &Definition, tables: &Tables) -> Findings {
+pub fn check(definition: &RowsDefinition, tables: &Tables) -> Findings {
     let mut findings = Findings::default();
-    source::check(&mut findings, definition, tables);
-    changed::check(&mut findings, definition, tables);
+    source::check(&mut findings, &definition.source, tables);
+    changed::check(&mut findings, &definition.source, tables);
     copies::check(&mut findings, definition, tables);
     target::check(&mut findings, definition, tables);
     purge::check(&mut findings, definition, tables);
     findings
 }
 
+/// Checks a source that is walked by itself: whatever becomes of its rows.
+pub(super) fn check_source(source: &Source, tables: &Tables) -> Findings {
+    let mut findings = Findings::default();
+    source::check(&mut findings, source, tables);
+    changed::check(&mut findings, source, tables);
+    findings
+}
+
 /// Reports a column that a table does not have.
-fn missing_column(findings: &mut Findings, field: &str, table: &Table, name: &str) {
+pub(super) fn missing_column(findings: &mut Findings, field: &str, table: &Table, name: &str) {
     let names = || table.columns.iter().map(|column| column.name.as_str());
     let hint = match nearest(name, names()) {
         Some(meant) => format!("did you mean `{meant}`?"),

@@ -5,13 +5,13 @@ use super::destination::{self, Destination};
 use super::document::table as quoted_table;
 use super::faults::RowsError;
 use super::tables::Tables;
-use crate::spec::{ColumnValue, Definition};
+use crate::spec::{ColumnValue, RowsDefinition};
 use crate::sql::Dialect;
 use crate::sql::catalog::{Column, Index, Table};
 use crate::sql::statement::Statement;
 
 /// `CREATE TABLE IF NOT EXISTS` for each target that is missing and may be created.
-pub(super) fn statements(definition: &Definition, tables: &Tables) -> Result<Vec<Statement>, RowsError> {
+pub(super) fn statements(definition: &RowsDefinition, tables: &Tables) -> Result<Vec<Statement>, RowsError> {
     destination::all(definition, tables)
         .iter()
         .filter(|destination| destination.found.is_none() && destination.create)

@@ -1,7 +1,7 @@
 //! The tables that a definition writes to, the migration's own and those of related tables, as one kind of thing.
 
 use super::tables::{RelatedTable, Tables};
-use crate::spec::{ColumnValue, Definition, Related};
+use crate::spec::{ColumnValue, Related, RowsDefinition};
 use crate::sql::catalog::Table;
 
 /// A target, and the table that feeds it.
@@ -42,14 +42,14 @@ impl<'a> Destination<'a> {
 }
 
 /// All of them: the migration's own first, and every related table's after that of the tables above it.
-pub(super) fn all<'a>(definition: &'a Definition, tables: &'a Tables) -> Vec<Destination<'a>> {
+pub(super) fn all<'a>(definition: &'a RowsDefinition, tables: &'a Tables) -> Vec<Destination<'a>> {
     let mut found = vec![own(definition, tables)];
     gather(&mut found, "source", definition, &definition.source.related, &tables.related);
     found
 }
 
 /// The migration's own.
-pub(super) fn own<'a>(definition: &'a Definition, tables: &'a Tables) -> Destination<'a> {
+pub(super) fn own<'a>(definition: &'a RowsDefinition, tables: &'a Tables) -> Destination<'a> {
     let target = &definition.target;
     Destination {
         field: "target".to_owned(),
@@ -66,7 +66,7 @@ pub(super) fn own<'a>(definition: &'a Definition, tables: &'a Tables) -> Destina
 
 /// That of a related table, if it names one.
 pub(super) fn of_related<'a>(
-    definition: &'a Definition,
+    definition: &'a RowsDefinition,
     path: &str,
     one: &'a Related,
     found: &'a RelatedTable,
@@ -88,7 +88,7 @@ pub(super) fn of_related<'a>(
 fn gather<'a>(
     all: &mut Vec<Destination<'a>>,
     path: &str,
-    definition: &'a Definition,
+    definition: &'a RowsDefinition,
     related: &'a [Related],
     tables: &'a [RelatedTable],
 ) {

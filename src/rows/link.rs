@@ -5,45 +5,45 @@ use crate::sql::{ConnectOptions, Session, SqlError};
 use std::time::{Duration, Instant};
 
 /// A session with one database.
-pub(super) struct Link {
+pub(crate) struct Link {
     options: ConnectOptions,
     session: Option<Session>,
 }
 
 /// The end of a call, shared by its statements.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(Instant);
+pub(crate) struct Deadline(Instant);
 
 impl Deadline {
-    pub(super) fn after(limit: Duration) -> Self {
+    pub(crate) fn after(limit: Duration) -> Self {
         Self(Instant::now() + limit)
     }
 
     /// What is left; a millisecond at least, so that the server says that time is up.
-    pub(super) fn left(self) -> Duration {
+    pub(crate) fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
     }
 }
 
 impl Link {
-    pub(super) fn new(options: ConnectOptions, session: Option<Session>) -> Self {
+    pub(crate) fn new(options: ConnectOptions, session: Option<Session>) -> Self {
         Self { options, session }
     }
 
     /// Takes the session out, if there is one.
-    pub(super) fn take(&mut self) -> Option<Session> {
+    pub(crate) fn take(&mut self) -> Option<Session> {
         self.session.take()
     }
 
     /// Takes the session out, if there is one that still answers.
-    pub(super) async fn alive(&mut self, deadline: Deadline) -> Option<Session> {
+    pub(crate) async fn alive(&mut self, deadline: Deadline) -> Option<Session> {
         let mut session = self.session.take()?;
         let answers = session.rollback(deadline.left()).await.is_ok() && session.ping(deadline.left()).await.is_ok();
         answers.then_some(session)
     }
 
     /// The session, opened if it has to be, and without a transaction that somebody left open.
-    pub(super) async fn session(&mut self, deadline: Deadline) -> Result<&mut Session, SqlError> {
+    pub(crate) async fn session(&mut self, deadline: Deadline) -> Result<&mut Session, SqlError> {
         let usable = match self.session.as_mut() {
             Some(session) if !session.is_lost() => session.rollback(deadline.left()).await.is_ok(),
             _ => false,
@@ -59,7 +59,7 @@ impl Link {
 }
 
 /// The rows of a query that must not leave a warning: a truncated aggregate is one.
-pub(super) async fn rows(
+pub(crate) async fn rows(
     session: &mut Session,
     statement: &Statement,
     deadline: Deadline,
@@ -70,13 +70,13 @@ pub(super) async fn rows(
 }
 
 /// Executes a statement that must not leave a warning.
-pub(super) async fn execute(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<u64, SqlError> {
+pub(crate) async fn execute(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<u64, SqlError> {
     let changed = session.execute(statement, deadline.left()).await?;
     without_warnings(session, deadline).await?;
     Ok(changed)
 }
 
-pub(super) async fn without_warnings(session: &mut Session, deadline: Deadline) -> Result<(), SqlError> {
+pub(crate) async fn without_warnings(session: &mut Session, deadline: Deadline) -> Result<(), SqlError> {
     match session.warnings(deadline.left()).await?.first() {
         None => Ok(()),
         Some(code) => Err(SqlError::of_warning(session.make().dialect(), *code)),

@@ -21,7 +21,7 @@ impl Migration for Rows {
     }
 
     async fn estimate(&self, pass_started: SystemTime, limit: Duration) -> Estimate {
-        self.counted(pass_started, limit).await
+        self.ground().counted(pass_started, limit).await
     }
 
     async fn recent(&self, since: SystemTime, limit: Duration) -> Result<Option<migration::Recent>, Fault> {
@@ -40,7 +40,7 @@ impl Migration for Rows {
         parts: u32,
         limit: Duration,
     ) -> Result<Layout, Fault> {
-        Ok(self.laid_out(bound, pass_started, parts, limit).await?)
+        Ok(self.ground().laid_out(bound, pass_started, parts, limit).await?)
     }
 
     async fn read(

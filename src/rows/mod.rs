@@ -14,25 +14,26 @@ mod copy;
 mod create;
 mod destination;
 pub mod document;
-mod faults;
+pub(crate) mod faults;
 pub mod fit;
 pub mod form;
 mod gauge;
 mod here;
 pub mod key;
 pub mod landing;
-mod link;
+pub(crate) mod link;
 pub mod mapping;
 mod migration;
 mod open;
-mod phrase;
+pub(crate) mod phrase;
 mod plan;
-mod pool;
+pub(crate) mod pool;
 mod resolve;
 mod sizing;
 pub mod tables;
 mod types;
 mod walk;
+pub mod walker;
 
 pub use batch::Batch;
 pub use check::{Findings, check};
@@ -45,7 +46,7 @@ pub use walk::split::By;
 
 use crate::cursor::Cursor;
 use crate::engine::migration::Range;
-use crate::spec::Definition;
+use crate::spec::RowsDefinition;
 use crate::sql::{ConnectOptions, Dialect};
 use across::Across;
 use link::Deadline;
@@ -57,7 +58,7 @@ use walk::Step;
 
 /// A migration of kind `rows`.
 pub struct Rows {
-    definition: Definition,
+    definition: RowsDefinition,
     options: ConnectOptions,
     tables: Tables,
     mapping: Mapping,
@@ -106,7 +107,7 @@ impl Rows {
 
     /// SHA-256 of the source's columns, for the pinned definition.
     pub fn columns_digest(&self) -> String {
-        self.tables.columns_digest(&self.definition)
+        self.tables.columns_digest(&self.definition.source)
     }
 
     /// What the statements are built from.

@@ -5,7 +5,7 @@ use super::link::Deadline;
 use super::pool::Pool;
 use super::tables::Tables;
 use super::{Findings, Rows, RowsError, check, create, destination, resolve};
-use crate::spec::Definition;
+use crate::spec::RowsDefinition;
 use crate::sql::{ConnectOptions, Dialect, Session};
 use std::time::Duration;
 
@@ -20,14 +20,18 @@ const GOODBYE: Duration = Duration::from_secs(1);
 impl Rows {
     /// Connects, reads the catalog and checks the definition against it. Changes nothing: a target that is to be created
     /// is made by [`Rows::prepare`].
-    pub async fn open(definition: &Definition, options: &ConnectOptions, limit: Duration) -> Result<Self, RowsError> {
+    pub async fn open(
+        definition: &RowsDefinition,
+        options: &ConnectOptions,
+        limit: Duration,
+    ) -> Result<Self, RowsError> {
         let session = Session::open(options, limit).await?;
         Self::over(definition, options, (session, Vec::new()), None, Deadline::after(limit)).await
     }
 
     /// The same where the target is in another database, or is reached by another user.
     pub async fn between(
-        definition: &Definition,
+        definition: &RowsDefinition,
         source: &ConnectOptions,
         target: &ConnectOptions,
         limit: Duration,
@@ -42,7 +46,7 @@ impl Rows {
     }
 
     /// The same over the sessions of an earlier invocation, which are opened again if they were lost.
-    pub async fn again(self, definition: &Definition, limit: Duration) -> Result<Self, RowsError> {
+    pub async fn again(self, definition: &RowsDefinition, limit: Duration) -> Result<Self, RowsError> {
         let deadline = Deadline::after(limit);
         let Self { options, sessions, across, .. } = self;
         let mut target = match across {
@@ -59,7 +63,7 @@ impl Rows {
     }
 
     async fn over(
-        definition: &Definition,
+        definition: &RowsDefinition,
         source: &ConnectOptions,
         (mut session, others): (Session, Vec<Session>),
         target: Option<(&ConnectOptions, Vec<Session>)>,

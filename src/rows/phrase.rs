@@ -7,13 +7,13 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 /// A point in time as every dialect reads it: UTC, microseconds.
-pub(super) fn stamp(at: SystemTime) -> String {
+pub(crate) fn stamp(at: SystemTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
     OffsetDateTime::from(at).format(format).unwrap_or_else(|_| "1970-01-01 00:00:00.000000".to_owned())
 }
 
 /// A number as text, which is what results are read as.
-pub(super) fn text(dialect: Dialect, x: &str) -> String {
+pub(crate) fn text(dialect: Dialect, x: &str) -> String {
     match dialect {
         Dialect::MySql => format!("CAST({x} AS CHAR)"),
         Dialect::Postgres | Dialect::Sqlite => format!("CAST({x} AS TEXT)"),
@@ -21,7 +21,7 @@ pub(super) fn text(dialect: Dialect, x: &str) -> String {
 }
 
 /// The SHA-256 of an SQL expression's text, in lower-case hex.
-pub(super) fn digest(dialect: Dialect, text: &str) -> String {
+pub(crate) fn digest(dialect: Dialect, text: &str) -> String {
     match dialect {
         Dialect::MySql => format!("SHA2({text}, 256)"),
         Dialect::Postgres => format!("encode(sha256(convert_to({text}, 'UTF8')), 'hex')"),
@@ -30,7 +30,7 @@ pub(super) fn digest(dialect: Dialect, text: &str) -> String {
 }
 
 /// Appends a bound count.
-pub(super) fn count(statement: &mut Statement, count: u64) {
+pub(crate) fn count(statement: &mut Statement, count: u64) {
     match statement.dialect() {
         Dialect::Postgres => {
             statement.bind(Bind::Text(count.to_string())).sql("::text::bigint");
@@ -42,7 +42,7 @@ pub(super) fn count(statement: &mut Statement, count: u64) {
 }
 
 /// Appends a bound point in time as a value of the database's own type.
-pub(super) fn moment(statement: &mut Statement, at: SystemTime) {
+pub(crate) fn moment(statement: &mut Statement, at: SystemTime) {
     let bind = Bind::Text(stamp(at));
     match statement.dialect() {
         Dialect::MySql => statement.sql("CAST(").bind(bind).sql(" AS DATETIME(6))"),
@@ -52,7 +52,7 @@ pub(super) fn moment(statement: &mut Statement, at: SystemTime) {
 }
 
 /// Appends a bound text.
-pub(super) fn word(statement: &mut Statement, word: &str) {
+pub(crate) fn word(statement: &mut Statement, word: &str) {
     statement.bind(Bind::Text(word.to_owned()));
     if statement.dialect() == Dialect::Postgres {
         statement.sql("::text");
@@ -60,7 +60,7 @@ pub(super) fn word(statement: &mut Statement, word: &str) {
 }
 
 /// Appends how many of the rows behind it `condition` holds for, the rest of it being appended by `rest`.
-pub(super) fn counted(statement: &mut Statement, condition: &str, rest: impl FnOnce(&mut Statement)) {
+pub(crate) fn counted(statement: &mut Statement, condition: &str, rest: impl FnOnce(&mut Statement)) {
     statement.sql("CAST(COALESCE(SUM(CASE WHEN ").sql(condition);
     rest(statement);
     let text = if statement.dialect() == Dialect::MySql { "CHAR)" } else { "TEXT)" };

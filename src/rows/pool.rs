@@ -17,7 +17,7 @@ pub(super) struct Pool {
 }
 
 /// A link that is somebody's until it is dropped.
-pub(super) struct Taken<'a> {
+pub(crate) struct Taken<'a> {
     pool: &'a Pool,
     link: Link,
     _room: Option<SemaphorePermit<'a>>,

@@ -12,7 +12,7 @@ use super::tables::{RelatedTable, Tables};
 use super::types::form;
 use super::walk::recent::Recent;
 use crate::spec::filter::pieces;
-use crate::spec::{ColumnValue, Definition, Related};
+use crate::spec::{ColumnValue, Related, RowsDefinition, Source};
 use crate::sql::catalog::Table;
 use crate::sql::{Dialect, Make};
 pub(super) use copies::each;
@@ -20,7 +20,7 @@ use hint::child_hint;
 pub(super) use landing::{cast, key, quoted};
 
 /// The mapping of a definition that [`super::check`] found nothing wrong with; `None` if it did.
-pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mapping> {
+pub(super) fn mapping(definition: &RowsDefinition, tables: &Tables) -> Option<Mapping> {
     let dialect = tables.make.dialect();
     let source = tables.source.as_ref()?;
     let from = &definition.source;
@@ -32,7 +32,7 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
         dialect,
         source: landing::quoted(dialect, source),
         hint: hint::hint(dialect, source, &from.key),
-        recent: recent(definition, tables.make, source),
+        recent: recent(from, tables.make, source),
         columns: referred(definition, source),
         filter: from.filter.as_deref().map(pieces),
         landing: if tables.is_across {
@@ -42,6 +42,23 @@ pub(super) fn mapping(definition: &Definition, tables: &Tables) -> Option<Mappin
         },
         copies: if tables.is_across { Vec::new() } else { copies::copies(definition, tables, source)? },
         purge: purge::purge(definition, tables, source),
+    })
+}
+
+/// The mapping of a source whose rows stay where they are; `columns` are those that are read of them.
+pub(super) fn of_source(from: &Source, tables: &Tables, columns: Vec<String>, digest: &str) -> Option<Mapping> {
+    let dialect = tables.make.dialect();
+    let source = tables.source.as_ref()?;
+    Some(Mapping {
+        dialect,
+        source: landing::quoted(dialect, source),
+        hint: hint::hint(dialect, source, &from.key),
+        recent: recent(from, tables.make, source),
+        columns,
+        filter: from.filter.as_deref().map(pieces),
+        landing: landing::without_target(dialect, source, &from.key, String::new(), digest)?,
+        copies: Vec::new(),
+        purge: None,
     })
 }
 
@@ -79,15 +96,15 @@ fn object(
 }
 
 /// How the source is walked by its changes.
-fn recent(definition: &Definition, make: Make, source: &Table) -> Option<Recent> {
-    let column = std::slice::from_ref(&definition.source.walked_by_changes()?.column);
-    let columns: Vec<String> = column.iter().chain(&definition.source.key).cloned().collect();
+fn recent(from: &Source, make: Make, source: &Table) -> Option<Recent> {
+    let column = std::slice::from_ref(&from.walked_by_changes()?.column);
+    let columns: Vec<String> = column.iter().chain(&from.key).cloned().collect();
     let key = landing::key(make.dialect(), source, &columns)?;
     Some(Recent { key, hint: hint::hint(make.dialect(), source, column) })
 }
 
 /// The source's columns that the document, the key, the mapped columns or the related tables need.
-fn referred(definition: &Definition, source: &Table) -> Vec<String> {
+fn referred(definition: &RowsDefinition, source: &Table) -> Vec<String> {
     let needed = |name: &String| {
         !definition.source.exclude.contains(name)
             || definition.source.key.contains(name)

@@ -3,7 +3,7 @@
 use super::faults::RowsError;
 use super::link::Deadline;
 use crate::digest;
-use crate::spec::{After, Definition, Related};
+use crate::spec::{After, Related, RowsDefinition, Source};
 use crate::sql::catalog::{self, Bonds, Reference, Table};
 use crate::sql::{Make, Session};
 use std::fmt::Write as _;
@@ -51,10 +51,10 @@ impl Tables {
     /// Looks every table of the definition up.
     pub(super) async fn look_up(
         session: &mut Session,
-        definition: &Definition,
+        definition: &RowsDefinition,
         deadline: Deadline,
     ) -> Result<Self, RowsError> {
-        let mut tables = Self::of_source(session, definition, deadline).await?;
+        let mut tables = Self::of_source(session, &definition.source, definition.target.after, deadline).await?;
         tables.look_up_targets(session, definition, deadline).await?;
         Ok(tables)
     }
@@ -62,10 +62,10 @@ impl Tables {
     /// The same where the targets are in another database.
     pub(super) async fn look_up_across(
         (session, target): (&mut Session, &mut Session),
-        definition: &Definition,
+        definition: &RowsDefinition,
         deadline: Deadline,
     ) -> Result<Self, RowsError> {
-        let mut tables = Self::of_source(session, definition, deadline).await?;
+        let mut tables = Self::of_source(session, &definition.source, definition.target.after, deadline).await?;
         tables.is_across = true;
         tables.target_make = target.make();
         target.default_schema().clone_into(&mut tables.target_default_schema);
@@ -73,8 +73,13 @@ impl Tables {
         Ok(tables)
     }
 
-    async fn of_source(session: &mut Session, definition: &Definition, deadline: Deadline) -> Result<Self, RowsError> {
-        let source = &definition.source;
+    /// The tables of a source alone, and what hangs on them where their rows are deleted.
+    pub(super) async fn of_source(
+        session: &mut Session,
+        source: &Source,
+        after: After,
+        deadline: Deadline,
+    ) -> Result<Self, RowsError> {
         let schema = source.schema.as_deref();
         let mut tables = Self {
             make: session.make(),
@@ -88,7 +93,7 @@ impl Tables {
             target: None,
             bonds: Vec::new(),
         };
-        if definition.target.after == After::Delete {
+        if after == After::Delete {
             let mut places: Vec<Place> = tables.source.iter().map(place).collect();
             gather(&mut places, &tables.related);
             for place in places {
@@ -113,7 +118,7 @@ impl Tables {
     async fn look_up_targets(
         &mut self,
         session: &mut Session,
-        definition: &Definition,
+        definition: &RowsDefinition,
         deadline: Deadline,
     ) -> Result<(), RowsError> {
         let target = &definition.target;
@@ -124,9 +129,8 @@ impl Tables {
 
     /// SHA-256 of names and types of the source's columns and of the related tables', less what is excluded: a change of
     /// them changes what the documents hold.
-    pub fn columns_digest(&self, definition: &Definition) -> String {
+    pub fn columns_digest(&self, source: &Source) -> String {
         let mut text = String::new();
-        let source = &definition.source;
         describe(&mut text, &source.exclude, self.source.as_ref());
         describe_related(&mut text, &source.related, &self.related);
         digest::sha256(text)

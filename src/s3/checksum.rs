@@ -20,6 +20,16 @@ impl Crc64 {
         self.0.update(bytes);
     }
 
+    /// What is to be kept so that another process can go on.
+    pub fn state(&self) -> u64 {
+        self.0.get_state()
+    }
+
+    /// Goes on from there.
+    pub fn of_state(state: u64) -> Self {
+        Self(Digest::new_with_init_state(CrcAlgorithm::Crc64Nvme, state))
+    }
+
     /// The checksum of all that came.
     pub fn finish(&self) -> Checksum {
         Checksum(self.0.finalize())

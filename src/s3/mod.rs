@@ -12,8 +12,10 @@ pub use read::Head;
 pub use upload::{Part, Upload};
 pub use write::Object;
 
-use aws_config::SdkConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::SharedCredentialsProvider;
 use std::fmt;
 use std::time::Duration;
 
@@ -39,6 +41,27 @@ impl S3 {
             builder = builder.force_path_style(true);
         }
         Self { client: Client::from_conf(builder.build()) }
+    }
+
+    /// The same for a bucket that is somewhere else: in another region, on another server, another role's.
+    pub async fn elsewhere(
+        config: &SdkConfig,
+        region: Option<&str>,
+        endpoint: Option<&str>,
+        role: Option<&str>,
+    ) -> Self {
+        let mut builder = config.to_builder();
+        if let Some(region) = region {
+            builder = builder.region(Region::new(region.to_owned()));
+        }
+        if let Some(endpoint) = endpoint {
+            builder = builder.endpoint_url(endpoint);
+        }
+        if let Some(role) = role {
+            let assumed = AssumeRoleProvider::builder(role).session_name("milkrun").configure(config).build().await;
+            builder = builder.credentials_provider(SharedCredentialsProvider::new(assumed));
+        }
+        Self::new(&builder.build())
     }
 }
 

@@ -1,30 +1,117 @@
 //! A checked migration: what a file means once every field of it has been understood.
 
+use super::files::{FilesSource, FilesTarget};
 use super::filter::{Piece, pieces};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// One migration.
+/// One migration, of whatever kind.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Definition {
+pub enum Definition {
+    /// Rows with their related rows become records.
+    Rows(Box<RowsDefinition>),
+    /// Files that rows point at move into S3, and the rows follow.
+    Files(Box<FilesDefinition>),
+}
+
+/// A migration of kind `rows`.
+pub type RowsDefinition = Defined<Source, Target>;
+/// A migration of kind `files`.
+pub type FilesDefinition = Defined<FilesSource, FilesTarget>;
+
+/// A migration: from where, to where, and what every kind has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Defined<S, T> {
     /// The file's stem.
     pub name: String,
-    /// What moves.
-    pub kind: Kind,
     /// When it is finished.
     pub mode: Mode,
     /// From where.
-    pub source: Source,
+    pub source: S,
     /// To where.
-    pub target: Target,
+    pub target: T,
     /// How fast and how much.
     pub limits: Limits,
     /// What has to be asked before more is moved.
     pub throttle: Option<Throttle>,
     /// SHA-256 (lower-case hex) of what `[source]`, `[target]` and `kind` mean: a change has to be accepted.
     pub digest: String,
-    /// SHA-256 of the part of it that cannot be accepted, only `reset`: kind, databases, tables, keys.
+    /// SHA-256 of the part of it that cannot be accepted, only `reset`: kind, databases, tables, keys, the bucket.
     pub identity: String,
+}
+
+impl Definition {
+    /// The file's stem.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Rows(rows) => &rows.name,
+            Self::Files(files) => &files.name,
+        }
+    }
+
+    /// When it is finished.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Rows(rows) => rows.mode,
+            Self::Files(files) => files.mode,
+        }
+    }
+
+    /// How fast and how much.
+    pub fn limits(&self) -> &Limits {
+        match self {
+            Self::Rows(rows) => &rows.limits,
+            Self::Files(files) => &files.limits,
+        }
+    }
+
+    /// What has to be asked before more is moved.
+    pub fn throttle(&self) -> Option<&Throttle> {
+        match self {
+            Self::Rows(rows) => rows.throttle.as_ref(),
+            Self::Files(files) => files.throttle.as_ref(),
+        }
+    }
+
+    /// The digest of what it means.
+    pub fn digest(&self) -> &str {
+        match self {
+            Self::Rows(rows) => &rows.digest,
+            Self::Files(files) => &files.digest,
+        }
+    }
+
+    /// The digest of the part of it that cannot be accepted, only `reset`.
+    pub fn identity(&self) -> &str {
+        match self {
+            Self::Rows(rows) => &rows.identity,
+            Self::Files(files) => &files.identity,
+        }
+    }
+
+    /// The table that is walked.
+    pub fn source(&self) -> &Source {
+        match self {
+            Self::Rows(rows) => &rows.source,
+            Self::Files(files) => &files.source.table,
+        }
+    }
+
+    /// The migration, if it is one of kind `rows`.
+    pub fn into_rows(self) -> Option<RowsDefinition> {
+        match self {
+            Self::Rows(rows) => Some(*rows),
+            Self::Files(_) => None,
+        }
+    }
+
+    /// The migration, if it is one of kind `files`.
+    pub fn into_files(self) -> Option<FilesDefinition> {
+        match self {
+            Self::Files(files) => Some(*files),
+            Self::Rows(_) => None,
+        }
+    }
 }
 
 /// What moves.
@@ -32,6 +119,8 @@ pub struct Definition {
 pub enum Kind {
     /// Rows with their related rows.
     Rows,
+    /// Files that rows point at.
+    Files,
 }
 
 /// When a migration is finished.

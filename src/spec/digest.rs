@@ -1,14 +1,15 @@
 //! What a definition means, as digests: a change of meaning has to be accepted by somebody, a change of wording has not.
 
-use super::definition::{After, ColumnValue, DatabaseRef, Kind, Related, RelatedTarget, SecretRef, Source, Target};
+use super::definition::{After, ColumnValue, DatabaseRef, Related, RelatedTarget, SecretRef, Source, Target};
+use super::files::{FileColumn, FilesSource, FilesTarget, StampValue};
 use crate::digest;
 use serde_json::{Map, Value, json};
 
 /// SHA-256 over all that `[source]`, `[target]` and `kind` mean. How one logs in (password, `ca`) is no part of it, nor is
 /// the order of columns, of `on` and of `exclude`.
-pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String {
+pub(super) fn of_meaning(source: &Source, target: &Target) -> String {
     let mut meaning = json!({
-        "kind": word(kind),
+        "kind": "rows",
         "source": {
             "database": database(&source.database),
             "schema": source.schema,
@@ -36,9 +37,9 @@ pub(super) fn of_meaning(kind: Kind, source: &Source, target: &Target) -> String
 }
 
 /// SHA-256 over the part that nobody can accept a change of: kind, databases, schemas, tables and keys.
-pub(super) fn of_identity(kind: Kind, source: &Source, target: &Target) -> String {
+pub(super) fn of_identity(source: &Source, target: &Target) -> String {
     let mut identity = json!({
-        "kind": word(kind),
+        "kind": "rows",
         "source": {
             "database": database(&source.database),
             "schema": source.schema,
@@ -73,10 +74,56 @@ fn copied(related: &[Related], copies: &mut Vec<Value>) {
     }
 }
 
-fn word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Rows => "rows",
+/// The same two of a migration of kind `files`. How files are fetched is no part of either, as little as a password is.
+pub(super) fn of_files(source: &FilesSource, target: &FilesTarget) -> (String, String) {
+    let table = &source.table;
+    let mut identity = json!({
+        "kind": "files",
+        "source": {
+            "database": database(&table.database),
+            "schema": table.schema,
+            "table": table.table,
+            "key": table.key,
+        },
+        "target": {
+            "bucket": target.bucket,
+            "prefix": target.prefix,
+            "endpoint": target.endpoint,
+            "key": target.key.to_string(),
+            "url": target.url,
+        },
+    });
+    let unchangeable = sha256(&identity);
+    if let Some(from) = identity["source"].as_object_mut() {
+        from.insert("where".to_owned(), json!(table.filter));
+        from.insert("changed".to_owned(), json!(table.changed.as_ref().map(|changed| &changed.column)));
+        from.insert("files".to_owned(), source.files.iter().map(file).collect());
     }
+    if let Some(to) = identity["target"].as_object_mut() {
+        let stamp = |value: &StampValue| match value {
+            StampValue::Now => "now",
+            StampValue::State => "state",
+            StampValue::Run => "run",
+            StampValue::Definition => "definition",
+        };
+        let columns: Map<String, Value> =
+            target.columns.iter().map(|(name, value)| (name.clone(), json!(stamp(value)))).collect();
+        to.insert("columns".to_owned(), columns.into());
+        to.insert("content_types".to_owned(), json!(set(&target.content_types)));
+        to.insert("kms_key".to_owned(), json!(target.kms_key));
+        to.insert("storage_class".to_owned(), json!(target.storage_class));
+        to.insert("cache_control".to_owned(), json!(target.cache_control));
+    }
+    (sha256(&identity), unchangeable)
+}
+
+fn file(file: &FileColumn) -> Value {
+    json!({
+        "column": file.column,
+        "digest_column": file.digest_column,
+        "path": file.path.as_ref().map(ToString::to_string),
+        "rewrite": file.rewrite.as_ref().map(|rewrite| [&rewrite.from, &rewrite.to]),
+    })
 }
 
 fn database(reference: &DatabaseRef) -> Value {
@@ -144,7 +191,7 @@ fn sha256(meaning: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::spec::{Definition, parse};
+    use crate::spec::{RowsDefinition, parse};
 
     const FILE: &str = r#"
 name = "m"
@@ -187,12 +234,12 @@ document = "$document"
 at = "$now"
 "#;
 
-    fn of(edits: &[(&str, &str)]) -> Definition {
+    fn of(edits: &[(&str, &str)]) -> RowsDefinition {
         let text = edits.iter().fold(FILE.to_owned(), |text, (from, to)| {
             assert!(text.contains(from), "{from}");
             text.replacen(from, to, 1)
         });
-        parse("m", &text).unwrap_or_else(|error| panic!("{error}"))
+        parse("m", &text).unwrap_or_else(|error| panic!("{error}")).into_rows().unwrap()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A migration file as it is written. These structs are read by serde, and they are what `milkrun schema` prints: their
 //! comments become the schema's descriptions, their examples the hints of error messages.
 
+use super::transfer::{FileColumnSection, HttpSection, TargetKey};
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -15,8 +16,9 @@ pub(super) struct File {
     /// Equals the file's name without `.toml`: letters, digits, `-`, `_` and `.`, up to 100 of them.
     #[schemars(example = &"orders-history", regex(pattern = r"^[A-Za-z0-9_.-]{1,100}$"))]
     pub(super) name: Option<String>,
-    /// What moves: `rows` turns database rows, each with its related rows, into history records, or copies them.
-    #[schemars(example = &"rows", extend("enum" = ["rows"]))]
+    /// What moves: `rows` turns database rows, each with its related rows, into history records, or copies them; `files` moves the
+    /// files that rows point at into S3, and has the rows follow.
+    #[schemars(example = &"rows", extend("enum" = ["rows", "files"]))]
     pub(super) kind: Option<String>,
     /// `once` is complete when a sweep finds nothing more; `continuous` keeps sweeping on the schedule.
     #[schemars(example = &"once", extend("enum" = ["once", "continuous"], "default" = "once"))]
@@ -78,11 +80,15 @@ pub(super) struct SourceSection {
     /// How much earlier than that a sweep begins to look: for clocks that disagree, and longer than any transaction. 0s to 365d.
     #[schemars(example = &"10m", extend("default" = "10m"))]
     pub(super) overlap: Option<String>,
-    /// Columns that must not travel, neither of this table nor of related ones.
+    /// Of `rows`: columns that must not travel, neither of this table nor of related ones.
     #[schemars(example = ["card_number"])]
     pub(super) exclude: Option<Vec<String>>,
-    /// Tables whose rows belong to a row of this one.
+    /// Of `rows`: tables whose rows belong to a row of this one.
     pub(super) related: Option<Vec<RelatedSection>>,
+    /// Of `files`: columns that hold URLs.
+    pub(super) files: Option<Vec<FileColumnSection>>,
+    /// Of `files`: how they are fetched.
+    pub(super) http: Option<HttpSection>,
 }
 
 /// A table whose rows belong to a row of the table above it: an array in its document, or rows of a table of their own.
@@ -138,36 +144,69 @@ pub(super) struct RelatedTargetSection {
     pub(super) columns: Option<Ordered>,
 }
 
-/// Where records go.
+/// Where records or files go.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Target", extend("required" = ["database", "table", "key", "columns"]))]
+#[schemars(deny_unknown_fields, rename = "Target", extend("required" = ["key"]))]
 pub(super) struct TargetSection {
-    /// The database that records are written to: of the source or of any other.
+    /// Of `rows`: the database that records are written to, the source's or any other.
     pub(super) database: Option<Database>,
-    /// The table's schema. Default: `public` on PostgreSQL, the URL's database elsewhere.
+    /// Of `rows`: the table's schema. Default: `public` on PostgreSQL, the URL's database elsewhere.
     #[schemars(example = &"history")]
     pub(super) schema: Option<String>,
-    /// The table.
+    /// Of `rows`: the table.
     #[schemars(example = &"order_history")]
     pub(super) table: Option<String>,
-    /// The columns of a unique index of the target, fed by exactly the source key.
+    /// Of `rows`: the columns of a unique index of the target, fed by exactly the source key. Of `files`: the template of an
+    /// object's key, as `photos/{id}/{n}-{name}`.
     #[schemars(example = ["order_id"])]
-    pub(super) key: Option<Vec<String>>,
-    /// What becomes of a source row that was moved: `keep` leaves it where it is, `delete` deletes it with its related rows
-    /// once its copy was read back equal.
+    pub(super) key: Option<TargetKey>,
+    /// Of `rows`: what becomes of a source row that was moved: `keep` leaves it where it is, `delete` deletes it with its related
+    /// rows once its copy was read back equal.
     #[schemars(example = &"keep", extend("enum" = ["keep", "delete"], "default" = "keep"))]
     pub(super) after: Option<String>,
-    /// Create the table if it is missing.
+    /// Of `rows`: create the table if it is missing.
     #[schemars(example = true, extend("default" = false))]
     pub(super) create: Option<bool>,
-    /// Target column = what fills it: a source column's name, or `$document` (the row and its related rows as JSON),
+    /// Target column = what fills it. Of `rows`: a source column's name, or `$document` (the row and its related rows as JSON),
     /// `$now` (the batch's time), `$run` (the run's id), `$digest` (SHA-256 of the document, also where that is not
     /// written), `$definition` (digest of this migration). Without `$document` rows are copied column by column. A source column that is really named `$now` is written `$$now`.
+    /// Of `files`: columns of the source table that are written with the URLs: `$now`, `$state` (what became of the row), `$run`,
+    /// `$definition`.
     #[schemars(
         with = "Option<BTreeMap<String, String>>",
         example = BTreeMap::from([("order_id", "id"), ("document", "$document")])
     )]
     pub(super) columns: Option<Ordered>,
+    /// Of `files`: the bucket.
+    #[schemars(example = &"user-files")]
+    pub(super) bucket: Option<String>,
+    /// Of `files`: what every key in the bucket begins with. Default: nothing.
+    #[schemars(example = &"legacy/")]
+    pub(super) prefix: Option<String>,
+    /// Of `files`: the bucket's region. Default: the function's.
+    #[schemars(example = &"eu-central-1")]
+    pub(super) region: Option<String>,
+    /// Of `files`: the role that writes into the bucket. Default: the function's own.
+    #[schemars(example = &"arn:aws:iam::123456789012:role/files")]
+    pub(super) role: Option<String>,
+    /// Of `files`: another S3 than AWS's.
+    #[schemars(example = &"http://127.0.0.1:9000")]
+    pub(super) endpoint: Option<String>,
+    /// Of `files`: the KMS key that objects are encrypted with. Default: as the bucket says.
+    #[schemars(example = &"alias/files")]
+    pub(super) kms_key: Option<String>,
+    /// Of `files`: the storage class. Default: as the bucket says.
+    #[schemars(example = &"STANDARD_IA")]
+    pub(super) storage_class: Option<String>,
+    /// Of `files`: the header that tells others how long they may keep an object.
+    #[schemars(example = &"max-age=31536000, immutable")]
+    pub(super) cache_control: Option<String>,
+    /// Of `files`: what the row gets instead of the old URL; `{key}` is the object's key, URL-encoded.
+    #[schemars(example = &"https://files.example.com/{key}")]
+    pub(super) url: Option<String>,
+    /// Of `files`: what a file may be. Default: anything but a page where its name says that it is a picture or a document.
+    #[schemars(example = ["image/*", "application/pdf"])]
+    pub(super) content_types: Option<Vec<String>>,
 }
 
 /// How much at once, and how carefully.

@@ -7,24 +7,31 @@ mod check;
 mod definition;
 mod digest;
 mod file;
+mod files;
 pub mod filter;
+mod json_path;
 mod load;
 mod problem;
 mod reference;
 mod resolve;
 mod schema;
 mod shape;
+mod template;
+mod transfer;
 mod unbuilt;
 mod units;
 
 pub use definition::{
-    After, Changed, ColumnValue, DatabaseRef, Definition, Kind, Limits, Mode, PasswordRef, Related, RelatedTarget,
-    SecretRef, Source, Target, Throttle,
+    After, Changed, ColumnValue, DatabaseRef, Defined, Definition, FilesDefinition, Kind, Limits, Mode, PasswordRef,
+    Related, RelatedTarget, RowsDefinition, SecretRef, Source, Target, Throttle,
 };
+pub use files::{FileColumn, FilesSource, FilesTarget, HeaderRef, HttpSource, Rewrite, StampValue};
+pub use json_path::{JsonPath, PathStep};
 pub use load::{LoadError, Migrations};
 pub use problem::{FileError, Problem};
 pub use resolve::{Databases, ResolveError};
 pub use schema::schema;
+pub use template::{Part, Template};
 pub use units::{bytes as size, duration};
 
 use problem::Problems;
@@ -44,6 +51,6 @@ pub fn parse(stem: &str, text: &str) -> Result<Definition, FileError> {
 
 /// Whether source and target are one database as far as the file says: the same reference. Different references may
 /// still lead to the same place, which [`ConnectOptions::same_place`](crate::sql::ConnectOptions::same_place) tells.
-pub fn same_database(definition: &Definition) -> bool {
+pub fn same_database(definition: &RowsDefinition) -> bool {
     definition.source.database == definition.target.database
 }

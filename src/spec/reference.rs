@@ -91,7 +91,7 @@ fn literal(path: &Path, text: &str, problems: &mut Problems) -> Option<String> {
     }
 }
 
-fn variable(path: &Path, text: &str, problems: &mut Problems) -> Option<String> {
+pub(super) fn variable(path: &Path, text: &str, problems: &mut Problems) -> Option<String> {
     let name = text.strip_prefix('$').unwrap_or_default();
     let legal = |(place, character): (usize, char)| {
         character == '_' || character.is_ascii_alphabetic() || (place > 0 && character.is_ascii_digit())
@@ -107,7 +107,7 @@ fn variable(path: &Path, text: &str, problems: &mut Problems) -> Option<String> 
     None
 }
 
-fn secret(path: &Path, text: &str, problems: &mut Problems) -> Option<SecretRef> {
+pub(super) fn secret(path: &Path, text: &str, problems: &mut Problems) -> Option<SecretRef> {
     let rest = text.strip_prefix("secret:").unwrap_or_default();
     // Names and ARNs hold colons and slashes, but no `#`.
     let (id, field) = match rest.split_once('#') {

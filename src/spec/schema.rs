@@ -67,8 +67,12 @@ fn properties(schema: &'static Value) -> Option<&'static Map<String, Value>> {
 pub(super) fn expected(path: &Path) -> &'static str {
     let Some(schema) = at(path) else { return "something else" };
     if let Some(forms) = schema.get("anyOf").and_then(Value::as_array) {
-        let number = forms.iter().any(|form| form.get("type").is_some_and(|kind| kind == "integer"));
-        return if number { "a string or a whole number" } else { "a string or a table" };
+        let has = |name: &str| forms.iter().any(|form| form.get("type").is_some_and(|kind| kind == name));
+        return match (has("integer"), has("array")) {
+            (true, _) => "a string or a whole number",
+            (_, true) => "a list or a string",
+            _ => "a string or a table",
+        };
     }
     match schema.get("type").and_then(Value::as_str) {
         Some("string") => "a string",

@@ -1,5 +1,6 @@
 //! From text to the fields of a migration file: syntax, unknown fields and wrong types, all that there are.
 
+use super::definition::Kind;
 use super::file::File;
 use super::problem::{Path, Problem, Problems, Step, listed};
 use super::schema;
@@ -16,13 +17,14 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> Result<File, Problem>
         return Ok(File::default());
     }
     unbuilt::refuse_fields(&mut table, problems);
+    let kind = unbuilt::kind(&table);
     let mut root = Value::Table(table);
     // Every turn takes one wrong value away, so there are no more turns than values.
     loop {
         match attempt(&root) {
             Ok((file, unknown)) => {
                 for path in unknown {
-                    refuse_unknown(&path, problems);
+                    refuse_unknown(&path, kind, problems);
                 }
                 return Ok(file);
             }
@@ -65,9 +67,10 @@ fn attempt(root: &Value) -> Result<(File, Vec<Path>), Wrong> {
     }
 }
 
-fn refuse_unknown(path: &Path, problems: &mut Problems) {
+fn refuse_unknown(path: &Path, kind: Option<Kind>, problems: &mut Problems) {
     let parent = path.parent();
-    let fields = schema::fields(&parent);
+    let mut fields = schema::fields(&parent);
+    fields.retain(|field| unbuilt::belongs(&parent, field, kind));
     let place = if parent.steps().is_empty() { "a migration file".to_owned() } else { format!("`{parent}`") };
     let hint = if let Some(meant) = nearest(path.last_key(), fields.iter().copied()) {
         problems.add(path, format!("is not a field of {place}"), format!("did you mean `{meant}`?"));

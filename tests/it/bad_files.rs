@@ -79,19 +79,16 @@ const CASES: &[Case] = &[
         &[r#"kind: `tables` is unknown; write `kind = "rows"`"#],
     ),
     (
-        "files",
-        &[(r#"kind = "rows""#, r#"kind = "files""#)],
-        &["kind: `files` is not built in this version yet; this version moves `rows`"],
-    ),
-    (
         "objects",
         &[(r#"kind = "rows""#, r#"kind = "objects""#)],
-        &["kind: `objects` is not built in this version yet; this version moves `rows`"],
+        &["kind: `objects` is not built in this version yet; this version moves `rows` and `files`"],
     ),
     (
         "cutover",
         &[(r#"kind = "rows""#, r#"kind = "cutover""#)],
-        &["kind: `cutover` is not built in this version yet; the name is reserved; this version moves `rows`"],
+        &[
+            "kind: `cutover` is not built in this version yet; the name is reserved; this version moves `rows` and `files`",
+        ],
     ),
     (
         "a mode of nobody's",
@@ -168,8 +165,8 @@ const CASES: &[Case] = &[
         "sections of files",
         &[("[target]", "[source.http]\ntimeout = \"1s\"\n[[source.files]]\ncolumn = \"image\"\n[target]")],
         &[
-            "source.http: is not built in this version yet; leave the section out: it belongs to migrations of kind `files`",
-            "source.files: is not built in this version yet; leave the sections out: they belong to migrations of kind `files`",
+            "source.files: belongs to migrations of kind `files`; leave it out, or correct `kind`",
+            "source.http: belongs to migrations of kind `files`; leave it out, or correct `kind`",
         ],
     ),
     (

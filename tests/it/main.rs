@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bad_files;
+mod bad_files_of_files;
 mod breaker;
 mod case_1615;
 mod chaos;
@@ -11,6 +12,7 @@ mod dead_letters;
 mod deadline;
 mod docs;
 mod extremes;
+mod files;
 mod function;
 mod function_cli;
 mod harness;

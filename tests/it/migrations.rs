@@ -18,9 +18,9 @@ async fn the_example_that_ships_is_good() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
     let all = Migrations::at(folder, no_s3()).await.unwrap().all(LIMIT).await.unwrap();
     for (name, definition) in &all {
-        assert_eq!(&definition.as_ref().unwrap().name, name);
+        assert_eq!(definition.as_ref().unwrap().name(), name);
     }
-    let orders = all["orders-history"].as_ref().unwrap();
+    let orders = all["orders-history"].as_ref().unwrap().clone().into_rows().unwrap();
     assert_eq!(orders.source.related[0].related[0].name, "discounts");
     let columns: Vec<_> = orders.target.columns.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(columns, ["order_id", "status", "document", "digest", "migrated_at", "migrated_by"], "the file's order");

@@ -193,7 +193,7 @@ fn there_is_an_event_for_each_command() {
             None => assert_eq!(event["detail-type"], "Scheduled Event", "{}", path.display()),
         }
     }
-    for command in ["run", "plan", "status", "pause", "resume", "failed", "retry", "verify", "reset"] {
+    for command in ["run", "plan", "status", "pause", "resume", "failed", "retry", "verify", "rollback", "reset"] {
         assert!(commands.iter().any(|known| known == command), "no event for {command}");
         assert!(root().join(format!("events/{command}.json")).exists(), "no events/{command}.json");
     }

@@ -279,7 +279,7 @@ fn arguments() {
         ),
         (
             &["retry", "orders-history", "--class", "conflicts"],
-            "there is no class `conflicts` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`; did you mean `conflict`?",
+            "there is no class `conflicts` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`, `gone`, `forbidden`, `blocked`, `wrong_type`, `mismatch`, `unstable`, `timeout`, `server`; did you mean `conflict`?",
         ),
         (
             &["retry", "orders-history", "--key", "[\"17\"]"],
@@ -289,7 +289,10 @@ fn arguments() {
             &["retry", "orders-history", "--key", "[17]", "--class", "poison"],
             "`class` and `key` cannot stand together: a key names one dead letter whatever its class",
         ),
-        (&["rollback", "orders-history"], "the command `rollback` is not built in this version yet"),
+        (
+            &["rollback", "orders-history"],
+            "`rollback` is for migrations of kind `files`, and `orders-history` is of kind `rows`: what it copied is in its target",
+        ),
         (&["failed", "orders-history", "--limit", "0"], "`limit` is 0, but has to be between 1 and 1000"),
         (
             &["failed", "orders-history", "--next", "move#0000"],
@@ -392,7 +395,7 @@ fn events() {
         ),
         (
             json!({"command": "rollback", "migration": "orders-history"}),
-            "the command `rollback` is not built in this version yet",
+            "`rollback` is for migrations of kind `files`, and `orders-history` is of kind `rows`: what it copied is in its target",
         ),
         (
             json!({"command": "verify", "migration": "orders-history", "repair": "yes"}),

@@ -15,8 +15,21 @@ use crate::cursor::Cursor;
 use crate::ledger::{LedgerError, Record};
 use serde::{Deserialize, Serialize};
 
-/// The classes of dead letters.
-pub const CLASSES: [&str; 4] = ["conflict", "poison", "too_large", "killed"];
+/// The classes of dead letters: first those that every kind has, then those of files.
+pub const CLASSES: [&str; 12] = [
+    "conflict",
+    "poison",
+    "too_large",
+    "killed",
+    "gone",
+    "forbidden",
+    "blocked",
+    "wrong_type",
+    "mismatch",
+    "unstable",
+    "timeout",
+    "server",
+];
 
 /// A dead letter's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +40,7 @@ pub struct DeadLetter {
     pub key: Vec<String>,
     /// The same with the kind of each part.
     pub cursor: Cursor,
-    /// `conflict`, `poison`, `too_large`, `killed`.
+    /// One of [`CLASSES`].
     pub class: String,
     /// Why, without a value of any row.
     pub message: String,

@@ -10,7 +10,7 @@ use super::cargo::Cargo;
 use super::route::Route;
 use super::routing;
 use crate::cursor::Cursor;
-use crate::spec::Definition;
+use crate::spec::RowsDefinition;
 use crate::sql::grid::Grid;
 use crate::sql::statement::Statement;
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub(super) struct Related {
 }
 
 /// Those above before those beneath; `None` if something of the definition does not exist.
-pub(super) fn copies(definition: &Definition, tables: &Tables) -> Option<Vec<Copy>> {
+pub(super) fn copies(definition: &RowsDefinition, tables: &Tables) -> Option<Vec<Copy>> {
     let items = definition.source.key.len();
     each(definition, tables, tables.source.as_ref()?, &|found| {
         let source = found.destination.source?;

@@ -31,7 +31,7 @@ use super::walk::{Step, number};
 use crate::cursor::Cursor;
 use crate::engine::migration::{Effort, Outcome, Range, Read};
 use crate::fault::Action;
-use crate::spec::Definition;
+use crate::spec::RowsDefinition;
 use crate::sql::{ConnectOptions, Session};
 pub(super) use cargo::Cargo;
 use copy::Copy;
@@ -76,7 +76,7 @@ const NAMED: usize = 200;
 impl Across {
     /// `None` if something of the definition does not exist.
     pub(super) fn new(
-        definition: &Definition,
+        definition: &RowsDefinition,
         tables: &Tables,
         options: ConnectOptions,
         sessions: Pool,

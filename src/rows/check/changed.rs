@@ -2,17 +2,17 @@
 
 use super::super::tables::Tables;
 use super::{Findings, create_index, missing_column};
-use crate::spec::Definition;
+use crate::spec::Source;
 use crate::sql::Dialect;
 use crate::sql::catalog::Column;
 
 const FIELD: &str = "source.changed";
 
-pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &Tables) {
-    let (Some(changed), Some(table)) = (&definition.source.changed, &tables.source) else { return };
+pub(in crate::rows) fn check(findings: &mut Findings, source: &Source, tables: &Tables) {
+    let (Some(changed), Some(table)) = (&source.changed, &tables.source) else { return };
     let name = &changed.column;
     let Some(column) = table.column(name) else { return missing_column(findings, FIELD, table, name) };
-    if definition.source.walked_by_changes().is_none() {
+    if source.walked_by_changes().is_none() {
         findings.warnings.push(
             "`where` names `:pass_started`, so that a row may come to match without a change: sweeps look at the whole key, as if `changed` were not there"
                 .to_owned(),
@@ -50,7 +50,7 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
             format!("run: {}", create_index(dialect, false, table, &[name])),
         );
     }
-    if definition.source.key.contains(name) {
+    if source.key.contains(name) {
         findings.problem(FIELD, format!("`{name}` is a column of the key, which never changes"), "leave `changed` out");
     }
 }

@@ -3,11 +3,11 @@
 use super::super::tables::{RelatedTable, Tables};
 use super::super::types::key_kind;
 use super::{Findings, create_index, listed};
-use crate::spec::{Definition, Related};
+use crate::spec::{Related, RowsDefinition};
 use crate::sql::Dialect;
 use crate::sql::catalog::Table;
 
-pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &Tables) {
+pub(super) fn check(findings: &mut Findings, definition: &RowsDefinition, tables: &Tables) {
     let (dialect, source) = (tables.make.dialect(), tables.source.as_ref());
     descend(findings, "source", dialect, source, &definition.source.related, &tables.related);
 }

@@ -2,12 +2,12 @@
 
 use super::super::tables::{RelatedTable, Tables};
 use super::{Findings, listed};
-use crate::spec::{After, ColumnValue, Definition, Related};
+use crate::spec::{After, ColumnValue, Related, RowsDefinition};
 use crate::sql::Dialect;
 use crate::sql::catalog::{Reference, Table};
 use crate::sql::statement::Statement;
 
-pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &Tables) {
+pub(super) fn check(findings: &mut Findings, definition: &RowsDefinition, tables: &Tables) {
     let (After::Delete, Some(source)) = (definition.target.after, &tables.source) else { return };
     let dialect = tables.make.dialect();
     let mut leaving = vec![Leaving { field: "source".to_owned(), table: source, above: None }];

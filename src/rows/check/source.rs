@@ -4,17 +4,16 @@ use super::super::key::KeyKind;
 use super::super::tables::{RelatedTable, Tables};
 use super::super::types::key_kind;
 use super::{Findings, create_index, missing_column, missing_table};
-use crate::spec::{Definition, Related};
+use crate::spec::{Related, Source};
 use crate::sql::Dialect;
 use crate::sql::catalog::Table;
 use crate::sql::class::SEES_ALL;
 
-pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &Tables) {
-    let source = &definition.source;
+pub(in crate::rows) fn check(findings: &mut Findings, source: &Source, tables: &Tables) {
     let dialect = tables.make.dialect();
     let Some(table) = &tables.source else {
         missing_table(findings, "source.table", source.schema.as_deref(), tables, &source.table);
-        related(findings, "source", definition, None, &source.related, &tables.related, tables, &mut Vec::new());
+        related(findings, "source", source, None, &source.related, &tables.related, tables, &mut Vec::new());
         return;
     };
     if !is_table(findings, "source.table", table) {
@@ -26,8 +25,7 @@ pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &T
     }
     names(findings, "source", table, &source.exclude, &source.related);
     let mut known: Vec<&Table> = vec![table];
-    let whole =
-        related(findings, "source", definition, Some(table), &source.related, &tables.related, tables, &mut known);
+    let whole = related(findings, "source", source, Some(table), &source.related, &tables.related, tables, &mut known);
     for (place, name) in source.exclude.iter().enumerate() {
         if whole && known.iter().all(|table| table.column(name).is_none()) {
             missing_column(findings, &format!("source.exclude[{place}]"), table, name);
@@ -140,7 +138,7 @@ fn names(findings: &mut Findings, path: &str, table: &Table, exclude: &[String],
 fn related<'a>(
     findings: &mut Findings,
     path: &str,
-    definition: &Definition,
+    source: &Source,
     parent: Option<&Table>,
     related: &[Related],
     found: &'a [RelatedTable],
@@ -151,10 +149,10 @@ fn related<'a>(
     for (place, (one, found)) in related.iter().zip(found).enumerate() {
         let path = format!("{path}.related[{place}]");
         let Some(table) = &found.table else {
-            let schema = one.schema.as_deref().or(definition.source.schema.as_deref());
+            let schema = one.schema.as_deref().or(source.schema.as_deref());
             missing_table(findings, &format!("{path}.table"), schema, tables, &one.table);
             whole = false;
-            self::related(findings, &path, definition, None, &one.related, &found.related, tables, known);
+            self::related(findings, &path, source, None, &one.related, &found.related, tables, known);
             continue;
         };
         known.push(table);
@@ -164,7 +162,7 @@ fn related<'a>(
         engine(findings, table);
         names(findings, &path, table, &one.exclude, &one.related);
         // The source's own list is in it too: that one names columns of any of the tables.
-        let own = |(_, name): &(usize, &String)| !definition.source.exclude.contains(name);
+        let own = |(_, name): &(usize, &String)| !source.exclude.contains(name);
         for (place, name) in one.exclude.iter().enumerate().filter(own).filter(|(_, name)| table.column(name).is_none())
         {
             missing_column(findings, &format!("{path}.exclude[{place}]"), table, name);
@@ -181,7 +179,7 @@ fn related<'a>(
         if children && keys {
             ordered(findings, &path, tables.make.dialect(), table, one);
         }
-        whole &= self::related(findings, &path, definition, Some(table), &one.related, &found.related, tables, known);
+        whole &= self::related(findings, &path, source, Some(table), &one.related, &found.related, tables, known);
     }
     whole
 }

@@ -7,11 +7,11 @@ use super::super::types::key_kind;
 use super::holding::holds;
 use super::source::is_table;
 use super::{Findings, create_index, fit, listed, missing_column, missing_table};
-use crate::spec::{ColumnValue, Definition};
+use crate::spec::{ColumnValue, RowsDefinition};
 use crate::sql::Dialect;
 use crate::sql::catalog::{Column, Table};
 
-pub(super) fn check(findings: &mut Findings, definition: &Definition, tables: &Tables) {
+pub(super) fn check(findings: &mut Findings, definition: &RowsDefinition, tables: &Tables) {
     let all = destination::all(definition, tables);
     for (place, destination) in all.iter().enumerate() {
         let mut checked = Checked { findings, tables, destination, max_item: definition.limits.max_item };

@@ -6,11 +6,11 @@ use super::super::document::column;
 use super::super::tables::{RelatedTable, Tables};
 use super::hint::child_hint;
 use super::landing::{landing, quoted};
-use crate::spec::{Definition, Related};
+use crate::spec::{Related, RowsDefinition};
 use crate::sql::catalog::Table;
 
 /// Those above before those beneath.
-pub(super) fn copies(definition: &Definition, tables: &Tables, source: &Table) -> Option<Vec<Copy>> {
+pub(super) fn copies(definition: &RowsDefinition, tables: &Tables, source: &Table) -> Option<Vec<Copy>> {
     each(definition, tables, source, &|found: Found<'_>| {
         let aliases = (found.alias, "k");
         let landing = landing(tables, &found.destination, aliases, String::new(), &definition.digest)?;
@@ -30,7 +30,7 @@ pub(in super::super) struct Found<'a> {
 
 /// What is `made` of each, those above before those beneath.
 pub(in super::super) fn each<T>(
-    definition: &Definition,
+    definition: &RowsDefinition,
     tables: &Tables,
     source: &Table,
     made: &impl Fn(Found<'_>) -> Option<T>,
@@ -52,7 +52,7 @@ struct Above<'a> {
 
 fn gather<T>(
     all: &mut Vec<T>,
-    definition: &Definition,
+    definition: &RowsDefinition,
     tables: &Tables,
     above: &Above<'_>,
     (related, found): (&[Related], &[RelatedTable]),

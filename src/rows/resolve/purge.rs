@@ -7,12 +7,12 @@ use super::super::here::purging::{Limb, Purge};
 use super::super::tables::{RelatedTable, Tables};
 use super::hint::child_hint;
 use super::landing::quoted;
-use crate::spec::{After, Definition, Related};
+use crate::spec::{After, Related, RowsDefinition};
 use crate::sql::Dialect;
 use crate::sql::catalog::{Reference, Table};
 
 /// `None`: nothing is deleted.
-pub(super) fn purge(definition: &Definition, tables: &Tables, source: &Table) -> Option<Purge> {
+pub(super) fn purge(definition: &RowsDefinition, tables: &Tables, source: &Table) -> Option<Purge> {
     if definition.target.after == After::Keep {
         return None;
     }

@@ -2,16 +2,15 @@
 //! may be old: so each piece is counted, which says at once how much there is and whether the pieces are alike. Where they are
 //! not, a walk along the index cuts exactly.
 
-use super::split::{By, LEAST};
+use super::split::{By, Ground, LEAST};
 use crate::cursor::Cursor;
 use crate::engine::migration::{Estimate, Layout};
-use crate::rows::Rows;
 use crate::rows::faults::RowsError;
 use crate::rows::link::{Deadline, rows};
 use futures_util::StreamExt as _;
 use std::time::{Duration, SystemTime};
 
-impl Rows {
+impl Ground<'_> {
     /// As [`crate::engine::migration::Migration::lay_out`].
     pub(in crate::rows) async fn laid_out(
         &self,
@@ -52,7 +51,7 @@ impl Rows {
     }
 
     fn estimated(&self) -> Estimate {
-        let rows = self.tables.source.as_ref().map_or(0, |source| source.rows_estimate);
+        let rows = self.source.map_or(0, |source| source.rows_estimate);
         Estimate { keys: rows, items: rows, exact: false }
     }
 

@@ -131,6 +131,8 @@ impl Mapping {
         match (&self.purge, across) {
             (Some(_), _) => Which::Some,
             (None, true) => Which::All,
+            // Where there is no table of targets, whoever asks has to look at each of them.
+            (None, false) if self.landing.target.is_empty() => Which::Some,
             (None, false) => Which::Missing,
         }
     }

@@ -10,6 +10,8 @@ use crate::rows::key::{Key, Side};
 use crate::rows::link::{Deadline, rows};
 use crate::rows::mapping::Mapping;
 use crate::rows::phrase::count;
+use crate::rows::pool::Pool;
+use crate::sql::catalog::Table;
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
 use std::time::Duration;
@@ -32,10 +34,36 @@ pub enum By {
     Statistics,
 }
 
+/// A source that is to be walked, and its sessions.
+#[derive(Clone, Copy)]
+pub(in crate::rows) struct Ground<'a> {
+    pub(in crate::rows) mapping: &'a Mapping,
+    pub(in crate::rows) source: Option<&'a Table>,
+    pub(in crate::rows) sessions: &'a Pool,
+}
+
 impl Rows {
+    pub(in crate::rows) fn ground(&self) -> Ground<'_> {
+        Ground { mapping: &self.mapping, source: self.tables.source.as_ref(), sessions: &self.sessions }
+    }
+
     /// Cuts the keys up to `bound` into up to `parts`: the last key of each but the last. None: it cannot be cut so, or not
     /// within `limit`.
     pub async fn cut(
+        &self,
+        by: By,
+        bound: &Cursor,
+        parts: u32,
+        expected: Estimate,
+        limit: Duration,
+    ) -> Result<Vec<Cursor>, RowsError> {
+        self.ground().cut(by, bound, parts, expected, limit).await
+    }
+}
+
+impl Ground<'_> {
+    /// As [`Rows::cut`].
+    pub(in crate::rows) async fn cut(
         &self,
         by: By,
         bound: &Cursor,
@@ -54,7 +82,7 @@ impl Rows {
         let cuts = match (by, session.make().dialect()) {
             (By::Walk, _) => self.mapping.walk_for_cuts(session, bound, parts, expected, deadline).await,
             (By::Statistics, Dialect::Postgres) => {
-                let Some(source) = &self.tables.source else { return Ok(Vec::new()) };
+                let Some(source) = self.source else { return Ok(Vec::new()) };
                 self.mapping.histogram(session, source, parts, deadline).await
             }
             (By::Statistics, Dialect::MySql) => self.mapping.range_estimates(session, bound, parts, deadline).await,

@@ -1,6 +1,8 @@
 //! From fields to meaning: everything that can be said of a migration file without a database.
 
 mod feeding;
+mod files;
+mod http;
 mod limits;
 mod related_target;
 mod source;
@@ -9,9 +11,10 @@ mod target;
 mod tests;
 mod throttle;
 
-use super::definition::{Definition, Kind, Mode};
+use super::definition::{Defined, Definition, Kind, Mode, Source, Target};
 use super::digest;
-use super::file::File;
+use super::file::{File, SourceSection, TargetSection};
+use super::files::{FilesSource, FilesTarget};
 use super::problem::{Path, Problems};
 use super::schema;
 use crate::hint::nearest;
@@ -22,28 +25,63 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     let root = Path::root();
     let name = name(&root.key("name"), stem, file.name, problems);
     let kind = required(&root.key("kind"), file.kind, problems);
-    let kind = kind.and_then(|kind| word(&root.key("kind"), &kind, &[("rows", Kind::Rows)], problems));
+    let kinds = [("rows", Kind::Rows), ("files", Kind::Files)];
+    let kind = kind.and_then(|kind| word(&root.key("kind"), &kind, &kinds, problems));
     let mode = file.mode.unwrap_or_else(|| "once".to_owned());
     let mode = word(&root.key("mode"), &mode, &[("once", Mode::Once), ("continuous", Mode::Continuous)], problems);
     let source = required(&root.key("source"), file.source, problems);
-    let source = source.map(|source| source::check(&root.key("source"), source, problems));
     let target = required(&root.key("target"), file.target, problems);
-    let target = target.map(|target| target::check(&root.key("target"), target, problems));
+    let meaning = match kind {
+        Some(Kind::Files) => files::check(source, target, problems).map(|both| Meaning::Files(Box::new(both))),
+        // Without a kind the others of its fields are judged as those of the usual one.
+        Some(Kind::Rows) | None => rows(source, target, problems).map(|both| Meaning::Rows(Box::new(both))),
+    };
     let limits = limits::check(&root.key("limits"), file.limits.unwrap_or_default(), problems);
     let throttle = file.throttle.map(|section| throttle::check(&root.key("throttle"), section, problems));
-    if let (Some(source), Some(target)) = (&source, &target) {
-        target::check_feeding(&root.key("target"), target, source, problems);
-    }
-    let (kind, source, target) = (kind?, source?.finish()?, target?.finish()?);
-    target::check_tables(&target, &source, problems);
-    target::check_related(&target, &source, problems);
-    let digest = digest::of_meaning(kind, &source, &target);
-    let identity = digest::of_identity(kind, &source, &target);
     let throttle = match throttle {
         Some(throttle) => Some(throttle?),
         None => None,
     };
-    Some(Definition { name: name?, kind, mode: mode?, source, target, limits: limits?, throttle, digest, identity })
+    kind?;
+    let (name, mode, limits) = (name?, mode?, limits?);
+    Some(match meaning? {
+        Meaning::Rows(both) => {
+            let (source, target) = *both;
+            let digest = digest::of_meaning(&source, &target);
+            let identity = digest::of_identity(&source, &target);
+            let rows = Defined { name, mode, source, target, limits, throttle, digest, identity };
+            Definition::Rows(Box::new(rows))
+        }
+        Meaning::Files(both) => {
+            let (source, target) = *both;
+            let (digest, identity) = digest::of_files(&source, &target);
+            let files = Defined { name, mode, source, target, limits, throttle, digest, identity };
+            Definition::Files(Box::new(files))
+        }
+    })
+}
+
+/// What a file says of source and target.
+enum Meaning {
+    Rows(Box<(Source, Target)>),
+    Files(Box<(FilesSource, FilesTarget)>),
+}
+
+fn rows(
+    source: Option<SourceSection>,
+    target: Option<TargetSection>,
+    problems: &mut Problems,
+) -> Option<(Source, Target)> {
+    let root = Path::root();
+    let source = source.map(|source| source::check(&root.key("source"), source, problems));
+    let target = target.map(|target| target::check(&root.key("target"), target, problems));
+    if let (Some(source), Some(target)) = (&source, &target) {
+        target::check_feeding(&root.key("target"), target, source, problems);
+    }
+    let (source, target) = (source?.finish()?, target?.finish()?);
+    target::check_tables(&target, &source, problems);
+    target::check_related(&target, &source, problems);
+    Some((source, target))
 }
 
 fn name(path: &Path, stem: &str, written: Option<String>, problems: &mut Problems) -> Option<String> {

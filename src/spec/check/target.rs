@@ -5,7 +5,8 @@ use super::{identifier, key, optional_identifier, required, source, word};
 use crate::spec::definition::{After, ColumnValue, DatabaseRef, Related, Source, Target};
 use crate::spec::file::TargetSection;
 use crate::spec::problem::{Path, Problems};
-use crate::spec::reference;
+use crate::spec::transfer::TargetKey;
+use crate::spec::{reference, schema};
 
 /// What was understood of `[target]`, also while something else in it is wrong.
 pub(super) struct Draft {
@@ -40,11 +41,24 @@ pub(super) fn check(path: &Path, section: TargetSection, problems: &mut Problems
         database: reference::database(&path.key("database"), section.database, problems),
         schema: optional_identifier(&path.key("schema"), section.schema, problems),
         table: identifier(&path.key("table"), section.table, problems),
-        key: key(&path.key("key"), section.key, problems),
+        key: index(&path.key("key"), section.key, problems),
         after: word(&path.key("after"), &after, &[("keep", After::Keep), ("delete", After::Delete)], problems),
         create: section.create.unwrap_or(false),
         columns: columns.and_then(|columns| feeding::columns(&path.key("columns"), columns, problems)),
     }
+}
+
+/// The key of rows is a list of columns; a text is what files have.
+fn index(path: &Path, written: Option<TargetKey>, problems: &mut Problems) -> Option<Vec<String>> {
+    let names = match written {
+        Some(TargetKey::Columns(names)) => Some(names),
+        Some(TargetKey::Template(_)) => {
+            problems.add(path, "must be a list, not a string", schema::example(path));
+            return None;
+        }
+        None => None,
+    };
+    key(path, names, problems)
 }
 
 /// How the target's columns are fed from the source: whatever of both sections was understood.

@@ -1,10 +1,10 @@
 //! What a good file means.
 
-use crate::spec::{ColumnValue, DatabaseRef, Definition, Limits, PasswordRef, SecretRef, parse};
+use crate::spec::{ColumnValue, DatabaseRef, Limits, PasswordRef, RowsDefinition, SecretRef, parse};
 use std::path::PathBuf;
 use std::time::Duration;
 
-fn with(database: &str, more: &str, columns: &str) -> Definition {
+fn with(database: &str, more: &str, columns: &str) -> RowsDefinition {
     let text = format!(
         r#"
         name = "m"
@@ -37,7 +37,7 @@ fn with(database: &str, more: &str, columns: &str) -> Definition {
         {more}
         "#
     );
-    parse("m", &text).unwrap_or_else(|error| panic!("{error}"))
+    parse("m", &text).unwrap_or_else(|error| panic!("{error}")).into_rows().unwrap()
 }
 
 #[test]
@@ -102,7 +102,7 @@ lease = "30s"
 sweep_every = "1d"                      # continuous without `changed`
 log_keys = true
 "#;
-    let definition = parse("orders-history", sample).unwrap_or_else(|error| panic!("{error}"));
+    let definition = parse("orders-history", sample).unwrap_or_else(|error| panic!("{error}")).into_rows().unwrap();
     assert_eq!(definition.limits, Limits::default());
     let fixed: toml::Table = sample.parse().unwrap();
     let known = crate::spec::schema();

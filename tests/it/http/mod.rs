@@ -1,10 +1,8 @@
 //! The client for whatever rows point at, against a server that does what hostile and broken servers do.
 
-mod server;
-
+use crate::support::file_server::{Asked, FileServer, answer};
 use async_trait::async_trait;
 use milkrun::http::{Fetcher, Guard, HttpError, Limits, Names, Resume};
-use server::{Asked, FileServer, answer};
 use std::io::{self, Write as _};
 use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;

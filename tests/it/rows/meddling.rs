@@ -6,7 +6,7 @@ use super::stage::{Kind, LIMIT, Stage, effort, walk};
 use milkrun::engine::migration::Migration;
 use milkrun::fault::Class;
 use milkrun::rows::RowsError;
-use milkrun::spec::Definition;
+use milkrun::spec::RowsDefinition;
 use milkrun::sql::ConnectOptions;
 
 const MAPPED: &str =
@@ -17,7 +17,7 @@ fn source(stage: &Stage) -> String {
     "table = \"orders\"\nkey = [\"id\"]".to_owned()
 }
 
-fn swallowed(stage: &Stage, definition: &Definition) {
+fn swallowed(stage: &Stage, definition: &RowsDefinition) {
     for size in [100, 1] {
         let rows = stage.open(definition);
         let fault = stage.run(walk(&rows, size, &effort())).expect_err("rows are gone");

@@ -3,7 +3,7 @@
 use super::stage::{KINDS, Kind, LIMIT, Stage, effort, range, walk};
 use milkrun::engine::migration::{Effort, Migration};
 use milkrun::fault::Class;
-use milkrun::spec::Definition;
+use milkrun::spec::RowsDefinition;
 use sha2::{Digest as _, Sha256};
 
 const SOURCE: &str = r#"
@@ -67,7 +67,7 @@ fn columns_may_have_the_names_of_our_own_aliases() {
     }
 }
 
-pub(super) fn shop(stage: &Stage, orders: u32) -> Definition {
+pub(super) fn shop(stage: &Stage, orders: u32) -> RowsDefinition {
     stage.execute(
         "CREATE TABLE orders (id {{INTEGER PRIMARY KEY||BIGINT PRIMARY KEY||BIGINT PRIMARY KEY}}, status VARCHAR(10) NOT NULL, \
          card VARCHAR(20), note VARCHAR(100));

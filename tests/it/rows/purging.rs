@@ -6,13 +6,13 @@ use milkrun::cursor::{Cursor, KeyPart};
 use milkrun::engine::migration::{Effort, Migration, Outcome, Repair};
 use milkrun::fault::Class;
 use milkrun::rows::RowsError;
-use milkrun::spec::{After, Definition};
+use milkrun::spec::{After, RowsDefinition};
 
 const KEYS: &str = "ALTER TABLE order_items ADD FOREIGN KEY (order_id) REFERENCES orders (id);
     ALTER TABLE parts ADD FOREIGN KEY (item_id) REFERENCES order_items (id);";
 
 /// The shop, whose closed orders are to leave it. PostgreSQL wants foreign keys; elsewhere they are optional.
-fn purged(stage: &Stage, orders: u32, keys: bool) -> Definition {
+fn purged(stage: &Stage, orders: u32, keys: bool) -> RowsDefinition {
     let mut definition = shop(stage, orders);
     if keys {
         stage.execute(KEYS);
@@ -247,7 +247,7 @@ fn what_is_missing_is_mended_and_nothing_is_deleted() {
     }
 }
 
-fn problems(stage: &Stage, definition: &Definition) -> Vec<String> {
+fn problems(stage: &Stage, definition: &RowsDefinition) -> Vec<String> {
     let Err(RowsError::Problems(problems)) = stage.try_open(definition) else {
         panic!("{:?}: it was taken", stage.kind)
     };
@@ -300,7 +300,7 @@ fn cascades_into_tables_that_are_not_named_are_refused() {
         if keys {
             stage.execute(&KEYS.replace(';', " ON DELETE CASCADE;"));
         }
-        let definition = Definition {
+        let definition = RowsDefinition {
             target: milkrun::spec::Target { after: After::Delete, ..definition.target.clone() },
             ..definition
         };

@@ -6,7 +6,7 @@ use crate::support::tpch;
 use milkrun::cursor::Cursor;
 use milkrun::engine::migration::{Effort, Migration, Outcome};
 use milkrun::fault::Class;
-use milkrun::spec::{ColumnValue, Definition, parse};
+use milkrun::spec::{ColumnValue, RowsDefinition, parse};
 
 const SOURCE: &str = r#"
 table = "orders"
@@ -68,7 +68,7 @@ order_id = "id"
 status = "status"
 "#;
 
-fn shop(stage: &Stage, orders: u32) -> Definition {
+fn shop(stage: &Stage, orders: u32) -> RowsDefinition {
     stage.execute(
         "CREATE TABLE orders (id {{INTEGER PRIMARY KEY||BIGINT PRIMARY KEY||BIGINT PRIMARY KEY}}, status VARCHAR(10) NOT NULL, card VARCHAR(20));
          CREATE TABLE order_items (order_id BIGINT NOT NULL, n INTEGER NOT NULL, sku VARCHAR(2000), PRIMARY KEY (order_id, n));
@@ -387,7 +387,7 @@ fn two_writers_of_one_batch_copy_it_once_between_them() {
 #[test]
 fn tpch_orders_and_their_line_items_arrive_row_by_row() {
     let definition = parse("shop-archive", include_str!("../../../examples/archive/shop-archive.toml"));
-    let definition = definition.unwrap_or_else(|error| panic!("{error}"));
+    let definition = definition.unwrap_or_else(|error| panic!("{error}")).into_rows().expect("rows");
     let fed = |columns: &[(String, ColumnValue)]| {
         let fed = |(_, value): &(String, ColumnValue)| match value {
             ColumnValue::Column(name) => Some(name.clone()),

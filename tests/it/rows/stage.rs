@@ -7,7 +7,7 @@ use milkrun::cursor::Cursor;
 use milkrun::engine::migration::{Comparison, Effort, Migration, Outcome, Range, Repair};
 use milkrun::fault::Fault;
 use milkrun::rows::{Rows, RowsError};
-use milkrun::spec::{Definition, parse};
+use milkrun::spec::{RowsDefinition, parse};
 use milkrun::sql::ConnectOptions;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -90,24 +90,24 @@ impl Stage {
     }
 
     /// The definition in this TOML, less `name`, `kind` and the databases.
-    pub(super) fn definition(&self, source: &str, target: &str) -> Definition {
+    pub(super) fn definition(&self, source: &str, target: &str) -> RowsDefinition {
         self.limited(source, target, "")
     }
 
     #[allow(clippy::unused_self, reason = "a test says where its definition is for")]
-    pub(super) fn limited(&self, source: &str, target: &str, limits: &str) -> Definition {
+    pub(super) fn limited(&self, source: &str, target: &str, limits: &str) -> RowsDefinition {
         // Only to be equal: the sessions are given by hand.
         let text = format!(
             "name = \"m\"\nkind = \"rows\"\n[source]\ndatabase = \"$SHOP\"\n{source}\n[target]\ndatabase = \"$SHOP\"\n{target}\n[limits]\n{limits}\n"
         );
-        parse("m", &text).unwrap_or_else(|error| panic!("{error}\nin: {text}"))
+        parse("m", &text).unwrap_or_else(|error| panic!("{error}\nin: {text}")).into_rows().expect("rows")
     }
 
-    pub(super) fn open(&self, definition: &Definition) -> Rows {
+    pub(super) fn open(&self, definition: &RowsDefinition) -> Rows {
         self.try_open(definition).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    pub(super) fn try_open(&self, definition: &Definition) -> Result<Rows, RowsError> {
+    pub(super) fn try_open(&self, definition: &RowsDefinition) -> Result<Rows, RowsError> {
         self.run(Rows::open(definition, &self.options, LIMIT))
     }
 
@@ -116,7 +116,7 @@ impl Stage {
     }
 
     /// Creates the target, and walks the whole source in batches of `size`.
-    pub(super) fn move_all(&self, definition: &Definition, size: u64) -> Outcome {
+    pub(super) fn move_all(&self, definition: &RowsDefinition, size: u64) -> Outcome {
         let rows = self.open(definition);
         self.run(async {
             rows.prepare(LIMIT).await.expect("the target");
@@ -124,11 +124,11 @@ impl Stage {
         })
     }
 
-    pub(super) fn verify_all(&self, definition: &Definition, size: u64) -> Comparison {
+    pub(super) fn verify_all(&self, definition: &RowsDefinition, size: u64) -> Comparison {
         self.repair_all(definition, size, None)
     }
 
-    pub(super) fn repair_all(&self, definition: &Definition, size: u64, repair: Option<&Repair>) -> Comparison {
+    pub(super) fn repair_all(&self, definition: &RowsDefinition, size: u64, repair: Option<&Repair>) -> Comparison {
         let rows = self.open(definition);
         self.run(compare(&rows, size, repair))
     }

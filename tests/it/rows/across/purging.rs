@@ -8,7 +8,7 @@ use crate::support::history;
 use crate::support::shop::{self, Size};
 use milkrun::cursor::{Cursor, KeyPart};
 use milkrun::engine::migration::{Effort, Migration};
-use milkrun::spec::{After, Definition};
+use milkrun::spec::{After, RowsDefinition};
 
 const SHOP: Size = Size { orders: 120, closed: 60, items: 3, discounts: 1 };
 const CLOSED: &str = "status IN ('uncollected', 'cancelled', 'dispensed')";
@@ -86,7 +86,7 @@ fn what_is_compared_page_by_page_is_compared_whole() {
             "table = \"papers\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nbody = \"body\"",
             "",
         );
-        let open = |definition: &Definition| {
+        let open = |definition: &RowsDefinition| {
             let mut rows = pair.open(definition);
             rows.hold_at_most(3000);
             rows

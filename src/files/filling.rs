@@ -1,0 +1,103 @@
+//! A body that is read part by part, and gone on with where it breaks off if its server can do that.
+
+use super::Files;
+use super::digests::{Digested, Digests};
+use super::failure::Failure;
+use super::storing::left;
+use crate::http::{Answer, Body, Resume};
+use bytes::{Bytes, BytesMut};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How often one body is gone on with where it broke off.
+const RESUMES: u32 = 5;
+/// The wait before that.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// Such a body.
+pub(super) struct Filling<'a> {
+    files: &'a Files,
+    asked: &'a str,
+    deadline: Instant,
+    body: Body,
+    /// What came beyond the end of the last part.
+    rest: Bytes,
+    pub(super) etag: Option<String>,
+    resumed: u32,
+    /// Bytes that came so far, those of earlier runs included.
+    pub(super) received: u64,
+    /// All of it has come.
+    pub(super) ended: bool,
+}
+
+impl<'a> Filling<'a> {
+    pub(super) fn new(files: &'a Files, asked: &'a str, answer: Answer, deadline: Instant) -> Self {
+        Self {
+            files,
+            asked,
+            deadline,
+            body: answer.body,
+            rest: Bytes::new(),
+            etag: answer.etag,
+            resumed: 0,
+            received: 0,
+            ended: false,
+        }
+    }
+
+    /// The next part: `size` bytes, or less at the end. `expected` is what is probably needed for it.
+    pub(super) async fn fill(&mut self, expected: u64, size: u64) -> Result<Bytes, Failure> {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let mut part = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0).min(size));
+        loop {
+            if self.rest.is_empty() {
+                let Some(bytes) = self.next().await? else {
+                    self.ended = true;
+                    return Ok(part.freeze());
+                };
+                self.rest = bytes;
+            }
+            let room = size - part.len();
+            if room == 0 {
+                return Ok(part.freeze());
+            }
+            let taken = self.rest.split_to(room.min(self.rest.len()));
+            part.extend_from_slice(&taken);
+        }
+    }
+
+    /// Digests all that is left, too.
+    pub(super) async fn rest(mut self, mut digests: Digests) -> Result<Digested, Failure> {
+        digests.update(&self.rest);
+        while let Some(bytes) = self.next().await? {
+            digests.update(&bytes);
+        }
+        Ok(digests.finish())
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let next = timeout_at(self.deadline, self.body.next()).await.map_err(|_| Failure::Time)?;
+            let error = match next {
+                Ok(Some(bytes)) => {
+                    self.received += bytes.len() as u64;
+                    return Ok(Some(bytes));
+                }
+                Ok(None) => return Ok(None),
+                Err(error) => error,
+            };
+            let Some(etag) = self.etag.clone().filter(|_| error.passes() && self.resumed < RESUMES) else {
+                return Err(error.into());
+            };
+            self.resumed += 1;
+            tokio::time::sleep(WAIT.min(left(self.deadline))).await;
+            let resume = Resume { from: self.received, etag };
+            let answer = self.files.answer(self.asked, Some(&resume), self.deadline).await?;
+            if answer.from != self.received {
+                // It begins anew, as the file has changed or its server knows no ranges.
+                return Err(error.into());
+            }
+            self.body = answer.body;
+        }
+    }
+}

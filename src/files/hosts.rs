@@ -1,0 +1,219 @@
+//! How much each host is asked for: so many requests at once, and no more in a second than it bears. A host that says it is asked too
+//! often is asked a tenth less often than it answered, and then carefully more often again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// What a refusal leaves of the rate.
+const BACK_OFF: f64 = 0.9;
+/// By how much the rate grows in a second without a refusal.
+const RECOVERY: f64 = 0.02;
+/// Never less than this many requests in a second.
+const LEAST: f64 = 0.5;
+/// Over how long answers are counted before a first refusal.
+const WINDOW: Duration = Duration::from_secs(1);
+/// Refusals within so short a time are of one moment.
+const MOMENT: Duration = Duration::from_millis(500);
+/// A wait for a host's turn looks again after so long.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// All hosts that were asked.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    per_host: usize,
+    known: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+/// One host.
+#[derive(Debug)]
+pub(super) struct Host {
+    room: Arc<Semaphore>,
+    pace: Mutex<Pace>,
+}
+
+/// How often a host is asked.
+#[derive(Debug)]
+struct Pace {
+    /// Requests in a second; `None`: it has never complained.
+    rate: Option<f64>,
+    /// When the next request may go out.
+    next: Instant,
+    /// When it complained last.
+    refused: Option<Instant>,
+    /// When the rate grew last.
+    grown: Instant,
+    /// Answers since then.
+    answered: (Instant, u32),
+    /// The same of the whole time before.
+    before: f64,
+}
+
+impl Hosts {
+    pub(super) fn new(per_host: u32) -> Self {
+        Self { per_host: usize::try_from(per_host).unwrap_or(1), known: Mutex::default() }
+    }
+
+    /// Requests to one host at once.
+    pub(super) fn per_host(&self) -> usize {
+        self.per_host
+    }
+
+    /// The host of a URL.
+    pub(super) fn of(&self, url: &str) -> Arc<Host> {
+        let place = url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(place).or_insert_with(|| Arc::new(Host::new(self.per_host))).clone()
+    }
+}
+
+impl Host {
+    fn new(per_host: usize) -> Self {
+        let now = Instant::now();
+        let pace = Pace { rate: None, next: now, refused: None, grown: now, answered: (now, 0), before: 0.0 };
+        Self { room: Arc::new(Semaphore::new(per_host)), pace: Mutex::new(pace) }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn; whoever has it holds it until the transfer is over. `None`: not before `deadline`.
+    pub(super) async fn turn(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+        let room = tokio::time::timeout_at(deadline, self.room.clone().acquire_owned()).await.ok()?.ok()?;
+        loop {
+            let wait = self.pace().take(Instant::now());
+            let Some(wait) = wait else { return Some(room) };
+            if Instant::now() + wait >= deadline {
+                return None;
+            }
+            tokio::time::sleep(wait.min(LOOK)).await;
+        }
+    }
+
+    /// It answered.
+    pub(super) fn answered(&self) {
+        self.pace().answered(Instant::now());
+    }
+
+    /// It complained, and may have said for how long it wants to be left alone.
+    pub(super) fn refused(&self, alone: Option<Duration>) {
+        self.pace().refused(Instant::now(), alone);
+    }
+}
+
+impl Pace {
+    /// Takes a turn, or says how long to wait for it.
+    fn take(&mut self, now: Instant) -> Option<Duration> {
+        if now < self.next {
+            return Some(self.next - now);
+        }
+        if let Some(rate) = self.rate {
+            self.next = self.next.max(now.checked_sub(Duration::from_millis(20)).unwrap_or(now))
+                + Duration::from_secs_f64(1.0 / rate);
+        }
+        None
+    }
+
+    fn answered(&mut self, now: Instant) {
+        let (since, count) = self.answered;
+        let lasted = now - since;
+        if lasted >= WINDOW {
+            self.before = f64::from(count) / lasted.as_secs_f64();
+            self.answered = (now, 1);
+        } else {
+            self.answered = (since, count + 1);
+        }
+        let calm = self.refused.is_none_or(|at| now - at >= WINDOW);
+        if let Some(rate) = &mut self.rate
+            && calm
+            && now - self.grown >= WINDOW
+        {
+            *rate *= 1.0 + RECOVERY;
+            self.grown = now;
+        }
+    }
+
+    fn refused(&mut self, now: Instant, alone: Option<Duration>) {
+        if let Some(alone) = alone {
+            self.next = self.next.max(now + alone);
+        }
+        if self.refused.is_some_and(|at| now - at < MOMENT) {
+            return;
+        }
+        self.refused = Some(now);
+        self.grown = now;
+        let (since, count) = self.answered;
+        let lasted = (now - since).as_secs_f64();
+        // In less than a tenth of a second nothing was measured.
+        let here = if lasted > 0.1 { f64::from(count) / lasted } else { 0.0 };
+        let measured = here.max(if self.rate.is_none() { self.before } else { 0.0 });
+        let rate = self.rate.unwrap_or(if measured > 0.0 { measured } else { f64::from(count.max(1)) * 10.0 });
+        self.rate = Some((rate * BACK_OFF).max(LEAST));
+        self.next = self.next.max(now + Duration::from_millis(100));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that bears so many requests in each second; how many of so many seconds' requests it answered, and refused, once it
+    /// was settled.
+    async fn ask(bears: u32, seconds: u64) -> (u32, u32) {
+        let host = Host::new(4);
+        let (begin, mut second, mut in_second) = (Instant::now(), 0, 0);
+        let (mut answered, mut refused) = (0, 0);
+        while begin.elapsed() < Duration::from_secs(seconds) {
+            let turn = host.turn(begin + Duration::from_secs(seconds)).await;
+            if turn.is_none() {
+                break;
+            }
+            if begin.elapsed().as_secs() != second {
+                (second, in_second) = (begin.elapsed().as_secs(), 0);
+            }
+            in_second += 1;
+            let settled = second >= seconds / 2;
+            if in_second <= bears {
+                host.answered();
+                answered += u32::from(settled);
+            } else {
+                host.refused(None);
+                refused += u32::from(settled);
+            }
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+        (answered, refused)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_bears_a_hundred_in_a_second_is_asked_for_about_so_many() {
+        let (answered, refused) = ask(100, 60).await;
+        let rate = f64::from(answered) / 30.0;
+        assert!((80.0..=100.0).contains(&rate), "{rate} answered, {refused} refused");
+        assert!(f64::from(refused) < 0.05 * f64::from(answered), "{refused}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_is_left_alone_for_as_long_as_it_asks() {
+        let host = Host::new(4);
+        let begin = Instant::now();
+        host.refused(Some(Duration::from_secs(7)));
+        assert!(host.turn(begin + Duration::from_secs(3)).await.is_none());
+        assert!(host.turn(begin + Duration::from_secs(30)).await.is_some());
+        assert!(begin.elapsed() >= Duration::from_secs(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_never_complains_is_never_waited_for() {
+        let host = Host::new(2);
+        let begin = Instant::now();
+        for _ in 0..1000 {
+            drop(host.turn(begin + Duration::from_secs(1)).await.unwrap());
+            host.answered();
+        }
+        assert!(begin.elapsed() < Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,218 @@
+//! One file from its server into the bucket: fetched through the guard, digested in one pass, stored, read back. What passes by
+//! itself is tried again for as long as the run has time.
+
+use super::Files;
+use super::content::{self, LOOKED_AT};
+use super::digests::{Digested, Digests};
+use super::failure::Failure;
+use super::filling::Filling;
+use super::journal::Moved;
+use super::naming::Known;
+use super::resuming::Carried;
+use super::row::{Link, Row};
+use super::storing::{PARTS, is_ours, left};
+use crate::http::{Answer, Resume};
+use crate::s3::Object;
+use hyper::header::HeaderMap;
+use regex_lite::Regex;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How often a file is tried before it is set aside, where its server does not ask for patience.
+const ATTEMPTS: u32 = 4;
+/// The waits between attempts.
+const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// A file that is to be moved.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'a> {
+    pub(super) row: &'a Row,
+    pub(super) link: &'a Link,
+    /// A run was killed, or ran out of time, where this may have been moved already.
+    pub(super) recovered: bool,
+}
+
+impl Files {
+    /// Moves a file.
+    pub(super) async fn bring(&self, job: Job<'_>, deadline: Instant) -> Result<Moved, Failure> {
+        let asked = self.asked(job.link)?;
+        let host = self.hosts.of(&asked);
+        if let Some(moved) = self.found(job, deadline).await? {
+            return Ok(moved);
+        }
+        let (mut wait, mut attempts) = (WAIT.0, 0);
+        loop {
+            let failure = {
+                let Ok(Ok(_slot)) = timeout_at(deadline, self.transfers.acquire()).await else {
+                    return Err(Failure::Time);
+                };
+                let Some(_turn) = host.turn(deadline).await else { return Err(Failure::Time) };
+                let again = job.recovered || attempts > 0;
+                let gone_on = if again { Box::pin(self.go_on(job, &asked, deadline)).await } else { Ok(None) };
+                let brought = match gone_on {
+                    Ok(None) => Box::pin(self.attempt(job, &asked, deadline)).await,
+                    Ok(Some(moved)) => Ok(moved),
+                    Err(failure) => Err(failure),
+                };
+                match brought {
+                    Ok(moved) => {
+                        host.answered();
+                        return Ok(moved);
+                    }
+                    Err(failure) => failure,
+                }
+            };
+            match &failure {
+                Failure::File { slows: Some(slow), .. } => host.refused(slow.alone),
+                // Each of these has cost a part of the run.
+                Failure::File { class: "timeout", .. } => attempts += 2,
+                Failure::File { .. } => {
+                    host.answered();
+                    attempts += 1;
+                }
+                Failure::Storage(_) => attempts += 1,
+                Failure::Time => {}
+            }
+            if !failure.passes() || attempts >= ATTEMPTS {
+                return Err(failure);
+            }
+            let pause = wait.mul_f64(0.5 + rand::random::<f64>());
+            if Instant::now() + pause >= deadline {
+                return Err(Failure::Time);
+            }
+            tokio::time::sleep(pause).await;
+            wait = (wait * 2).min(WAIT.1);
+        }
+    }
+
+    /// What is asked for instead of what the row says.
+    pub(super) fn asked(&self, link: &Link) -> Result<String, Failure> {
+        let rewrite = self.definition.source.files.get(link.file).and_then(|file| file.rewrite.as_ref());
+        let Some(rewrite) = rewrite else { return Ok(link.url.clone()) };
+        let expression = Regex::new(&rewrite.from)
+            .map_err(|_| Failure::file("poison", "`rewrite` is no regular expression: correct it"))?;
+        Ok(expression.replace(&link.url, rewrite.to.as_str()).into_owned())
+    }
+
+    /// What an earlier run has brought of the same row and URL: an object is made of nothing less than all bytes, and only after they
+    /// were held against what is known of them. `None`: it has to be fetched.
+    async fn found(&self, job: Job<'_>, deadline: Instant) -> Result<Option<Moved>, Failure> {
+        if !job.recovered || !self.naming.is_told_by(&job.link.url) {
+            return Ok(None);
+        }
+        let object = self.named(job, None, None)?;
+        let head = self.s3.head(&object.bucket, &object.key, left(deadline)).await;
+        let head = head.map_err(|error| self.refused(&error, deadline))?;
+        let ours = head.filter(|head| is_ours(&head.metadata, &object.metadata));
+        Ok(ours.map(|head| Moved {
+            from: job.link.url.clone(),
+            key: object.key,
+            bytes: head.bytes,
+            sha256: head.metadata.get("milkrun-sha256").cloned(),
+        }))
+    }
+
+    async fn attempt(&self, job: Job<'_>, asked: &str, deadline: Instant) -> Result<Moved, Failure> {
+        let answer = self.answer(asked, None, deadline).await?;
+        let target = &self.definition.target;
+        content::check_head(&answer.headers, &target.content_types)?;
+        let said = content::said(&answer.headers);
+        let part = self.part_of(answer.length)?;
+        let length = answer.length;
+        let need = length.map_or(part, |length| length.min(part)).max(1);
+        let permits = u32::try_from(need.div_ceil(1024)).unwrap_or(u32::MAX);
+        let Ok(Ok(_memory)) = timeout_at(deadline, self.memory.acquire_many(permits)).await else {
+            return Err(Failure::Time);
+        };
+        let headers = answer.headers.clone();
+        let mut filling = Filling::new(self, asked, answer, deadline);
+        let first = filling.fill(need, part).await?;
+        content::check_start(first.get(..LOOKED_AT).unwrap_or(&first), said.as_deref(), asked)?;
+        let mut digests = Digests::default();
+        digests.update(&first);
+        if filling.ended {
+            let digested = digests.finish();
+            self.judge(job, &headers, &digested)?;
+            let object = self.named(job, said, Some(&digested.sha256()))?;
+            let key = object.key.clone();
+            self.store(object, first, &digested, deadline).await?;
+            return Ok(moved(job, key, &digested));
+        }
+        let mut expected = None;
+        let mut first = first;
+        if self.naming.needs_digest() {
+            // Its key is not known before all of it was seen, and all of it cannot be kept.
+            drop(first);
+            let digested = filling.rest(digests).await?;
+            self.judge(job, &headers, &digested)?;
+            filling = Filling::new(self, asked, self.answer(asked, None, deadline).await?, deadline);
+            first = filling.fill(need, part).await?;
+            expected = Some(digested);
+        }
+        let object = self.named(job, said.clone(), expected.as_ref().map(Digested::sha256).as_deref())?;
+        let upload = self.begin(&object, deadline).await?;
+        let begun = self.keepable(job, &upload, &filling, (length, part), said);
+        let carried = Carried { upload, parts: Vec::new(), part, begun };
+        self.carry(job, carried, (first, Some(filling)), (&headers, expected), deadline).await
+    }
+
+    pub(super) async fn answer(
+        &self,
+        asked: &str,
+        resume: Option<&Resume>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        match timeout_at(deadline, Box::pin(self.fetcher.get(asked, resume))).await {
+            Err(_) => Err(Failure::Time),
+            Ok(answer) => Ok(answer?),
+        }
+    }
+
+    pub(super) fn named(&self, job: Job<'_>, said: Option<String>, digest: Option<&str>) -> Result<Object, Failure> {
+        let known = Known { url: &job.link.url, number: job.link.number, content_type: said.as_deref(), digest };
+        let key = self.naming.key(&known, |name| job.row.value(&self.columns, name))?;
+        Ok(self.object(&job, key, said))
+    }
+
+    /// How large its parts are; an object has but so many.
+    fn part_of(&self, length: Option<u64>) -> Result<u64, Failure> {
+        let least = length.unwrap_or_default().div_ceil(PARTS - 1);
+        let part = self.part.max(least.div_ceil(1 << 20) << 20);
+        if part.div_ceil(1024) > self.most_memory {
+            return Err(Failure::file("too_large", "its parts need more memory than there is: raise the function's"));
+        }
+        Ok(part)
+    }
+
+    /// Holds what arrived against what the row and the server say of it.
+    pub(super) fn judge(&self, job: Job<'_>, headers: &HeaderMap, digested: &Digested) -> Result<(), Failure> {
+        let file = self.definition.source.files.get(job.link.file);
+        let column = file.and_then(|file| file.digest_column.as_ref());
+        if let Some(written) = column.and_then(|name| job.row.value(&self.columns, name)).filter(|it| !it.is_empty()) {
+            match digested.agrees(written) {
+                Some(true) => {}
+                Some(false) => {
+                    return Err(Failure::file("mismatch", "it is not the file whose digest the row holds"));
+                }
+                None => {
+                    let why = "the row's digest is neither MD5 nor SHA-256, in hex or base64: correct it";
+                    return Err(Failure::file("mismatch", why));
+                }
+            }
+        }
+        let said = headers.get("content-md5").and_then(|value| value.to_str().ok());
+        match said.and_then(|said| digested.agrees(said)) {
+            Some(false) => Err(Failure::File {
+                class: "mismatch",
+                message: "it is not what its server says it is (`Content-MD5`)".to_owned(),
+                passes: true,
+                slows: None,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn moved(job: Job<'_>, key: String, digested: &Digested) -> Moved {
+    Moved { from: job.link.url.clone(), key, bytes: digested.bytes, sha256: Some(digested.sha256()) }
+}

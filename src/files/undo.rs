@@ -1,0 +1,186 @@
+//! Rollback: rows get back what they said, line by line of the journal, each only if it still says what the migration wrote. Objects
+//! stay where they are.
+
+use super::Files;
+use super::failure::fault;
+use super::journal::{self, Line};
+use super::row::Row;
+use super::update::State;
+use crate::cursor::{Cursor, KeyPart};
+use crate::engine::migration::{Comparison, Range, Read};
+use crate::fault::{Class, Fault};
+use crate::rows::RowsError;
+use crate::rows::link::{Deadline, execute, rows};
+use crate::rows::phrase;
+use crate::spec::StampValue;
+use crate::sql::statement::Statement;
+use std::time::Duration;
+
+/// Bytes that an object of the journal may have: a single row may be large.
+const LARGEST: usize = 64 << 20;
+/// Lines in one transaction, at most.
+const MOST: usize = 500;
+/// Examples that one stretch names.
+const EXAMPLES: usize = 20;
+
+impl Files {
+    /// The last line of the journal; `None`: there is none.
+    pub(super) async fn journal_end(&self, limit: Duration) -> Result<Option<Cursor>, Fault> {
+        Ok(self.journal_objects(limit).await?.last().map(|key| place(key, usize::MAX)))
+    }
+
+    async fn journal_objects(&self, limit: Duration) -> Result<&Vec<String>, Fault> {
+        let bucket = &self.definition.target.bucket;
+        let listed = async {
+            let keys = self.s3.list(bucket, &journal::folder(&self.definition), limit).await;
+            let mut keys = keys.map_err(|error| fault(&error))?;
+            // Not every server lists them in the order of their bytes.
+            keys.sort();
+            Ok::<_, Fault>(keys)
+        };
+        self.journal.get_or_try_init(|| listed).await
+    }
+
+    /// Puts the next lines back, up to the end of their object; `None` when nothing is left.
+    pub(super) async fn put_back(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> Result<Option<Read<Comparison>>, Fault> {
+        let deadline = Deadline::after(limit);
+        let last = range.bound.0.first().map(KeyPart::text).unwrap_or_default().to_owned();
+        let (at, mut done) = match after.map(|cursor| cursor.0.as_slice()) {
+            Some([object, line, ..]) => (object.text().to_owned(), line.text().parse().unwrap_or(0)),
+            _ => (String::new(), 0),
+        };
+        let objects = self.journal_objects(limit).await?;
+        let mut left = objects.iter().filter(|key| **key >= at && **key <= last);
+        let (key, lines) = loop {
+            let Some(key) = left.next() else { return Ok(None) };
+            let body = self.s3.get(&self.definition.target.bucket, key, LARGEST, deadline.left()).await;
+            let lines = journal::lines(&body.map_err(|error| fault(&error))?).map_err(|_| {
+                Fault::new(Class::Fatal, "an object of the journal does not hold its lines: look at it")
+            })?;
+            if *key != at {
+                done = 0;
+            }
+            if done < lines.len() {
+                break (key, lines);
+            }
+        };
+        let size = usize::try_from(size).unwrap_or(MOST).clamp(1, MOST);
+        let some: Vec<&Line> = lines.iter().skip(done).take(size).collect();
+        let mut found = Comparison { checked: some.len() as u64, ..Comparison::default() };
+        let untouched = self.restore(&some, deadline).await?;
+        found.repaired = (some.len() - untouched.len()) as u64;
+        let keys: Vec<Cursor> = untouched.iter().map(|line| line.key.clone()).collect();
+        let now = self.rows_by_key(&keys, deadline.left()).await?;
+        for line in untouched {
+            let row = now.iter().find(|row| row.key == line.key);
+            let (count, kind) = match row {
+                None => (&mut found.missing, "missing"),
+                Some(row) if self.is_as_before(row, line) => {
+                    found.equal += 1;
+                    continue;
+                }
+                Some(_) => (&mut found.different, "different"),
+            };
+            *count += 1;
+            if found.examples.len() < EXAMPLES {
+                found.examples.push((line.key.clone(), kind));
+            }
+        }
+        let end = place(key, done + some.len());
+        let scanned = some.len() as u64;
+        Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    /// Restores rows in one transaction; the lines of those that do not say what the migration wrote.
+    async fn restore<'a>(&self, lines: &[&'a Line], deadline: Deadline) -> Result<Vec<&'a Line>, RowsError> {
+        let mut link = self.walker.take().await;
+        let session = link.session(deadline).await?;
+        session.begin(deadline.left()).await?;
+        let mut untouched = Vec::new();
+        for line in lines {
+            let statement = self.restoring(line)?;
+            let changed = match &statement {
+                Some(statement) => execute(session, statement, deadline).await?,
+                None => 0,
+            };
+            if changed == 0 {
+                untouched.push(*line);
+            }
+        }
+        session.commit(deadline.left()).await?;
+        Ok(untouched)
+    }
+
+    /// `UPDATE … SET old WHERE key AND new`; `None`: the line names a column that is none any more.
+    fn restoring(&self, line: &Line) -> Result<Option<Statement>, RowsError> {
+        let mut statement = self.begin_update();
+        let mut comma = "";
+        for name in line.new.keys() {
+            let Some(known) = self.columns.place(name).and_then(|place| self.columns.all.get(place)) else {
+                return Ok(None);
+            };
+            statement.sql(comma);
+            self.columns.restore(&mut statement, known, line.old.get(name).and_then(Option::as_deref));
+            comma = ", ";
+        }
+        for (name, value) in &self.definition.target.columns {
+            let Some(place) = self.columns.place(name) else { continue };
+            let Some(known) = self.columns.all.get(place) else { continue };
+            statement.sql(comma);
+            if *value == StampValue::State {
+                statement.name(name).sql(" = ");
+                phrase::word(&mut statement, State::RolledBack.word());
+            } else {
+                self.columns.restore(&mut statement, known, line.before(&self.columns, place));
+            }
+            comma = ", ";
+        }
+        statement.sql(" WHERE ");
+        self.walker.key().among(&mut statement, "t", std::slice::from_ref(&line.key))?;
+        for (name, text) in &line.new {
+            let Some(known) = self.columns.place(name).and_then(|place| self.columns.all.get(place)) else { continue };
+            statement.sql(" AND ");
+            self.columns.same(&mut statement, known, Some(text));
+        }
+        Ok((!comma.is_empty()).then_some(statement))
+    }
+
+    fn is_as_before(&self, row: &Row, line: &Line) -> bool {
+        line.new.keys().all(|name| row.value(&self.columns, name) == line.old.get(name).and_then(Option::as_deref))
+    }
+
+    /// Rows by their keys, whatever `where` says of them.
+    pub(super) async fn rows_by_key(&self, keys: &[Cursor], limit: Duration) -> Result<Vec<Row>, RowsError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deadline = Deadline::after(limit);
+        let key = self.walker.key();
+        let mut statement = Statement::new(self.walker.dialect());
+        statement.sql("SELECT ");
+        key.print(&mut statement, "t");
+        statement.sql(", ");
+        self.columns.print(&mut statement);
+        statement.sql(" FROM ").sql(self.walker.quoted()).sql(" t WHERE ");
+        key.among(&mut statement, "t", keys)?;
+        let mut link = self.walker.take().await;
+        let answer = rows(link.session(deadline).await?, &statement, deadline).await?;
+        let parts = key.columns.len();
+        let row = |mut row: Vec<Option<String>>| {
+            let key = key.read(&row, 0)?;
+            Ok(Row { key, values: row.split_off(parts) })
+        };
+        answer.into_iter().map(row).collect()
+    }
+}
+
+/// A place in the journal: behind so many lines of an object.
+fn place(object: &str, lines: usize) -> Cursor {
+    Cursor(vec![KeyPart::Text(object.to_owned()), KeyPart::Int(lines.to_string())])
+}

@@ -1,0 +1,94 @@
+//! The sections of a migration file that belong to files alone, as they are written.
+
+use super::file::Ordered;
+use schemars::JsonSchema;
+use serde::de::Visitor;
+use serde::de::value::SeqAccessDeserializer;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A column that holds URLs of files.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "FileColumn", extend("required" = ["column"]))]
+pub(super) struct FileColumnSection {
+    /// The column: a text that is one URL or, with `path`, JSON.
+    #[schemars(example = &"photos")]
+    pub(super) column: Option<String>,
+    /// A column that holds the file's digest: MD5 or SHA-256, in hex or base64. Not together with a `path` to many.
+    #[schemars(example = &"photo_sha256")]
+    pub(super) digest_column: Option<String>,
+    /// Where the URLs are in a JSON column: `$`, `.name`, `["name"]`, `[n]` and `[*]`.
+    #[schemars(example = &"$[*].original")]
+    pub(super) path: Option<String>,
+    /// What is asked for instead of what the row says: the original rather than what a service makes of it.
+    pub(super) rewrite: Option<RewriteSection>,
+}
+
+/// A regular expression, and what its first match in a URL becomes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Rewrite", extend("required" = ["from", "to"]))]
+pub(super) struct RewriteSection {
+    /// The regular expression.
+    #[schemars(example = &"(/upload/)(?:[^/]+/)*?(v[0-9]+/)")]
+    pub(super) from: Option<String>,
+    /// With `$1`, `$2` … for what its groups matched.
+    #[schemars(example = &"$1$2")]
+    pub(super) to: Option<String>,
+}
+
+/// How files are fetched: what may be contacted, and how much at once. Changes apply from the next run.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Http", extend("required" = ["allow_hosts"]))]
+pub(super) struct HttpSection {
+    /// Hosts that may be contacted, `*.` for all below a name. Nothing else ever is.
+    #[schemars(example = ["acct.blob.core.windows.net", "*.cloudinary.com"])]
+    pub(super) allow_hosts: Option<Vec<String>>,
+    /// Hosts with their ports that may have a private address, or another port than 80 and 443.
+    #[schemars(example = ["127.0.0.1:8081"])]
+    pub(super) allow_addresses: Option<Vec<String>>,
+    /// What goes along with each request to the host that a row names: `secret:NAME-OR-ARN`, `$NAME`, or a text.
+    #[schemars(
+        with = "Option<BTreeMap<String, String>>",
+        example = BTreeMap::from([("Authorization", "secret:photos-token")])
+    )]
+    pub(super) headers: Option<Ordered>,
+    /// Transfers side by side.
+    #[schemars(example = 16, extend("default" = 16, "minimum" = 1, "maximum" = 256))]
+    pub(super) concurrency: Option<i64>,
+    /// Of these to one host.
+    #[schemars(example = 8, extend("default" = 8, "minimum" = 1, "maximum" = 256))]
+    pub(super) per_host: Option<i64>,
+    /// The largest file. 1 GB is 2^30 bytes.
+    #[schemars(example = &"5 GB", extend("default" = "5 GB"))]
+    pub(super) max_bytes: Option<String>,
+}
+
+/// Columns of a unique index for `rows`, the template of an object's key for `files`.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum TargetKey {
+    /// Of `rows`: the columns of a unique index of the target.
+    Columns(Vec<String>),
+    /// Of `files`: a template with `{name}`, `{ext}`, `{digest}`, `{n}`, `{source}` and columns of the source.
+    Template(String),
+}
+
+impl<'de> Deserialize<'de> for TargetKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = TargetKey;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list or a string")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<TargetKey, E> {
+                Ok(TargetKey::Template(text.to_owned()))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, list: A) -> Result<TargetKey, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(TargetKey::Columns)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}

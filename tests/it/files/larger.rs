@@ -1,0 +1,114 @@
+//! A file larger than one run: it goes on in the next one, part by part, also where runs are killed in the middle.
+
+use super::{NEW, Stage};
+use crate::support::file_server::{Asked, FileServer};
+use crate::support::s3::{MAKES, Make};
+use crate::support::servers::Kind;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of the file.
+const LENGTH: usize = 60 << 20;
+/// What its server gives in a tenth of a second.
+const TENTH: usize = 900_000;
+
+fn film() -> Vec<u8> {
+    b"\x89PNG".iter().copied().chain((0..u32::try_from(LENGTH / 4).unwrap() - 1).flat_map(u32::to_le_bytes)).collect()
+}
+
+/// A slow server that gives out the rest of a file, if it is still the same.
+fn slowly(asked: &Asked, stream: &mut TcpStream, whole: &[u8]) -> std::io::Result<bool> {
+    let range = asked.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let from: usize = range.filter(|_| asked.header("If-Range") == Some("\"v1\"")).unwrap_or(0);
+    let rest = &whole[from..];
+    let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: image/png\r\nETag: \"v1\"\r\nContent-Length: {}\r\n",
+        rest.len()
+    )?;
+    if from > 0 {
+        write!(stream, "Content-Range: bytes {from}-{}/{}\r\n", whole.len() - 1, whole.len())?;
+    }
+    stream.write_all(b"\r\n")?;
+    for some in rest.chunks(TENTH) {
+        stream.write_all(some)?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(true)
+}
+
+/// The first bytes that were asked for, in their order.
+fn asked_from(server: &FileServer) -> Vec<u64> {
+    let from = |asked: Asked| -> Option<u64> {
+        asked.header("Range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    };
+    server.asked().into_iter().map(|asked| from(asked).unwrap_or(0)).collect()
+}
+
+fn stage(make: Make, limits: &str) -> Stage {
+    let whole = Arc::new(film());
+    let mut stage = Stage::new(Kind::Sqlite, make, move |asked, stream| slowly(asked, stream, &whole));
+    stage.define("films/{id}/{name}", "[[source.files]]\ncolumn = \"document\"", "", "", limits);
+    let url = stage.server.url("/film.png");
+    stage.job.database.execute(&format!("INSERT INTO profiles (id, document) VALUES (1, '{url}')"));
+    stage
+}
+
+#[test]
+fn a_file_that_is_larger_than_a_run_arrives_over_several() {
+    for make in MAKES {
+        let stage = stage(make, "");
+        let mut runs = 0;
+        loop {
+            let finished = stage.job.call(&["run", "photos", "--time-limit", "5s", "--memory-limit", "128MB"]);
+            let reply = finished.reply();
+            runs += 1;
+            assert_eq!(
+                reply["failed"],
+                0,
+                "{:#} {:?}",
+                stage.job.reply(&["failed", "photos"]),
+                asked_from(&stage.server)
+            );
+            assert!(reply["peak_memory_mb"].as_u64().unwrap() < 120, "{reply}");
+            if reply["outcome"] == "complete" {
+                break;
+            }
+            assert!(runs < 30, "{make:?}: {reply}, asked from {:?}", asked_from(&stage.server));
+        }
+        assert!(runs > 2, "{runs}");
+        let url = stage.rows()[0][1].clone().unwrap();
+        assert_eq!(stage.object(url.strip_prefix(NEW).unwrap()), Some(film()), "{make:?}");
+        let from = asked_from(&stage.server);
+        assert!(
+            from.windows(2).all(|pair| pair[0] < pair[1]),
+            "each run goes on beyond where the one before began: {from:?}"
+        );
+        assert_eq!(stage.open_uploads(), [], "{make:?}");
+        let status = stage.job.status();
+        assert_eq!((&status["progress"]["moved"], &status["dead"]), (&1.into(), &serde_json::json!({})), "{status}");
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_in_the_middle_of_a_file_is_gone_on_with_at_its_last_part() {
+    let mut stage = stage(Make::SeaweedFs, "lease = \"1s\"\nmax_attempts = 1000");
+    stage.job.set("MILKRUN_LEASE_MARGIN", "-5s");
+    for _ in 0..3 {
+        let mut running = stage.job.cli().spawn(&["run", "photos", "--time-limit", "20s", "--memory-limit", "128MB"]);
+        std::thread::sleep(Duration::from_millis(2500));
+        running.signal("KILL");
+        running.wait();
+    }
+    let reply = stage.run();
+    assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &1.into()), "{reply}");
+    let url = stage.rows()[0][1].clone().unwrap();
+    assert_eq!(stage.object(url.strip_prefix(NEW).unwrap()), Some(film()));
+    let from = asked_from(&stage.server);
+    assert!(from.len() >= 4 && from.last() > Some(&(10 << 20)), "{from:?}");
+    assert!(from.windows(2).all(|pair| pair[0] <= pair[1]), "{from:?}");
+    assert_eq!(stage.open_uploads(), []);
+}

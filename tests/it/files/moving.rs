@@ -1,0 +1,210 @@
+//! Files move, rows follow, and a rollback puts everything back.
+
+use super::{NEW, Stage, USUAL, bytes_of, good, urls};
+use crate::support::file_server::answer;
+use crate::support::s3::{MAKES, Make};
+use crate::support::servers::Kind;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const KINDS: [Kind; 3] = [Kind::Sqlite, Kind::MariaDb, Kind::Postgres];
+
+#[test]
+fn files_arrive_rows_follow_and_a_rollback_puts_them_back() {
+    for (kind, make) in KINDS.into_iter().flat_map(|kind| MAKES.map(|make| (kind, make))) {
+        let mut stage = Stage::new(kind, make, good);
+        stage.define_usual("");
+        stage.fill(60);
+        let before = stage.rows();
+        let plan = stage.job.reply(&["plan", "photos"]);
+        assert_eq!(plan["problems"], serde_json::json!([]), "{plan:#}");
+        assert_eq!(plan["sample_document"]["types"]["image/png"], 20, "{plan:#}");
+        assert_eq!(stage.rows(), before, "plan changes nothing");
+
+        let reply = stage.run();
+        assert_eq!(reply["outcome"], "complete", "{kind:?} {make:?}: {reply}");
+        let (old, new) = stage.assert_sound(&before);
+        let gone: usize = before.iter().filter(|row| row[3].as_deref() == Some("1")).map(|row| urls(row).len()).sum();
+        assert_eq!(old, gone, "rows that do not match stay");
+        assert!(new > 80, "{new}");
+        let status = stage.job.status();
+        // Of 60 rows 8 are deleted; 3 of the others have neither a document nor photos.
+        let empty = before.iter().filter(|row| row[3].as_deref() == Some("0") && urls(row).is_empty()).count();
+        assert_eq!(status["progress"]["moved"], 52 - empty, "{status}");
+        assert_eq!(status["progress"]["skipped"], empty, "{status}");
+        let marked = "SELECT COUNT(*) FROM profiles WHERE state = 'active' AND moved_at IS NOT NULL";
+        assert_eq!(usize::try_from(stage.job.database.number(marked)).unwrap(), 52 - empty);
+        let verified = stage.job.reply(&["verify", "photos"]);
+        assert_eq!((&verified["checked"], &verified["equal"]), (&52.into(), &52.into()), "{verified}");
+        assert_eq!(stage.open_uploads(), []);
+
+        let rolled = stage.job.reply(&["rollback", "photos"]);
+        assert_eq!(rolled["outcome"], "complete", "{rolled}");
+        assert_eq!((&rolled["rolled_back"], &rolled["changed"]), (&(52 - empty).into(), &0.into()), "{rolled}");
+        assert_eq!(stage.rows(), before, "{kind:?} {make:?}");
+        let marked = "SELECT COUNT(*) FROM profiles WHERE state = 'rolled_back' AND moved_at IS NULL";
+        assert_eq!(usize::try_from(stage.job.database.number(marked)).unwrap(), 52 - empty);
+        // Again: there is nothing left to be put back.
+        let rolled = stage.job.reply(&["rollback", "photos"]);
+        assert_eq!((&rolled["rolled_back"], &rolled["unchanged"]), (&0.into(), &(52 - empty).into()), "{rolled}");
+        assert_eq!(stage.job.status()["state"], "paused");
+    }
+}
+
+#[test]
+fn a_row_that_changes_under_way_is_read_again_and_what_it_says_is_kept() {
+    for kind in KINDS {
+        let (asked, go) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let (seen, wait) = (asked.clone(), go.clone());
+        let mut stage = Stage::new(kind, Make::Ministack, move |request, stream| {
+            seen.fetch_add(1, Ordering::SeqCst);
+            while request.path.contains("/1/paper") && wait.load(Ordering::SeqCst) == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            good(request, stream)
+        });
+        stage.define_usual("");
+        stage.fill(4);
+        let running = stage.job.cli().spawn(&["--json", "run", "photos", "--until-done"]);
+        while asked.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        // The application adds a photo while the others are fetched.
+        let added = stage.server.url("/added.png");
+        stage.job.database.execute(&format!(
+            "UPDATE profiles SET photos = '[{{\"original\": \"{added}\", \"user\": \"kept\"}}]' WHERE id = 1"
+        ));
+        go.store(1, Ordering::SeqCst);
+        let reply = running.wait().expect(0).reply();
+        assert_eq!(reply["outcome"], "complete", "{reply}");
+        let row = &stage.rows()[0];
+        assert_eq!(urls(row).len(), 2);
+        assert!(urls(row).iter().all(|url| url.starts_with(NEW)), "{kind:?}: {row:?}");
+        assert!(row[2].as_deref().unwrap().contains("kept"), "{row:?}");
+        assert_eq!(stage.object("photos/1/2-added.png"), Some(bytes_of("/added.png")));
+    }
+}
+
+#[test]
+fn large_files_come_in_parts_of_known_and_of_unknown_length() {
+    let body: Vec<u8> = b"\x89PNG".iter().copied().chain((0..5_000_000_u32).flat_map(u32::to_le_bytes)).collect();
+    for make in MAKES {
+        let whole = body.clone();
+        let mut stage = Stage::new(Kind::Sqlite, make, move |asked, stream| {
+            if asked.path.starts_with("/known") {
+                return answer(stream, "200 OK", "Content-Type: image/png\r\n", &whole);
+            }
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            for chunk in whole.chunks(100_000) {
+                write!(stream, "{:x}\r\n", chunk.len())?;
+                stream.write_all(chunk)?;
+                stream.write_all(b"\r\n")?;
+            }
+            stream.write_all(b"0\r\n\r\n")?;
+            Ok(true)
+        });
+        stage.define("photos/{id}/{digest}{ext}", USUAL, "", "", "");
+        for (id, path) in [(1, "/known.png"), (2, "/unknown.png")] {
+            let url = stage.server.url(path);
+            stage.job.database.execute(&format!("INSERT INTO profiles (id, document) VALUES ({id}, '{url}')"));
+        }
+        let reply = stage.job.call(&["run", "photos", "--until-done", "--memory-limit", "128MB"]).expect(0).reply();
+        assert_eq!((&reply["outcome"], &reply["failed"]), (&"complete".into(), &0.into()), "{make:?}: {reply}");
+        for row in stage.rows() {
+            let url = row[1].as_deref().unwrap();
+            let key = url.strip_prefix(NEW).unwrap_or_else(|| panic!("{make:?}: {row:?}"));
+            assert_eq!(stage.object(key).as_deref(), Some(&*body), "{make:?}");
+        }
+        assert_eq!(stage.open_uploads(), [], "{make:?}");
+        let verified = stage.job.reply(&["verify", "photos"]);
+        assert_eq!(verified["equal"], 2, "{verified}");
+    }
+}
+
+#[test]
+fn what_a_row_knows_of_its_file_is_held_against_it() {
+    let mut stage = Stage::new(Kind::Postgres, Make::Ministack, good);
+    stage.define(
+        "photos/{id}/{name}",
+        "[[source.files]]\ncolumn = \"document\"\ndigest_column = \"sha256\"",
+        "",
+        "",
+        "",
+    );
+    let right = milkrun::digest::sha256(bytes_of("/a.png"));
+    for (id, digest) in [(1, right.as_str()), (2, &"0".repeat(64)), (3, "nonsense")] {
+        let url = stage.server.url("/a.png");
+        stage
+            .job
+            .database
+            .execute(&format!("INSERT INTO profiles (id, document, sha256) VALUES ({id}, '{url}', '{digest}')"));
+    }
+    let reply = stage.run();
+    assert_eq!((&reply["outcome"], &reply["progress"]["failed"]), (&"complete".into(), &2.into()), "{reply}");
+    let failed = stage.job.reply(&["failed", "photos"]);
+    for item in failed["items"].as_array().unwrap() {
+        assert_eq!(item["class"], "mismatch", "{failed}");
+    }
+    assert_eq!(stage.object("photos/2/a.png"), None, "nothing is stored that is not what it should be");
+    // Once the row is corrected, `retry` brings it over.
+    stage.job.database.execute(&format!("UPDATE profiles SET sha256 = '{right}' WHERE id = 2"));
+    let retried = stage.job.call(&["retry", "photos", "--class", "mismatch"]).reply();
+    assert_eq!(retried["retried"], 2, "{retried}");
+    stage.run();
+    assert_eq!(stage.job.status()["progress"]["failed"], 1);
+    assert_eq!(stage.object("photos/2/a.png"), Some(bytes_of("/a.png")));
+}
+
+#[test]
+fn what_is_in_the_way_is_never_written_over() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let count = calls.clone();
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, move |asked, stream| {
+        let call = count.fetch_add(1, Ordering::SeqCst);
+        let body = if asked.path.contains("unstable") {
+            format!("\u{89}PNG{call}").into_bytes()
+        } else {
+            bytes_of(&asked.path)
+        };
+        answer(stream, "200 OK", "Content-Type: image/png\r\n", &body)
+    });
+    stage.define("photos/{id}/{name}", USUAL, "", "", "");
+    // Somebody else's object, two files of one name in one row, and one URL twice.
+    let other = milkrun::s3::Object {
+        bucket: stage.bucket.clone(),
+        key: "photos/1/a.png".to_owned(),
+        ..milkrun::s3::Object::default()
+    };
+    let theirs = bytes::Bytes::from_static(b"theirs");
+    let sum = milkrun::s3::Checksum::of(&theirs);
+    stage.runtime.block_on(stage.s3.put(&other, theirs, sum, super::LIMIT)).unwrap();
+    let url = |path: &str| stage.server.url(path);
+    stage.job.database.execute(&format!(
+        "INSERT INTO profiles (id, document, photos) VALUES
+            (1, '{}', NULL), (2, '{}', '[{{\"original\": \"{}\"}}]'), (3, '{}', '[{{\"original\": \"{}\"}}]')",
+        url("/a.png"),
+        url("/x/b.png"),
+        url("/y/b.png"),
+        url("/c.png"),
+        url("/c.png")
+    ));
+    let reply = stage.run();
+    assert_eq!((&reply["progress"]["conflicts"], &reply["progress"]["moved"]), (&2.into(), &1.into()), "{reply}");
+    assert_eq!(stage.object("photos/1/a.png").as_deref(), Some(&b"theirs"[..]));
+    let row = &stage.rows()[2];
+    assert_eq!(urls(row), [format!("{NEW}photos/3/c.png"), format!("{NEW}photos/3/c.png")]);
+
+    // The row goes back, and the server has changed its mind about the bytes.
+    let url = url("/unstable.png");
+    stage.job.database.execute(&format!("INSERT INTO profiles (id, document) VALUES (4, '{url}')"));
+    stage.job.reply(&["reset", "photos", "--confirm", "photos"]);
+    stage.run();
+    stage.job.database.execute(&format!("UPDATE profiles SET document = '{url}' WHERE id = 4"));
+    stage.job.reply(&["reset", "photos", "--confirm", "photos"]);
+    stage.run();
+    let failed = stage.job.reply(&["failed", "photos"]);
+    let of_four = failed["items"].as_array().unwrap().iter().find(|item| item["key"][0] == "4").unwrap();
+    assert_eq!(of_four["class"], "unstable", "{failed}");
+    assert_eq!(stage.rows()[3][1].as_deref(), Some(&*url), "the row stays as it was");
+}
