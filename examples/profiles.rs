@@ -49,7 +49,7 @@ fn make(path: &str, profiles: &str, base: &str) -> Result<(), Box<dyn Error>> {
     let (transaction, mut files) = (database.transaction()?, 0);
     for id in 1..=profiles {
         let paper = format!("/{id}/paper.svg");
-        let count = 3 + id * 7 % 7;
+        let count = 3 + id * 5 % 7;
         let photos = (1..=count).map(|n| {
             let place = format!("{base}/{id}/photo%20{n}.svg");
             json!({"original": place, "thumbnail": format!("{place}?width=80"), "likes": id * n % 97})

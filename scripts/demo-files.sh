@@ -35,7 +35,7 @@ answers "$files" && answers "$s3" || fail "the servers do not answer: see $folde
 sed "s/18480/$files/g; s/18481/$s3/g" examples/files/profile-photos.toml >"$folder/migrations/profile-photos.toml"
 
 export APP_DATABASE_URL=sqlite://$folder/app.db
-export AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_REGION=eu-central-1 AWS_EC2_METADATA_DISABLED=true
+export AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
 curl -sf -X PUT "http://127.0.0.1:$s3/profile-photos" >/dev/null || fail "no bucket could be made"
 milkrun=("$built/milkrun" --migrations "$folder/migrations" --ledger "sqlite://$folder/milkrun.db")
 before=$("$built/examples/profiles" digest "$folder/app.db")

@@ -98,6 +98,10 @@ where
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     match (error.code(), status) {
         (Some("NoSuchBucket" | "NoSuchKey" | "NotFound" | "NoSuchUpload"), _) => S3Error::Missing { place },
+        // A bucket of another region is not there for this one.
+        (Some("PermanentRedirect" | "AuthorizationHeaderMalformed"), _) | (None, Some(301)) => {
+            S3Error::Missing { place }
+        }
         (Some("AccessDenied"), _) | (None, Some(403)) => S3Error::Denied { place, action, source: Box::new(error) },
         (Some("PreconditionFailed"), _) => S3Error::Exists { place },
         (Some("BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch"), _) => S3Error::Damaged { place },
