@@ -93,13 +93,25 @@ fn a_file_that_is_larger_than_a_run_arrives_over_several() {
     }
 }
 
+/// Parts of the open upload.
+fn parts(stage: &Stage) -> usize {
+    let Some((key, id)) = stage.open_uploads().pop() else { return 0 };
+    let object = milkrun::s3::Object { bucket: stage.bucket.clone(), key, ..milkrun::s3::Object::default() };
+    let listed = stage.runtime.block_on(stage.s3.parts(&milkrun::s3::Upload { object, id }, super::LIMIT));
+    listed.map_or(0, |parts| parts.len())
+}
+
 #[test]
 fn a_run_that_is_killed_in_the_middle_of_a_file_is_gone_on_with_at_its_last_part() {
     let mut stage = stage(Make::SeaweedFs, "lease = \"1s\"\nmax_attempts = 1000");
     stage.job.set("MILKRUN_LEASE_MARGIN", "-5s");
     for _ in 0..3 {
-        let mut running = stage.job.cli().spawn(&["run", "photos", "--time-limit", "20s", "--memory-limit", "128MB"]);
-        std::thread::sleep(Duration::from_millis(2500));
+        let mut running = stage.job.cli().spawn(&["run", "photos", "--time-limit", "60s", "--memory-limit", "128MB"]);
+        // Two more parts: the first of them is written down for certain.
+        let (before, since) = (parts(&stage), std::time::Instant::now());
+        while parts(&stage) < before + 2 && since.elapsed() < Duration::from_mins(1) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         running.signal("KILL");
         running.wait();
     }
