@@ -120,8 +120,13 @@ pub fn peak_memory_kib(pid: u32) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// A port of loopback that nobody uses at the moment.
+/// A port of loopback that nobody listens on. Not one of those that the system gives to outgoing connections, of which there are
+/// many meanwhile: a server that takes seconds to start would find it taken.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    loop {
+        let port = rand::random_range(12_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! A database server of the test process's own, which dies with it, however it ends.
 
+use super::child::free_port;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -57,9 +58,4 @@ impl Server {
         }
         Self { folder, port, _alive: alive }
     }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
 }
