@@ -35,6 +35,7 @@ prepare() {
   mkdir "$1/data"
   "$tools/seaweedfs/bin/weed" server -dir="$1/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port="$(free)" \
     -master.port.grpc="$(free)" -volume.port="$(free)" -volume.port.grpc="$(free)" -filer.port="$(free)" -filer.port.grpc="$(free)" \
+    -s3.port.iceberg=0 -s3.port.lance=0 \
     -s3 -s3.port="$2" -s3.port.grpc="$(free)" -s3.config="$1/s3.json" -volume.max=500 -master.volumeSizeLimitMB=64 &
   server=$!
 }
