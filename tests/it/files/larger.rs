@@ -60,7 +60,7 @@ fn stage(make: Make, limits: &str) -> Stage {
 #[test]
 fn a_file_that_is_larger_than_a_run_arrives_over_several() {
     for make in MAKES {
-        let stage = stage(make, "");
+        let stage = stage(make, "max_attempts = 1000");
         let mut runs = 0;
         loop {
             let finished = stage.job.call(&["run", "photos", "--time-limit", "5s", "--memory-limit", "128MB"]);
