@@ -345,19 +345,19 @@ fn events() {
         ),
         (
             json!({}),
-            r#"the event has no `command`: write {"command": "run", "migration": "orders-history"}, with one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `reset`"#,
+            r#"the event has no `command`: write {"command": "run", "migration": "orders-history"}, with one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `rollback`, `reset`"#,
         ),
         (
             json!({"command": 7}),
-            "`command` is a number, but has to be one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `reset`",
+            "`command` is a number, but has to be one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `rollback`, `reset`",
         ),
         (
             json!({"command": "stats"}),
-            "there is no command `stats`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `reset`; did you mean `status`?",
+            "there is no command `stats`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `rollback`, `reset`; did you mean `status`?",
         ),
         (
             json!({"command": "everything"}),
-            "there is no command `everything`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `reset`",
+            "there is no command `everything`: use one of `run`, `plan`, `status`, `pause`, `resume`, `failed`, `retry`, `verify`, `rollback`, `reset`",
         ),
         (
             json!({"command": "run", "migraton": "orders-history"}),
