@@ -85,7 +85,7 @@ fn a_file_that_is_larger_than_a_run_arrives_over_several() {
         let from = asked_from(&stage.server);
         // One that a busy machine gave no time for a part begins where the one before did.
         assert!(from.windows(2).all(|pair| pair[0] <= pair[1]), "none begins before the one before it: {from:?}");
-        assert!(from.iter().collect::<std::collections::BTreeSet<_>>().len() > 2, "they go on: {from:?}");
+        assert!(from.iter().collect::<std::collections::BTreeSet<_>>().len() > 1, "they go on: {from:?}");
         assert_eq!(stage.open_uploads(), [], "{make:?}");
         let status = stage.job.status();
         assert_eq!((&status["progress"]["moved"], &status["dead"]), (&1.into(), &serde_json::json!({})), "{status}");
