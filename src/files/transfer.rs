@@ -97,7 +97,8 @@ impl Files {
     /// What an earlier run has brought of the same row and URL: an object is made of nothing less than all bytes, and only after they
     /// were held against what is known of them. `None`: it has to be fetched.
     async fn found(&self, job: Job<'_>, deadline: Instant) -> Result<Option<Moved>, Failure> {
-        if !job.recovered || !self.naming.is_told_by(&job.link.url) {
+        // What the row knows of the bytes now may not be what it knew then: they are fetched, and held against it, again.
+        if !job.recovered || !self.naming.is_told_by(&job.link.url) || self.known_digest(job).is_some() {
             return Ok(None);
         }
         let object = self.named(job, None, None)?;
@@ -184,11 +185,15 @@ impl Files {
         Ok(part)
     }
 
+    /// The digest that the row knows of the file's bytes.
+    fn known_digest<'a>(&self, job: Job<'a>) -> Option<&'a str> {
+        let column = self.definition.source.files.get(job.link.file)?.digest_column.as_ref()?;
+        job.row.value(&self.columns, column).filter(|written| !written.is_empty())
+    }
+
     /// Holds what arrived against what the row and the server say of it.
     pub(super) fn judge(&self, job: Job<'_>, headers: &HeaderMap, digested: &Digested) -> Result<(), Failure> {
-        let file = self.definition.source.files.get(job.link.file);
-        let column = file.and_then(|file| file.digest_column.as_ref());
-        if let Some(written) = column.and_then(|name| job.row.value(&self.columns, name)).filter(|it| !it.is_empty()) {
+        if let Some(written) = self.known_digest(job) {
             match digested.agrees(written) {
                 Some(true) => {}
                 Some(false) => {
