@@ -68,7 +68,7 @@ demos: setup
 	@scripts/check-demos.sh
 
 ONLY ?=
-bench: setup ## Side by side with INSERT … SELECT, pt-archiver, pgloader and COPY: rates, processor time, memory; ONLY=copy for one part
+bench: setup ## Side by side with INSERT … SELECT, pt-archiver, pgloader, COPY and rclone: rates, processor time, memory; ONLY=copy for one part
 	@scripts/setup.sh bench
 	cargo bench $(LOCKED) --bench speed -- $(ONLY)
 

@@ -37,6 +37,8 @@ want_bench() {
   need 'present pt-archiver' percona-toolkit
   need 'present pgloader' pgloader
   need '[ -x /usr/bin/time ]' time
+  need 'present node && present npm' nodejs npm
+  need 'present python3 && python3 -c "import venv, ensurepip"' python3 python3-venv
 }
 want_aws() {
   need 'present python3 && python3 -c "import venv, ensurepip"' python3 python3-venv
@@ -68,7 +70,7 @@ for group in "$@"; do
   case "$group" in
     build) want_build ;;
     test) want_test; scripts+=(scripts/setup-dynamodb.sh) ;;
-    bench) want_bench ;;
+    bench) want_bench; scripts+=(scripts/setup-bench.sh) ;;
     aws) want_aws; scripts+=(scripts/setup-sam.sh) ;;
     *) echo "setup: unknown group $group, expected build, test, bench or aws" >&2; exit 2 ;;
   esac

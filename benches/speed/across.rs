@@ -1,7 +1,7 @@
 //! Rows copied column by column from one database to another: MariaDB into PostgreSQL beside pgloader, PostgreSQL into PostgreSQL
 //! beside COPY piped to COPY. 600,572 line items of 16 columns.
 
-use super::contest::{Promise, Side, contest};
+use super::contest::{Measure, Promise, Side, contest};
 use super::ready::{afresh, make_durable, version};
 use super::timed::{Took, milkrun, timed};
 use crate::support::database::Database;
@@ -104,7 +104,13 @@ fn beside_pgloader() -> bool {
     let title = format!("{} to {}", version(&job.borrow().database), version(&target));
     let [one, two] = ours(&job, &target, items);
     let sides = vec![one, two, Side::new("pgloader", theirs)];
-    contest(&title, items, "rows", sides, &[Promise { of: "milkrun in two lanes", over: "pgloader", least: 1.5 }])
+    contest(
+        &title,
+        items,
+        "rows",
+        sides,
+        &[Promise { of: "milkrun in two lanes", over: "pgloader", least: 1.5, measure: Measure::Rate }],
+    )
 }
 
 fn beside_copy() -> bool {
@@ -136,6 +142,6 @@ fn beside_copy() -> bool {
         items,
         "rows",
         sides,
-        &[Promise { of: "milkrun in two lanes", over: "COPY piped to COPY", least: 0.8 }],
+        &[Promise { of: "milkrun in two lanes", over: "COPY piped to COPY", least: 0.8, measure: Measure::Rate }],
     )
 }

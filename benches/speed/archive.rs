@@ -1,7 +1,7 @@
 //! Rows copied column by column within one MariaDB, and copied and purged, beside pt-archiver at its fastest: bulk inserts by
 //! LOAD DATA, bulk deletes.
 
-use super::contest::{Promise, Side, contest};
+use super::contest::{Measure, Promise, Side, contest};
 use super::ready::{afresh, make_durable, version};
 use super::timed::{Took, milkrun, timed};
 use crate::support::job::Job;
@@ -108,5 +108,11 @@ fn beside_pt_archiver(title: &str, keep: bool, least: f64) -> bool {
         Side::new("milkrun in three lanes", || ours(THREE_LANES)),
         Side::new("pt-archiver", || side(&|job| pt_archiver(job, keep))),
     ];
-    contest(&title, closed, "rows", sides, &[Promise { of: "milkrun in three lanes", over: "pt-archiver", least }])
+    contest(
+        &title,
+        closed,
+        "rows",
+        sides,
+        &[Promise { of: "milkrun in three lanes", over: "pt-archiver", least, measure: Measure::Rate }],
+    )
 }

@@ -19,14 +19,24 @@ impl<'a> Side<'a> {
     }
 }
 
-/// A ratio of rates that is promised.
+/// What is compared.
+#[derive(Clone, Copy)]
+pub(crate) enum Measure {
+    /// Items per second.
+    Rate,
+    /// Items per second of the client's processor time.
+    Processor,
+}
+
+/// A ratio that is promised.
 pub(crate) struct Promise {
-    /// Whose rate,
+    /// Whose measure,
     pub(crate) of: &'static str,
     /// over whose,
     pub(crate) over: &'static str,
     /// is at least this.
     pub(crate) least: f64,
+    pub(crate) measure: Measure,
 }
 
 /// Runs all sides, once to warm up and then in [`ROUNDS`] rounds, prints a table, and says whether every promise was kept.
@@ -61,11 +71,22 @@ pub(crate) fn contest(title: &str, items: i64, what: &str, mut sides: Vec<Side<'
         let peak = peak.map_or_else(|| "–".to_owned(), |peak| (peak / 1024).to_string());
         println!("| {name} | {} | {rate:.0} | {cpu} | {peak} |", rounds.join(" "));
     }
-    let of = |name: &str| rates[lines.iter().position(|(known, _)| known == name).expect("a side of that name")];
-    promises.iter().fold(true, |kept, Promise { of: ours, over, least }| {
-        let ratio = of(ours) / of(over);
+    let at = |name: &str| lines.iter().position(|(known, _)| known == name).expect("a side of that name");
+    let of = |name: &str, measure: Measure| match measure {
+        Measure::Rate => rates[at(name)],
+        Measure::Processor => {
+            let cpu = median(lines[at(name)].1.iter().filter_map(|took| took.cpu).collect()).expect("a client");
+            1.0 / cpu.as_secs_f64().max(0.01)
+        }
+    };
+    promises.iter().fold(true, |kept, Promise { of: ours, over, least, measure }| {
+        let ratio = of(ours, *measure) / of(over, *measure);
         let verdict = if ratio >= *least { "kept" } else { "MISSED" };
-        println!("{ours} over {over}: {ratio:.2}, promised {least:.2}: {verdict}");
+        let what = match measure {
+            Measure::Rate => "",
+            Measure::Processor => ", by processor time",
+        };
+        println!("{ours} over {over}{what}: {ratio:.2}, promised {least:.2}: {verdict}");
         kept && ratio >= *least
     })
 }

