@@ -87,6 +87,16 @@ impl Class {
     }
 }
 
+/// Whose failure it is: what a failed invocation says of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A database's.
+    #[default]
+    Database,
+    /// A bucket's, or that of somebody else who keeps what was moved.
+    Storage,
+}
+
 /// A failure of an effect, classified by the adapter that saw it. It never holds a value of a row, only keys.
 #[derive(thiserror::Error)]
 #[error("{message}")]
@@ -102,6 +112,8 @@ pub struct Fault {
     pub key: Option<Cursor>,
     /// The message says already what to do: the hint of its class would say it again, in fewer particulars.
     pub advised: bool,
+    /// Where it came from.
+    pub origin: Origin,
     /// The error beneath, if it is free of row values.
     #[source]
     pub source: Option<Box<dyn StdError + Send + Sync>>,
@@ -112,7 +124,15 @@ debug_is_display!(Fault);
 impl Fault {
     /// A fault of `class`, told in a message that holds no value of a row.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), key: None, uncertain: false, advised: false, source: None }
+        Self {
+            class,
+            message: message.into(),
+            key: None,
+            uncertain: false,
+            advised: false,
+            origin: Origin::default(),
+            source: None,
+        }
     }
 }
 

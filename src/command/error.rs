@@ -2,7 +2,7 @@
 
 use crate::debug::debug_is_display;
 use crate::engine::run::EngineError;
-use crate::fault::{Fault, chain};
+use crate::fault::{Fault, Origin, chain};
 use crate::ledger::LedgerError;
 use crate::rows::RowsError;
 use crate::spec::{FileError, LoadError, ResolveError};
@@ -84,7 +84,10 @@ impl From<LedgerError> for CommandError {
 
 impl From<Fault> for CommandError {
     fn from(fault: Fault) -> Self {
-        Self::Database(fault.explained())
+        match fault.origin {
+            Origin::Database => Self::Database(fault.explained()),
+            Origin::Storage => Self::Storage(fault.explained()),
+        }
     }
 }
 

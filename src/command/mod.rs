@@ -1,5 +1,6 @@
 //! One handler for Lambda and command line alike: an event becomes a [`Command`], a command becomes a reply.
 
+mod carryover;
 mod clients;
 mod error;
 mod event;
@@ -18,7 +19,6 @@ mod settings;
 mod status;
 mod switch;
 mod throttle;
-mod uploads;
 mod verify;
 
 pub use error::CommandError;

@@ -6,10 +6,8 @@ use super::error::CommandError;
 use super::kind::Kind;
 use crate::engine::budget::Budget;
 use crate::engine::stop::Stop;
-use crate::files::Files;
-use crate::http::Fetcher;
+use crate::files::{Files, Outside};
 use crate::rows::{Rows, RowsError};
-use crate::s3::S3;
 use crate::spec::{Definition, FileError, Problem};
 use crate::sql::{ConnectOptions, SqlError};
 use std::time::Duration;
@@ -85,7 +83,7 @@ impl Handler {
     async fn in_time(
         &self,
         definition: &Definition,
-        ends: (&Sides, Option<&(S3, Fetcher)>),
+        ends: (&Sides, Option<&Outside>),
         budget: &Budget,
     ) -> Result<Kind, RowsError> {
         let limit = budget.remaining();
@@ -104,7 +102,7 @@ impl Handler {
     async fn sessions(
         &self,
         definition: &Definition,
-        (sides, clients): (&Sides, Option<&(S3, Fetcher)>),
+        (sides, clients): (&Sides, Option<&Outside>),
         limit: Duration,
     ) -> Result<Kind, RowsError> {
         let kept = self.kept.lock().await.take();
@@ -146,14 +144,14 @@ impl Handler {
 }
 
 /// The same migration over the sessions of an earlier invocation, if they still serve.
-async fn again(kept: Kind, definition: &Definition, clients: Option<&(S3, Fetcher)>, limit: Duration) -> Option<Kind> {
+async fn again(kept: Kind, definition: &Definition, clients: Option<&Outside>, limit: Duration) -> Option<Kind> {
     match (kept, definition, clients) {
         (Kind::Rows(kept), Definition::Rows(rows), _) => {
             let rows = Box::pin(kept.again(rows, limit)).await.ok()?;
             Some(Kind::Rows(Box::new(rows)))
         }
-        (Kind::Files(kept), Definition::Files(files), Some((_, fetcher))) => {
-            let files = Box::pin(kept.again(files, fetcher.clone(), limit)).await.ok()?;
+        (Kind::Files(kept), Definition::Files(files), Some(outside)) => {
+            let files = Box::pin(kept.again(files, outside.clone(), limit)).await.ok()?;
             Some(Kind::Files(Box::new(files)))
         }
         _ => None,

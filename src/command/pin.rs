@@ -1,9 +1,9 @@
 //! The pin: a migration's progress belongs to one definition, and a changed one pauses it until it is accepted.
 
+use super::carryover::InLedger;
 use super::error::CommandError;
 use super::kind::Kind;
 use super::status::current;
-use super::uploads::InLedger;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::report::Report;
@@ -54,7 +54,7 @@ impl Handler {
                 kind.hold_at_most(budget, definition.limits());
                 if let Kind::Files(files) = &mut kind {
                     let (ledger, migration) = (self.ledger.clone(), definition.name().to_owned());
-                    files.keep_uploads(Arc::new(InLedger { ledger, migration }));
+                    files.carry_over(Arc::new(InLedger { ledger, migration }), budget.call()).await;
                 }
                 Ok(Opened::Yes(Box::new((*stored, kind))))
             }

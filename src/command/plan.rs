@@ -1,7 +1,7 @@
 //! `plan`: looks at everything, changes nothing.
 
 use super::error::CommandError;
-use super::forecast::Forecast;
+use super::forecast::{Forecast, Work};
 use super::kind::Kind;
 use super::pin::{Foretold, foretold};
 use super::reply::VERSION;
@@ -19,6 +19,9 @@ use std::time::{Duration, SystemTime};
 
 /// How long plan looks for one thing in a large table, at most.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Bytes of a file of which nobody says how long it is: an assumption.
+const UNKNOWN: u64 = 1 << 20;
 
 impl Handler {
     pub(super) async fn plan(&self, name: &str, invocation: &Invocation) -> Result<Value, CommandError> {
@@ -57,14 +60,14 @@ impl Handler {
     ) -> Result<(), CommandError> {
         let limit = budget.remaining();
         let search = (limit / 4).min(LOOK);
-        let estimate = match kind {
+        let (estimate, work) = match kind {
             Kind::Rows(rows) => {
                 found.look_at_rows(definition, rows, limit, search).await?;
-                rows.estimate(SystemTime::now(), search).await
+                (rows.estimate(SystemTime::now(), search).await, None)
             }
             Kind::Files(files) => {
-                found.look_at_files(files, limit, search).await?;
-                files.estimate(SystemTime::now(), search).await
+                let work = found.look_at_files(files, limit, search).await?;
+                (files.estimate(SystemTime::now(), search).await, work)
             }
         };
         let stored = state::load(&*self.ledger, definition.name(), budget.call()).await?;
@@ -75,9 +78,10 @@ impl Handler {
         // The first pass cuts the key once and for all.
         let shards = if stored.state.pass > 0 { stored.state.shards() } else { definition.limits().shards };
         let lanes = if kind.is_serial() { 1 } else { definition.limits().lanes.min(shards) };
-        let forecast = Forecast::of(&tuner, estimate, definition.limits(), lanes, budget);
+        let forecast = Forecast::of(&tuner, estimate, work, definition.limits(), lanes, budget);
         if forecast.assumed {
-            found.warnings.push(Forecast::ASSUMPTION.to_owned());
+            let why = if work.is_some() { Forecast::SAMPLED } else { Forecast::ASSUMPTION };
+            found.warnings.push(why.to_owned());
         }
         if !estimate.exact {
             found.warnings.push("the total is the database's own estimate: counting would take too long".to_owned());
@@ -136,7 +140,14 @@ impl Found {
         Ok(())
     }
 
-    async fn look_at_files(&mut self, files: &Files, limit: Duration, search: Duration) -> Result<(), CommandError> {
+    /// What its rows take, as far as files could be looked at.
+    #[expect(clippy::cast_precision_loss, reason = "rough figures")]
+    async fn look_at_files(
+        &mut self,
+        files: &Files,
+        limit: Duration,
+        search: Duration,
+    ) -> Result<Option<Work>, CommandError> {
         self.problems.extend(files.missing_privileges(limit).await?);
         self.problems.extend(files.try_bucket(search).await);
         self.warnings.extend(files.warnings().iter().cloned().chain(files.risks()));
@@ -166,7 +177,13 @@ impl Found {
             "signed": sampled.signed,
             "failures": sampled.failures,
         }));
-        Ok(())
+        let Some(waited) = sampled.waited.checked_div(u32::try_from(sampled.asked).unwrap_or(1)) else {
+            return Ok(None);
+        };
+        let mean = mean.unwrap_or(UNKNOWN);
+        let each = sampled.urls as f64 / sampled.rows.max(1) as f64;
+        let at_once = f64::from(files.side_by_side(sampled.hosts.len()));
+        Ok(Some(Work::of_files(each, mean as f64, waited, at_once, files.part_bytes() as f64)))
     }
 
     fn tell(&mut self, statements: Vec<(&'static str, String)>) {
@@ -210,6 +227,9 @@ impl Found {
         reply.insert("runs".into(), json!(forecast.map(|it| it.runs)));
         reply.insert("wall_clock_s".into(), json!(forecast.map(|it| it.wall_clock_s)));
         reply.insert("cost_usd".into(), json!(forecast.map(|it| it.cost_usd)));
+        if let Some(requests) = forecast.and_then(|it| it.requests) {
+            reply.insert("requests".into(), json!(requests));
+        }
         if let Some(sweep) = self.sweep {
             reply.insert("sweep".into(), sweep);
         }

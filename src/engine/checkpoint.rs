@@ -233,7 +233,10 @@ pub struct Tally {
     pub definition: Option<String>,
     /// Its end, frozen at its first call.
     pub bound: Option<Cursor>,
-    /// Everything up to the end was compared.
+    /// Every item up to the end was compared: what is left is what can be told only beside them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub compared: bool,
+    /// Nothing is left.
     pub complete: bool,
     /// Items compared.
     pub checked: u64,

@@ -233,6 +233,19 @@ pub trait Migration: Send + Sync {
         std::future::ready(Err(Fault::new(Class::Fatal, "this kind of migration has no `verify`")))
     }
 
+    /// Compares what can be told only beside the walk over items, once that has ended: after `after` in an order of its own, up to `size`
+    /// things; `None` when nothing is left. `different` are items that were found `equal` before, `extra` is what is no item's. A kind that
+    /// finds all of it while it compares items need not answer.
+    fn verify_beside(
+        &self,
+        _range: &Range,
+        _after: Option<&Cursor>,
+        _size: u64,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<Option<Read<Comparison>>, Fault>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// Where the notes end that `write` has made for [`Migration::take_back`], as of now; `None`: there are none. A kind may do
     /// without.
     fn written(&self, _limit: Duration) -> impl Future<Output = Result<Option<Cursor>, Fault>> + Send {

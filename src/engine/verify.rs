@@ -88,18 +88,8 @@ impl<M: Migration> Run<'_, M> {
         let definition = state.pin.as_ref().map(Pin::digest);
         let goes_on = |tally: &Tally| !tally.complete && tally.definition == definition;
         let anew = lease.checkpoint().life != state.life || !lease.checkpoint().tally.as_ref().is_some_and(goes_on);
-        if anew {
-            let bound = match aim {
-                Aim::Compare(_) => self.reached(state).await?,
-                Aim::TakeBack => in_time(&self.budget, self.kind.written(self.budget.remaining())).await?,
-            };
-            let begin = |it: &mut Checkpoint| {
-                it.enter(state.life, it.pass.wrapping_add(1));
-                it.tally = Some(Tally { definition, complete: bound.is_none(), bound, ..Tally::default() });
-            };
-            if lease.write(begin, self.budget.call()).await? == Kept::Fenced {
-                return Ok(Outcome::Fenced);
-            }
+        if anew && self.begin(lease, state, aim, definition).await? == Kept::Fenced {
+            return Ok(Outcome::Fenced);
         }
         let Some(bound) = lease.checkpoint().tally.as_ref().and_then(|tally| tally.bound.clone()) else {
             return Ok(Outcome::Complete);
@@ -135,9 +125,11 @@ impl<M: Migration> Run<'_, M> {
             let after = lease.checkpoint().cursor.clone();
             let began = Instant::now();
             let remaining = self.budget.remaining();
+            let beside = lease.checkpoint().tally.as_ref().is_some_and(|tally| tally.compared);
             let mend = if let Aim::Compare(repair) = aim { repair.filter(|_| !hopeless) } else { None };
             let work = async {
                 match aim {
+                    Aim::Compare(_) if beside => self.kind.verify_beside(&range, after.as_ref(), size, remaining).await,
                     Aim::Compare(_) => self.kind.verify(&range, after.as_ref(), size, mend, remaining).await,
                     Aim::TakeBack => self.kind.take_back(&range, after.as_ref(), size, remaining).await,
                 }
@@ -154,6 +146,12 @@ impl<M: Migration> Run<'_, M> {
                         count(it, read);
                     })
                 }
+                Ok(None) if matches!(aim, Aim::Compare(_)) && !beside => Box::new(move |it| {
+                    it.enter(state.life, it.pass.wrapping_add(1));
+                    if let Some(tally) = &mut it.tally {
+                        tally.compared = true;
+                    }
+                }),
                 Ok(None) => Box::new(|it| {
                     if let Some(tally) = &mut it.tally {
                         tally.complete = true;
@@ -187,6 +185,25 @@ impl<M: Migration> Run<'_, M> {
         }
     }
 
+    /// Begins a walk at the start, and freezes its end.
+    async fn begin(
+        &self,
+        lease: &mut Lease,
+        state: &State,
+        aim: Aim<'_>,
+        definition: Option<String>,
+    ) -> Result<Kept, EngineError> {
+        let bound = match aim {
+            Aim::Compare(_) => self.reached(state).await?,
+            Aim::TakeBack => in_time(&self.budget, self.kind.written(self.budget.remaining())).await?,
+        };
+        let begin = |it: &mut Checkpoint| {
+            it.enter(state.life, it.pass.wrapping_add(1));
+            it.tally = Some(Tally { definition, complete: bound.is_none(), bound, ..Tally::default() });
+        };
+        Ok(lease.write(begin, self.budget.call()).await?)
+    }
+
     /// How far items were moved: the cursor in the first pass, the last pass's bound after it.
     async fn reached(&self, state: &State) -> Result<Option<Cursor>, EngineError> {
         if state.covered.is_some() {
@@ -214,6 +231,9 @@ fn count(checkpoint: &mut Checkpoint, read: Read<Comparison>) {
     let found = read.batch;
     tally.checked += found.checked;
     tally.equal += found.equal;
+    if tally.compared {
+        tally.equal = tally.equal.saturating_sub(found.different);
+    }
     tally.missing += found.missing;
     tally.different += found.different;
     tally.extra += found.extra;

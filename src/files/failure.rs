@@ -3,7 +3,7 @@
 
 use super::content::WrongType;
 use super::naming::Unnamable;
-use crate::fault::{Class, Fault, chain};
+use crate::fault::{Class, Fault, Origin, chain};
 use crate::http::HttpError;
 use crate::s3::S3Error;
 use std::time::Duration;
@@ -126,7 +126,7 @@ pub(super) fn fault(error: &S3Error) -> Fault {
             )
         }
     };
-    Fault { advised: true, ..Fault::new(class, message) }
+    Fault { advised: true, origin: Origin::Storage, ..Fault::new(class, message) }
 }
 
 /// The last cause beneath, which names no key.

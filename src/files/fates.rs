@@ -45,7 +45,7 @@ impl Files {
                 let twin = jobs.iter().rev().take_while(|(at, _): &&(usize, Job<'_>)| *at == place);
                 let has_twin = !self.naming.numbers() && twin.into_iter().any(|(_, job)| job.link.url == link.url);
                 if !has_twin {
-                    jobs.push((place, Job { row, link, recovered: effort.recovered }));
+                    jobs.push((place, Job { row, link, run: &effort.run, recovered: effort.recovered }));
                 }
             }
         }

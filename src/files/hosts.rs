@@ -1,9 +1,10 @@
 //! How much each host is asked for: so many requests at once, and no more in a second than it bears. A host that says it is asked too
 //! often is asked a tenth less often than it answered, and then carefully more often again.
 
+use super::carryover::{Level, Levels};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -20,11 +21,20 @@ const MOMENT: Duration = Duration::from_millis(500);
 /// A wait for a host's turn looks again after so long.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Hosts that are remembered from one run to the next, at most: they stand in one record of the ledger.
+const REMEMBERED: usize = 100;
+/// After so long nothing is known of a host any more.
+const STALE: Duration = Duration::from_hours(1);
+/// What is kept is kept so often, at most.
+const KEPT_EVERY: Duration = Duration::from_secs(5);
+
 /// All hosts that were asked.
 #[derive(Debug)]
 pub(super) struct Hosts {
     per_host: usize,
     known: Mutex<HashMap<String, Arc<Host>>>,
+    /// When levels were kept last.
+    kept: Mutex<Option<Instant>>,
 }
 
 /// One host.
@@ -53,7 +63,7 @@ struct Pace {
 
 impl Hosts {
     pub(super) fn new(per_host: u32) -> Self {
-        Self { per_host: usize::try_from(per_host).unwrap_or(1), known: Mutex::default() }
+        Self { per_host: usize::try_from(per_host).unwrap_or(1), known: Mutex::default(), kept: Mutex::default() }
     }
 
     /// Requests to one host at once.
@@ -63,10 +73,46 @@ impl Hosts {
 
     /// The host of a URL.
     pub(super) fn of(&self, url: &str) -> Arc<Host> {
-        let place = url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(place).or_insert_with(|| Arc::new(Host::new(self.per_host))).clone()
+        self.at(url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization()).unwrap_or_default())
     }
+
+    fn at(&self, origin: String) -> Arc<Host> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(origin).or_insert_with(|| Arc::new(Host::new(self.per_host))).clone()
+    }
+
+    /// Takes over what an earlier run has learned. What this process knows itself is newer.
+    pub(super) fn recall(&self, levels: Levels) {
+        for (origin, level) in levels {
+            if now_ms().saturating_sub(level.at) < millis(STALE) && level.rate.is_finite() {
+                self.at(origin).pace().recall(level);
+            }
+        }
+    }
+
+    /// What hosts bear that have complained, if it is time that this is kept.
+    pub(super) fn to_be_kept(&self) -> Option<Levels> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_some_and(|at| at.elapsed() < KEPT_EVERY) {
+            return None;
+        }
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let level = |(origin, host): (&String, &Arc<Host>)| Some((origin.clone(), host.pace().level()?));
+        let levels: Levels = known.iter().filter_map(level).take(REMEMBERED).collect();
+        if levels.is_empty() {
+            return None;
+        }
+        *kept = Some(Instant::now());
+        Some(levels)
+    }
+}
+
+fn now_ms() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Host {
@@ -105,6 +151,22 @@ impl Host {
 }
 
 impl Pace {
+    fn recall(&mut self, level: Level) {
+        if self.rate.is_some() {
+            return;
+        }
+        self.rate = Some(level.rate.max(LEAST));
+        self.next += Duration::from_millis(level.alone_until.saturating_sub(now_ms())).min(STALE);
+    }
+
+    fn level(&self) -> Option<Level> {
+        let (rate, at) = (self.rate?, now_ms());
+        let alone = self.next.saturating_duration_since(Instant::now());
+        // Below a second it is its turn that is waited for.
+        let alone = if alone > LOOK { millis(alone) } else { 0 };
+        Some(Level { rate, alone_until: at + alone, at })
+    }
+
     /// Takes a turn, or says how long to wait for it.
     fn take(&mut self, now: Instant) -> Option<Duration> {
         if now < self.next {
@@ -204,6 +266,26 @@ mod tests {
         assert!(host.turn(begin + Duration::from_secs(3)).await.is_none());
         assert!(host.turn(begin + Duration::from_secs(30)).await.is_some());
         assert!(begin.elapsed() >= Duration::from_secs(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_learned_of_a_host_is_known_to_the_next_run() {
+        let hosts = Hosts::new(4);
+        let begin = Instant::now();
+        assert_eq!(hosts.to_be_kept(), None, "nobody has complained");
+        hosts.of("https://files.example.com/a").refused(Some(Duration::from_secs(7)));
+        let kept = hosts.to_be_kept().unwrap();
+        assert_eq!(hosts.to_be_kept(), None, "it was just kept");
+        let next = Hosts::new(4);
+        next.recall(kept.clone());
+        let host = next.of("https://files.example.com/b");
+        assert_eq!(host.pace().rate, Some(kept["https://files.example.com"].rate));
+        assert!(host.turn(begin + Duration::from_secs(30)).await.is_some());
+        assert!((6..8).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+        let stale = Level { at: 1, ..kept["https://files.example.com"] };
+        let later = Hosts::new(4);
+        later.recall(Levels::from([("https://files.example.com".to_owned(), stale)]));
+        assert_eq!(later.of("https://files.example.com/b").pace().rate, None);
     }
 
     #[tokio::test(start_paused = true)]

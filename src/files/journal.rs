@@ -1,15 +1,24 @@
 //! The journal: what rows said before they were changed, as lines of JSON in the target's bucket. A line is there before its row
 //! changes, so that whatever happens afterwards can be taken back.
 
+use super::Files;
 use super::columns::Columns;
-use crate::cursor::Cursor;
+use super::failure::fault;
+use crate::cursor::{Cursor, KeyPart};
+use crate::fault::{Class, Fault};
+use crate::rows::link::Deadline;
+use crate::s3::Object;
 use crate::spec::FilesDefinition;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Bytes of one object of the journal, at most, unless a single row takes more.
 const LARGEST: usize = 4 << 20;
+/// Bytes that are read of one, at most: a single row may be large.
+const MOST_READ: usize = 64 << 20;
+/// Its folder among the migration's notes.
+pub(super) const JOURNAL: &str = "journal";
 /// The version of the lines.
 const VERSION: u32 = 1;
 
@@ -45,6 +54,12 @@ pub(super) struct Moved {
     /// SHA-256 of its bytes, in hex; a run that found the object of an earlier one may not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sha256: Option<String>,
+    /// CRC-64/NVME of them, as S3 writes it; likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) crc64nvme: Option<String>,
+    /// The run that made the object, where it says so: this one or an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) made: Option<String>,
 }
 
 impl Line {
@@ -69,13 +84,18 @@ impl Line {
 
 /// Where a migration's journal is.
 pub(super) fn folder(definition: &FilesDefinition) -> String {
-    format!("{}.milkrun/{}/journal/", definition.target.prefix, definition.name)
+    format!("{}{JOURNAL}/", notes(definition))
 }
 
-/// A key that no other run writes to, and that sorts by time.
-pub(super) fn fresh_key(definition: &FilesDefinition) -> String {
+/// A key in one of the migration's folders that no other run writes to, and that sorts by time.
+pub(super) fn fresh_key(definition: &FilesDefinition, folder: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    format!("{}{now:014}-{:016x}.ndjson", folder(definition), rand::random::<u64>())
+    format!("{}{folder}/{now:014}-{:016x}.ndjson", notes(definition), rand::random::<u64>())
+}
+
+/// Where all that a migration notes is.
+fn notes(definition: &FilesDefinition) -> String {
+    format!("{}.milkrun/{}/", definition.target.prefix, definition.name)
 }
 
 /// Lines as the bodies of as many objects as they take.
@@ -99,10 +119,82 @@ pub(super) fn lines(body: &[u8]) -> Result<Vec<Line>, serde_json::Error> {
     body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
 }
 
+impl Files {
+    /// An object of lines that milkrun writes for itself.
+    pub(super) fn note(&self, key: String) -> Object {
+        Object {
+            bucket: self.definition.target.bucket.clone(),
+            key,
+            content_type: Some("application/x-ndjson".to_owned()),
+            kms_key: self.definition.target.kms_key.clone(),
+            ..Object::default()
+        }
+    }
+
+    /// The last line of the journal; `None`: there is none.
+    pub(super) async fn journal_end(&self, limit: Duration) -> Result<Option<Cursor>, Fault> {
+        Ok(self.journal_objects(limit).await?.last().map(|key| place(key, usize::MAX)))
+    }
+
+    /// Its objects as of the first time that this was asked.
+    async fn journal_objects(&self, limit: Duration) -> Result<&Vec<String>, Fault> {
+        self.journal.get_or_try_init(|| self.journal_now(limit)).await
+    }
+
+    /// Its objects, in the order in which they were written.
+    pub(super) async fn journal_now(&self, limit: Duration) -> Result<Vec<String>, Fault> {
+        let keys = self.s3.list(&self.definition.target.bucket, &folder(&self.definition), limit).await;
+        let mut keys = keys.map_err(|error| fault(&error))?;
+        // Not every server lists them in the order of their bytes.
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// The lines of one of its objects.
+    pub(super) async fn journal_lines(&self, object: &str, limit: Duration) -> Result<Vec<Line>, Fault> {
+        let body = self.s3.get(&self.definition.target.bucket, object, MOST_READ, limit).await;
+        lines(&body.map_err(|error| fault(&error))?)
+            .map_err(|_| Fault::new(Class::Fatal, "an object of the journal does not hold its lines: look at it"))
+    }
+
+    /// The next lines behind a place, up to `most` of them and to the end of their object, and the place behind them; `None`: there are
+    /// none up to the object `last`.
+    pub(super) async fn next_lines(
+        &self,
+        after: Option<&Cursor>,
+        last: Option<&str>,
+        most: usize,
+        limit: Duration,
+    ) -> Result<Option<(Vec<Line>, Cursor)>, Fault> {
+        let deadline = Deadline::after(limit);
+        let (at, mut done) = match after.map(|cursor| cursor.0.as_slice()) {
+            Some([object, line, ..]) => (object.text(), line.text().parse().unwrap_or(0)),
+            _ => ("", 0),
+        };
+        let objects = self.journal_objects(limit).await?;
+        for key in objects.iter().filter(|key| key.as_str() >= at && last.is_none_or(|last| key.as_str() <= last)) {
+            let lines = self.journal_lines(key, deadline.left()).await?;
+            if *key != at {
+                done = 0;
+            }
+            if done < lines.len() {
+                let some: Vec<Line> = lines.into_iter().skip(done).take(most).collect();
+                let end = place(key, done + some.len());
+                return Ok(Some((some, end)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A place in the journal: behind so many lines of an object.
+fn place(object: &str, lines: usize) -> Cursor {
+    Cursor(vec![KeyPart::Text(object.to_owned()), KeyPart::Int(lines.to_string())])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::KeyPart;
 
     #[test]
     fn lines_are_read_as_they_were_written() {

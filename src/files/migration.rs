@@ -88,6 +88,16 @@ impl Migration for Files {
         self.compare_rows(range, after, size, limit).await
     }
 
+    async fn verify_beside(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> Result<Option<Read<Comparison>>, Fault> {
+        self.look_beside(range, after, size, limit).await
+    }
+
     async fn written(&self, limit: Duration) -> Result<Option<Cursor>, Fault> {
         self.journal_end(limit).await
     }

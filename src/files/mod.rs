@@ -4,8 +4,9 @@
 //! [`open`](open) holds the definition against the catalog. [`migration`](migration) is what the engine asks; keys are walked by
 //! [`crate::rows::walker`]. A [`row`](row) says which URLs it holds ([`spans`](spans)), [`naming`](naming) which object each becomes,
 //! [`transfer`](transfer) brings it there, [`journal`](journal) keeps what the row said before, and [`update`](update) changes the
-//! row if it still says so.
+//! row if it still says so. Second stores hear of it by [`following`](following). [`strays`](strays) are objects that no row points at.
 
+mod carryover;
 mod check;
 mod columns;
 mod content;
@@ -13,29 +14,31 @@ mod digests;
 mod failure;
 mod fates;
 mod filling;
+mod following;
 mod hosts;
 mod journal;
 mod migration;
 mod naming;
 mod open;
 mod plan;
+mod proving;
 mod resuming;
 mod row;
 mod source;
 mod spans;
 mod storing;
+mod strays;
 mod transfer;
 mod undo;
 mod update;
-mod uploads;
 mod verify;
 mod write;
 
+pub use carryover::{Begun, Carryover, Level, Levels, Nowhere};
 pub use plan::Sampled;
-pub use uploads::{Begun, Nowhere, Uploads};
 
 use crate::cursor::Cursor;
-use crate::http::Fetcher;
+use crate::http::{Fetcher, Poster};
 use crate::rows::walker::Walker;
 use crate::s3::S3;
 use crate::spec::FilesDefinition;
@@ -45,11 +48,22 @@ use naming::Naming;
 use row::Row;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// Bytes of memory that transfers may hold, until somebody says how many there are.
 const MEMORY: u64 = 64 << 20;
+
+/// Everybody else that a migration of files talks to, besides its database.
+#[derive(Clone)]
+pub struct Outside {
+    /// Where files go.
+    pub s3: S3,
+    /// Where they come from.
+    pub fetcher: Fetcher,
+    /// Who follows once a row has.
+    pub hooks: Vec<Poster>,
+}
 
 /// A migration of kind `files`.
 pub struct Files {
@@ -61,6 +75,7 @@ pub struct Files {
     naming: Naming,
     fetcher: Fetcher,
     s3: S3,
+    hooks: Vec<Poster>,
     hosts: Hosts,
     /// Transfers side by side, over all lanes.
     transfers: Semaphore,
@@ -70,8 +85,8 @@ pub struct Files {
     most_memory: u64,
     /// What one part of an upload holds.
     part: u64,
-    /// Where uploads are kept from one run to the next.
-    uploads: Arc<dyn Uploads>,
+    /// What is kept from one run to the next.
+    carryover: Arc<dyn Carryover>,
     /// Parts of files larger than a run that were sent and written down.
     carried: AtomicU64,
     /// A batch was written: what is known of their time is no guess any more.
@@ -101,9 +116,12 @@ impl Files {
         }
     }
 
-    /// Uploads that do not end within a run are kept here.
-    pub fn keep_uploads(&mut self, uploads: Arc<dyn Uploads>) {
-        self.uploads = uploads;
+    /// Uploads that do not end within a run are kept here, and what hosts bear, which is looked up now: never a reason to fail.
+    pub async fn carry_over(&mut self, carryover: Arc<dyn Carryover>, limit: Duration) {
+        self.carryover = carryover;
+        if let Ok(levels) = self.carryover.hosts(limit).await {
+            self.hosts.recall(levels);
+        }
     }
 
     /// Transfers may hold that many bytes at once.

@@ -118,13 +118,21 @@ impl Naming {
         (self.url(&key) == url && self.fits(&key)).then_some(key)
     }
 
+    /// What the keys of all its objects begin with.
+    pub(super) fn begins(&self) -> String {
+        match self.template.0.first() {
+            Some(Part::Text(text)) => format!("{}{text}", self.prefix),
+            _ => self.prefix.clone(),
+        }
+    }
+
     /// Whether a URL names an object of the target.
     pub(super) fn is_ours(&self, url: &str) -> bool {
         self.key_of(url).is_some()
     }
 
     /// Whether a key may have come of the template, of whatever row and file.
-    fn fits(&self, key: &str) -> bool {
+    pub(super) fn fits(&self, key: &str) -> bool {
         let Some(mut rest) = key.strip_prefix(self.prefix.as_str()) else { return false };
         let mut parts = self.template.0.iter().peekable();
         let mut open = false;

@@ -3,11 +3,9 @@
 use super::columns::{self, Columns};
 use super::hosts::Hosts;
 use super::naming::Naming;
-use super::{Files, MEMORY, Nowhere, check, storing};
-use crate::http::Fetcher;
+use super::{Files, MEMORY, Nowhere, Outside, check, storing};
 use crate::rows::RowsError;
 use crate::rows::walker::{Walked, Walker};
-use crate::s3::S3;
 use crate::spec::FilesDefinition;
 use crate::sql::{ConnectOptions, Session};
 use std::sync::Arc;
@@ -20,22 +18,24 @@ impl Files {
     pub async fn open(
         definition: &FilesDefinition,
         options: &ConnectOptions,
-        (s3, fetcher): (S3, Fetcher),
+        outside: Outside,
         limit: Duration,
     ) -> Result<Self, RowsError> {
-        Self::over(definition, options, Vec::new(), (s3, fetcher), limit).await
+        Self::over(definition, options, Vec::new(), outside, limit).await
     }
 
     /// The same over the sessions of an earlier invocation. What was learned of hosts stays.
     pub async fn again(
         self,
         definition: &FilesDefinition,
-        fetcher: Fetcher,
+        outside: Outside,
         limit: Duration,
     ) -> Result<Self, RowsError> {
         let Self { walker, s3, hosts, measured, .. } = self;
+        // Its connections are open.
+        let outside = Outside { s3, ..outside };
         let (options, sessions) = walker.into_sessions(limit).await;
-        let mut files = Self::over(definition, &options, sessions, (s3, fetcher), limit).await?;
+        let mut files = Self::over(definition, &options, sessions, outside, limit).await?;
         files.measured = measured;
         if hosts.per_host() == files.hosts.per_host() {
             files.hosts = hosts;
@@ -47,7 +47,7 @@ impl Files {
         definition: &FilesDefinition,
         options: &ConnectOptions,
         sessions: Vec<Session>,
-        (s3, fetcher): (S3, Fetcher),
+        Outside { s3, fetcher, hooks }: Outside,
         limit: Duration,
     ) -> Result<Self, RowsError> {
         let table = Walked {
@@ -67,12 +67,13 @@ impl Files {
             naming: Naming::of(&definition.target),
             fetcher,
             s3,
+            hooks,
             hosts: Hosts::new(http.per_host),
             transfers: Semaphore::new(usize::try_from(http.concurrency).unwrap_or(1)),
             memory: Semaphore::new(usize::try_from(MEMORY / 1024).unwrap_or(usize::MAX)),
             most_memory: MEMORY / 1024,
             part: storing::PART,
-            uploads: Arc::new(Nowhere),
+            carryover: Arc::new(Nowhere),
             carried: AtomicU64::new(0),
             measured: AtomicBool::new(false),
             journal: OnceCell::new(),

@@ -45,6 +45,8 @@ pub struct Sampled {
     pub bytes: u64,
     /// How many said so.
     pub measured: u64,
+    /// How long was waited for their answers, in all.
+    pub waited: Duration,
     /// URLs that bear a signature, which a time makes worthless.
     pub signed: u64,
 }
@@ -117,6 +119,17 @@ impl Files {
         risks
     }
 
+    /// Transfers that run side by side where files are on so many hosts.
+    pub fn side_by_side(&self, hosts: usize) -> u32 {
+        let http = &self.definition.source.http;
+        http.concurrency.min(http.per_host.saturating_mul(u32::try_from(hosts.max(1)).unwrap_or(u32::MAX)))
+    }
+
+    /// Bytes of one part of an upload.
+    pub fn part_bytes(&self) -> u64 {
+        self.part
+    }
+
     /// Asks for the head of some files, and reads none of them.
     pub async fn sample(&self, limit: Duration) -> Result<Sampled, RowsError> {
         let (deadline, until) = (Deadline::after(limit), Instant::now() + limit);
@@ -139,7 +152,7 @@ impl Files {
                 sampled.signed += u64::from(is_signed(&link.url));
                 if sampled.asked < FILES as u64 && Instant::now() < until {
                     sampled.asked += 1;
-                    self.look(Job { row, link, recovered: false }, until, &mut sampled).await;
+                    self.look(Job { row, link, run: "", recovered: false }, until, &mut sampled).await;
                 }
             }
         }
@@ -150,7 +163,9 @@ impl Files {
         let looked = async {
             let asked = self.asked(job.link)?;
             let host = url::Url::parse(&asked).ok().and_then(|url| url.host_str().map(str::to_owned));
+            let since = Instant::now();
             let answer = self.answer(&asked, None, until).await;
+            sampled.waited += since.elapsed();
             *sampled.hosts.entry(host.unwrap_or_else(|| "?".to_owned())).or_default() += 1;
             let answer = answer?;
             let said = content::said(&answer.headers).unwrap_or_else(|| "none".to_owned());

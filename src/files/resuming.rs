@@ -2,6 +2,7 @@
 //! with by the next run where this one ends.
 
 use super::Files;
+use super::carryover::Begun;
 use super::content;
 use super::digests::{Digested, Digests};
 use super::failure::Failure;
@@ -9,7 +10,6 @@ use super::filling::Filling;
 use super::journal::Moved;
 use super::storing::left;
 use super::transfer::{Job, moved};
-use super::uploads::Begun;
 use crate::digest;
 use crate::http::Resume;
 use crate::s3::{Object, Part, Upload};
@@ -71,11 +71,14 @@ impl Files {
             Err(failure) => return Err(self.put_down(&carried, failure, deadline).await),
         };
         match self.complete(&carried.upload, &carried.parts, &digested, deadline).await {
-            Ok(()) => {
+            Ok(made) => {
                 if carried.begun.is_some() {
-                    self.uploads.forget(&carried.upload.object.key, left(deadline)).await.map_err(Failure::Storage)?;
+                    self.carryover
+                        .forget(&carried.upload.object.key, left(deadline))
+                        .await
+                        .map_err(Failure::Storage)?;
                 }
-                Ok(moved(job, carried.upload.object.key, &digested))
+                Ok(moved(job, carried.upload.object.key, &digested, made))
             }
             Err(failure) => Err(self.put_down(&carried, failure, deadline).await),
         }
@@ -103,7 +106,7 @@ impl Files {
                     if let Some(begun) = &mut carried.begun {
                         (begun.parts, begun.digests) = (carried.parts.len(), digests.save());
                         let object = &carried.upload.object.key;
-                        self.uploads.save(object, begun, left(deadline)).await.map_err(Failure::Storage)?;
+                        self.carryover.save(object, begun, left(deadline)).await.map_err(Failure::Storage)?;
                         // What is kept is progress: the next run has less to do.
                         self.carried.fetch_add(1, Ordering::Relaxed);
                     }
@@ -131,7 +134,7 @@ impl Files {
         }
         self.give_up(&carried.upload).await;
         if carried.begun.is_some()
-            && let Err(fault) = self.uploads.forget(&carried.upload.object.key, left(deadline)).await
+            && let Err(fault) = self.carryover.forget(&carried.upload.object.key, left(deadline)).await
         {
             tracing::warn!(migration = %self.definition.name, "an upload was given up and not forgotten: {fault}");
         }
@@ -145,7 +148,7 @@ impl Files {
             return Ok(None);
         }
         let object = self.named(job, None, None)?;
-        let loaded = self.uploads.load(&object.key, left(deadline)).await.map_err(Failure::Storage)?;
+        let loaded = self.carryover.load(&object.key, left(deadline)).await.map_err(Failure::Storage)?;
         let Some(begun) = loaded else { return Ok(None) };
         let object = Object { content_type: begun.content_type.clone(), ..object };
         let upload = Upload { object, id: begun.id.clone() };
@@ -202,7 +205,7 @@ impl Files {
     async fn anew(&self, upload: &Upload, why: &str, deadline: Instant) -> Result<Option<Moved>, Failure> {
         tracing::info!(migration = %self.definition.name, "an upload is begun anew: {why}");
         self.give_up(upload).await;
-        self.uploads.forget(&upload.object.key, left(deadline)).await.map_err(Failure::Storage)?;
+        self.carryover.forget(&upload.object.key, left(deadline)).await.map_err(Failure::Storage)?;
         Ok(None)
     }
 }

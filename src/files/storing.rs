@@ -3,6 +3,7 @@
 use super::Files;
 use super::digests::{Digested, Digests};
 use super::failure::{Failure, fault};
+use super::strays;
 use super::transfer::Job;
 use crate::digest;
 use crate::s3::{Object, Part, S3Error, Upload};
@@ -17,16 +18,20 @@ pub(super) const PART: u64 = 8 << 20;
 pub(super) const LEAST_PART: u64 = 5 << 20;
 /// Parts of an object, at most.
 pub(super) const PARTS: u64 = 10_000;
+/// What is written beside an object that came in one request: SHA-256 of its bytes, in hex.
+pub(super) const SHA256: &str = "milkrun-sha256";
+/// The run that made an object.
+pub(super) const RUN: &str = "milkrun-run";
 /// How long giving an upload up may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// A call to the bucket, at most.
 const CALL: Duration = Duration::from_mins(1);
 
 /// What an object of the bucket is, held against what was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Compared {
-    /// The same bytes.
-    Same,
+    /// The same bytes; the run that made it, as it says itself.
+    Same(Option<String>),
     /// Others, which came from the same URL of the same row.
     OthersOfSameSource,
     /// Others.
@@ -40,9 +45,10 @@ impl Files {
     pub(super) fn object(&self, job: &Job<'_>, key: String, content_type: Option<String>) -> Object {
         let target = &self.definition.target;
         let marks = [
-            ("milkrun-migration", self.definition.name.clone()),
-            ("milkrun-source", digest::sha256(&job.link.url)),
-            ("milkrun-row", digest::sha256(job.row.key.json())),
+            (strays::MIGRATION, self.definition.name.clone()),
+            (strays::SOURCE, digest::sha256(&job.link.url)),
+            (strays::ROW, strays::mark(&job.row.key)),
+            (RUN, job.run.to_owned()),
         ];
         Object {
             bucket: target.bucket.clone(),
@@ -56,15 +62,15 @@ impl Files {
         }
     }
 
-    /// Stores a whole file in one request, and reads it back.
+    /// Stores a whole file in one request, and reads it back; the run that made the object, which may have been an earlier one.
     pub(super) async fn store(
         &self,
         mut object: Object,
         body: Bytes,
         digested: &Digested,
         deadline: Instant,
-    ) -> Result<(), Failure> {
-        object.metadata.insert("milkrun-sha256".to_owned(), digested.sha256());
+    ) -> Result<Option<String>, Failure> {
+        object.metadata.insert(SHA256.to_owned(), digested.sha256());
         match self.s3.put(&object, body, digested.crc, left(deadline)).await {
             Ok(()) => self.verified(&object, digested, deadline).await,
             Err(S3Error::Exists { .. }) => self.existing(&object, digested, deadline).await,
@@ -99,14 +105,14 @@ impl Files {
         sent.map_err(|error| self.lost(&error, deadline))
     }
 
-    /// Makes an object of the parts, and reads it back.
+    /// Makes an object of the parts, and reads it back; as [`Files::store`].
     pub(super) async fn complete(
         &self,
         upload: &Upload,
         parts: &[Part],
         digested: &Digested,
         deadline: Instant,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<String>, Failure> {
         match self.s3.complete_upload(upload, parts, left(deadline)).await {
             Ok(()) => self.verified(&upload.object, digested, deadline).await,
             Err(S3Error::Exists { .. }) => {
@@ -115,7 +121,7 @@ impl Files {
             }
             // The reply to a completion that succeeded may be what was lost.
             Err(error) => match self.compare(&upload.object, digested, deadline).await {
-                Ok(Compared::Same) => Ok(()),
+                Ok(Compared::Same(made)) => Ok(made),
                 _ => Err(self.lost(&error, deadline)),
             },
         }
@@ -130,17 +136,27 @@ impl Files {
     }
 
     /// An object that was just written has to be what was sent.
-    async fn verified(&self, object: &Object, digested: &Digested, deadline: Instant) -> Result<(), Failure> {
+    async fn verified(
+        &self,
+        object: &Object,
+        digested: &Digested,
+        deadline: Instant,
+    ) -> Result<Option<String>, Failure> {
         match self.compare(object, digested, deadline).await? {
-            Compared::Same => Ok(()),
+            Compared::Same(made) => Ok(made),
             _ => Err(Failure::file("mismatch", "the object was read back, and is not what was sent")),
         }
     }
 
     /// An object that was there before may be what a killed run has left, or another row's.
-    async fn existing(&self, object: &Object, digested: &Digested, deadline: Instant) -> Result<(), Failure> {
+    async fn existing(
+        &self,
+        object: &Object,
+        digested: &Digested,
+        deadline: Instant,
+    ) -> Result<Option<String>, Failure> {
         match self.compare(object, digested, deadline).await? {
-            Compared::Same => Ok(()),
+            Compared::Same(made) => Ok(made),
             Compared::OthersOfSameSource => Err(Failure::file(
                 "unstable",
                 "its server gave other bytes for the same URL before: ask for the original by `rewrite`, or delete the object if \
@@ -175,7 +191,7 @@ impl Files {
                 _ => self.read_back(&object.bucket, &object.key, deadline).await?.sha256 == digested.sha256,
             };
         Ok(match (same, is_ours(&head.metadata, &object.metadata)) {
-            (true, _) => Compared::Same,
+            (true, _) => Compared::Same(head.metadata.get(RUN).cloned()),
             (false, true) => Compared::OthersOfSameSource,
             (false, false) => Compared::Others,
         })
@@ -195,10 +211,11 @@ impl Files {
         }
     }
 
-    /// What the bucket said; once the time is up, that is why.
+    /// What the bucket said; where it had no more time to answer, that is why.
     #[expect(clippy::unused_self, reason = "as its sibling")]
     pub(super) fn refused(&self, error: &S3Error, deadline: Instant) -> Failure {
-        if is_over(deadline) { Failure::Time } else { Failure::Storage(fault(error)) }
+        let cut_short = is_over(deadline) && matches!(error, S3Error::Late { .. });
+        if cut_short { Failure::Time } else { Failure::Storage(fault(error)) }
     }
 
     /// The same of an upload, which another run may have given up.
@@ -217,7 +234,7 @@ impl Files {
 
 /// Whether an object was made of the same URL of the same row, by what was written beside it.
 pub(super) fn is_ours(theirs: &HashMap<String, String>, ours: &HashMap<String, String>) -> bool {
-    let marks = ["milkrun-migration", "milkrun-source", "milkrun-row"];
+    let marks = [strays::MIGRATION, strays::SOURCE, strays::ROW];
     marks.iter().all(|name| theirs.get(*name).is_some() && theirs.get(*name) == ours.get(*name))
 }
 

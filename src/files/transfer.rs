@@ -10,9 +10,9 @@ use super::journal::Moved;
 use super::naming::Known;
 use super::resuming::Carried;
 use super::row::{Link, Row};
-use super::storing::{PARTS, is_ours, left};
+use super::storing::{PARTS, RUN, SHA256, is_ours, left};
 use crate::http::{Answer, Resume};
-use crate::s3::Object;
+use crate::s3::{Checksum, Object};
 use hyper::header::HeaderMap;
 use regex_lite::Regex;
 use std::time::Duration;
@@ -28,6 +28,8 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_s
 pub(super) struct Job<'a> {
     pub(super) row: &'a Row,
     pub(super) link: &'a Link,
+    /// The invocation's id.
+    pub(super) run: &'a str,
     /// A run was killed, or ran out of time, where this may have been moved already.
     pub(super) recovered: bool,
 }
@@ -78,7 +80,8 @@ impl Files {
             }
             let pause = wait.mul_f64(0.5 + rand::random::<f64>());
             if Instant::now() + pause >= deadline {
-                return Err(Failure::Time);
+                // A bucket that could not be had until the end is the invocation's failure, not want of time.
+                return Err(if matches!(failure, Failure::Storage(_)) { failure } else { Failure::Time });
             }
             tokio::time::sleep(pause).await;
             wait = (wait * 2).min(WAIT.1);
@@ -109,7 +112,9 @@ impl Files {
             from: job.link.url.clone(),
             key: object.key,
             bytes: head.bytes,
-            sha256: head.metadata.get("milkrun-sha256").cloned(),
+            sha256: head.metadata.get(SHA256).cloned(),
+            crc64nvme: head.checksum.map(Checksum::text),
+            made: head.metadata.get(RUN).cloned(),
         }))
     }
 
@@ -136,8 +141,8 @@ impl Files {
             self.judge(job, &headers, &digested)?;
             let object = self.named(job, said, Some(&digested.sha256()))?;
             let key = object.key.clone();
-            self.store(object, first, &digested, deadline).await?;
-            return Ok(moved(job, key, &digested));
+            let made = self.store(object, first, &digested, deadline).await?;
+            return Ok(moved(job, key, &digested, made));
         }
         let mut expected = None;
         let mut first = first;
@@ -218,6 +223,13 @@ impl Files {
     }
 }
 
-pub(super) fn moved(job: Job<'_>, key: String, digested: &Digested) -> Moved {
-    Moved { from: job.link.url.clone(), key, bytes: digested.bytes, sha256: Some(digested.sha256()) }
+pub(super) fn moved(job: Job<'_>, key: String, digested: &Digested, made: Option<String>) -> Moved {
+    Moved {
+        from: job.link.url.clone(),
+        key,
+        bytes: digested.bytes,
+        sha256: Some(digested.sha256()),
+        crc64nvme: Some(digested.crc.text()),
+        made,
+    }
 }

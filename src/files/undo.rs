@@ -2,45 +2,27 @@
 //! stay where they are.
 
 use super::Files;
-use super::failure::fault;
-use super::journal::{self, Line};
+use super::following::{Unfollowed, Way};
+use super::journal::Line;
 use super::row::Row;
 use super::update::State;
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::{Comparison, Range, Read};
-use crate::fault::{Class, Fault};
+use crate::fault::{Class, Fault, Origin};
 use crate::rows::RowsError;
 use crate::rows::link::{Deadline, execute, rows};
 use crate::rows::phrase;
 use crate::spec::StampValue;
 use crate::sql::statement::Statement;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// Bytes that an object of the journal may have: a single row may be large.
-const LARGEST: usize = 64 << 20;
 /// Lines in one transaction, at most.
 const MOST: usize = 500;
 /// Examples that one stretch names.
 const EXAMPLES: usize = 20;
 
 impl Files {
-    /// The last line of the journal; `None`: there is none.
-    pub(super) async fn journal_end(&self, limit: Duration) -> Result<Option<Cursor>, Fault> {
-        Ok(self.journal_objects(limit).await?.last().map(|key| place(key, usize::MAX)))
-    }
-
-    async fn journal_objects(&self, limit: Duration) -> Result<&Vec<String>, Fault> {
-        let bucket = &self.definition.target.bucket;
-        let listed = async {
-            let keys = self.s3.list(bucket, &journal::folder(&self.definition), limit).await;
-            let mut keys = keys.map_err(|error| fault(&error))?;
-            // Not every server lists them in the order of their bytes.
-            keys.sort();
-            Ok::<_, Fault>(keys)
-        };
-        self.journal.get_or_try_init(|| listed).await
-    }
-
     /// Puts the next lines back, up to the end of their object; `None` when nothing is left.
     pub(super) async fn put_back(
         &self,
@@ -50,31 +32,14 @@ impl Files {
         limit: Duration,
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let deadline = Deadline::after(limit);
-        let last = range.bound.0.first().map(KeyPart::text).unwrap_or_default().to_owned();
-        let (at, mut done) = match after.map(|cursor| cursor.0.as_slice()) {
-            Some([object, line, ..]) => (object.text().to_owned(), line.text().parse().unwrap_or(0)),
-            _ => (String::new(), 0),
-        };
-        let objects = self.journal_objects(limit).await?;
-        let mut left = objects.iter().filter(|key| **key >= at && **key <= last);
-        let (key, lines) = loop {
-            let Some(key) = left.next() else { return Ok(None) };
-            let body = self.s3.get(&self.definition.target.bucket, key, LARGEST, deadline.left()).await;
-            let lines = journal::lines(&body.map_err(|error| fault(&error))?).map_err(|_| {
-                Fault::new(Class::Fatal, "an object of the journal does not hold its lines: look at it")
-            })?;
-            if *key != at {
-                done = 0;
-            }
-            if done < lines.len() {
-                break (key, lines);
-            }
-        };
-        let size = usize::try_from(size).unwrap_or(MOST).clamp(1, MOST);
-        let some: Vec<&Line> = lines.iter().skip(done).take(size).collect();
+        let last = range.bound.0.first().map(KeyPart::text).unwrap_or_default();
+        let most = usize::try_from(size).unwrap_or(MOST).clamp(1, MOST);
+        let Some((lines, end)) = self.next_lines(after, Some(last), most, limit).await? else { return Ok(None) };
+        let some: Vec<&Line> = lines.iter().collect();
         let mut found = Comparison { checked: some.len() as u64, ..Comparison::default() };
         let untouched = self.restore(&some, deadline).await?;
         found.repaired = (some.len() - untouched.len()) as u64;
+        let mut back: Vec<&Line> = some.iter().filter(|line| !untouched.contains(line)).copied().collect();
         let keys: Vec<Cursor> = untouched.iter().map(|line| line.key.clone()).collect();
         let now = self.rows_by_key(&keys, deadline.left()).await?;
         for line in untouched {
@@ -82,6 +47,8 @@ impl Files {
             let (count, kind) = match row {
                 None => (&mut found.missing, "missing"),
                 Some(row) if self.is_as_before(row, line) => {
+                    // A run that was killed may have put it back, and told nobody.
+                    back.push(line);
                     found.equal += 1;
                     continue;
                 }
@@ -92,7 +59,13 @@ impl Files {
                 found.examples.push((line.key.clone(), kind));
             }
         }
-        let end = place(key, done + some.len());
+        let untold = self.tell(&back, Way::Back, Instant::now() + deadline.left()).await;
+        if let Some((_, why)) = untold.into_iter().next() {
+            return Err(match why {
+                Unfollowed::Away(fault) => fault,
+                Unfollowed::Refused(why) => Fault { origin: Origin::Storage, ..Fault::new(Class::Fatal, why) },
+            });
+        }
         let scanned = some.len() as u64;
         Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
     }
@@ -178,9 +151,4 @@ impl Files {
         };
         answer.into_iter().map(row).collect()
     }
-}
-
-/// A place in the journal: behind so many lines of an object.
-fn place(object: &str, lines: usize) -> Cursor {
-    Cursor(vec![KeyPart::Text(object.to_owned()), KeyPart::Int(lines.to_string())])
 }

@@ -5,21 +5,25 @@
 
 use super::failure::fault;
 use super::fates::Fate;
-use super::journal;
+use super::following::{Lines, Unfollowed, Way};
+use super::journal::{self, Line};
 use super::row::Row;
 use super::storing::left;
 use super::update::{Arrived, Stamps};
-use super::{Batch, Files};
+use super::{Batch, Files, What};
 use crate::engine::migration::{Aside, Effort, Outcome};
 use crate::fault::{Class, Fault};
 use crate::rows::RowsError;
 use crate::rows::mapping::Stretch;
-use crate::s3::{Checksum, Object, S3Error};
+use crate::s3::{Checksum, S3Error};
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
+/// Why a row that points at its copies is set aside although nobody refused it.
+const UNSOUGHT: &str = "whether `after_row` knows of the row cannot be told: the journal is longer than what a run can search; raise the \
+    function's time, then `retry`";
 /// How often a row that changes under way is read again.
 const ROUNDS: u32 = 5;
 /// What is kept back of a batch's time to give uploads up and to have the rows follow: a part of it, within these bounds.
@@ -27,21 +31,33 @@ const RESERVE: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 impl Files {
     pub(super) async fn move_batch(&self, batch: &Batch, effort: &Effort) -> Result<Outcome, Fault> {
+        let mut touched = false;
+        let moved = Box::pin(self.move_rows(batch, effort, &mut touched)).await;
+        // Once a row may have followed, whatever fails later: it is found again, was moved by this batch, and its stores are told.
+        moved.map_err(|fault| Fault { uncertain: fault.uncertain || touched, ..fault })
+    }
+
+    async fn move_rows(&self, batch: &Batch, effort: &Effort, touched: &mut bool) -> Result<Outcome, Fault> {
         let end = Instant::now() + effort.limit;
         let carried = self.carried.load(Ordering::Relaxed);
         let deadline = end - (effort.limit / 10).clamp(RESERVE.0, RESERVE.1).min(effort.limit / 2);
         let rows = self.rows_of_batch(batch, effort.limit).await?;
         let stamps = Stamps { now: SystemTime::now(), run: &effort.run };
         let mut outcome = Outcome::default();
+        // A retry may be for that alone, of a row that followed in an earlier pass.
+        let named = matches!(batch.what, What::Keys(_));
+        let may_be_untold = !self.hooks.is_empty() && (effort.recovered || named);
+        let since = (!named).then_some(batch.pass_started);
         let (mut unfinished, mut again) = (0_usize, Vec::new());
         let mut rounds = 0;
         let mut todo: &[Row] = &rows;
         let mut fresh;
         loop {
             let fates = self.fates(todo, &stamps, effort, deadline).await?;
-            let (mut arrived, mut failed) = (Vec::new(), Vec::new());
+            let (mut arrived, mut failed, mut there) = (Vec::new(), Vec::new(), Vec::new());
             for (row, fate) in todo.iter().zip(fates) {
                 match fate {
+                    Fate::Nothing { arrived: true } if may_be_untold => there.push(row.key.clone()),
                     Fate::Nothing { arrived: true } if effort.recovered => outcome.moved += 1,
                     Fate::Nothing { .. } => outcome.skipped += 1,
                     Fate::Arrived(one) => arrived.push(*one),
@@ -52,16 +68,24 @@ impl Files {
                     Fate::Unfinished => unfinished += 1,
                 }
             }
+            // Whoever moved them may not have come to tell it.
+            let Lines { found: lines, unsought } = self.lines_of(&there, since, deadline).await?;
+            let told_before = (there.len() - lines.len() - unsought.len()) as u64;
+            *(if effort.recovered { &mut outcome.moved } else { &mut outcome.skipped }) += told_before;
+            outcome.aside.extend(unsought.into_iter().map(|key| Aside {
+                key,
+                class: "server",
+                message: UNSOUGHT.to_owned(),
+            }));
+            self.tell_of(&lines.iter().collect::<Vec<_>>(), &mut outcome, end).await?;
             self.keep_journal(&arrived, end).await?;
+            *touched |= !arrived.is_empty();
             let overtaken = self.follow(&arrived, &failed, &stamps, end).await?;
-            for (place, one) in arrived.iter().enumerate() {
-                if overtaken.contains(&place) {
-                    again.push(one.row.key.clone());
-                } else {
-                    outcome.moved += 1;
-                    outcome.bytes += one.line.files.iter().map(|file| file.bytes).sum::<u64>();
-                }
-            }
+            let (overtaken, followed): (Vec<_>, Vec<_>) =
+                arrived.iter().enumerate().partition(|(place, _)| overtaken.contains(place));
+            again.extend(overtaken.into_iter().map(|(_, one)| one.row.key.clone()));
+            let lines: Vec<&Line> = followed.iter().map(|(_, one)| &one.line).collect();
+            self.tell_of(&lines, &mut outcome, end).await?;
             if again.is_empty() {
                 break;
             }
@@ -79,6 +103,10 @@ impl Files {
             todo = &fresh;
         }
         self.measured.store(true, Ordering::Relaxed);
+        if let Some(levels) = self.hosts.to_be_kept() {
+            // Without it the next run learns it again.
+            let _ = self.carryover.save_hosts(&levels, left(end)).await;
+        }
         if unfinished > 0 {
             let further = self.carried.load(Ordering::Relaxed) > carried;
             let (class, message) = if further {
@@ -95,6 +123,24 @@ impl Files {
         Ok(outcome)
     }
 
+    /// Tells who follows of rows that have, and counts them. Somebody who cannot be reached is no row's fault.
+    async fn tell_of(&self, lines: &[&Line], outcome: &mut Outcome, end: Instant) -> Result<(), Fault> {
+        let mut untold = self.tell(lines, Way::There, end).await;
+        for (place, line) in lines.iter().enumerate() {
+            match untold.remove(&place) {
+                None => {
+                    outcome.moved += 1;
+                    outcome.bytes += line.files.iter().map(|file| file.bytes).sum::<u64>();
+                }
+                Some(Unfollowed::Away(fault)) => return Err(Fault { uncertain: true, ..fault }),
+                Some(Unfollowed::Refused(message)) => {
+                    outcome.aside.push(Aside { key: line.key.clone(), class: "server", message });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps what rows say before they are changed.
     async fn keep_journal(&self, arrived: &[Arrived<'_>], end: Instant) -> Result<(), Fault> {
         let lines: Vec<_> = arrived.iter().map(|one| one.line.clone()).collect();
@@ -102,13 +148,7 @@ impl Files {
             Fault::new(Class::Fatal, "a line of the journal cannot be written: this is a bug of milkrun")
         })?;
         for body in bodies {
-            let object = Object {
-                bucket: self.definition.target.bucket.clone(),
-                key: journal::fresh_key(&self.definition),
-                content_type: Some("application/x-ndjson".to_owned()),
-                kms_key: self.definition.target.kms_key.clone(),
-                ..Object::default()
-            };
+            let object = self.note(journal::fresh_key(&self.definition, journal::JOURNAL));
             let body = Bytes::from(body);
             match self.s3.put(&object, body.clone(), Checksum::of(&body), left(end)).await {
                 // Its key is nobody else's: the reply to the first attempt was lost.

@@ -222,7 +222,7 @@ fn range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
 }
 
 /// Seconds or a date; nothing else.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
@@ -233,7 +233,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// What the connector said, if it was the connector. Of other errors the kind alone: their texts may name the host.
-fn cause(error: &hyper_util::client::legacy::Error) -> HttpError {
+pub(super) fn cause(error: &hyper_util::client::legacy::Error) -> HttpError {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     let mut kind = io::ErrorKind::Other;
     while let Some(source) = next {

@@ -41,6 +41,11 @@ pub fn rollback(number: u32) -> String {
     format!("{ROLLBACK}{number:04}")
 }
 
+/// What the hosts bear that files are fetched from.
+pub fn hosts() -> String {
+    "rate#hosts".to_owned()
+}
+
 /// The dead letter of a source key, given as a JSON array: `dead#["17"]`.
 ///
 /// Above [`MAX_KEY_BYTES`] it is `dead#sha256:` and lower-case hex; the caller keeps the whole key in the body, always.

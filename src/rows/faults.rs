@@ -3,7 +3,7 @@
 use super::carry::Unfit;
 use super::key::KeyError;
 use crate::debug::debug_is_display;
-use crate::fault::{Class, Fault, chain};
+use crate::fault::{Class, Fault, Origin, chain};
 use crate::spec::Problem;
 
 use crate::sql::SqlError;
@@ -170,6 +170,6 @@ impl From<RowsError> for Fault {
             _ => false,
         };
         let key = if let RowsError::TooLarge { key, .. } = error { Some(*key) } else { None };
-        Self { class, message, uncertain, key, advised, source: None }
+        Self { class, message, uncertain, key, advised, origin: Origin::Database, source: None }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 const LIST: &str = "s3:ListBucket";
 const GET: &str = "s3:GetObject";
+/// Keys of one page, at most.
+const PAGE: i32 = 1000;
 
 /// What S3 says of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,28 @@ impl S3 {
             Ok(keys)
         };
         within((&place, LIST), limit, all).await
+    }
+
+    /// The next keys under `prefix`, however deep, up to `most` of them, and the mark with which the page after it is asked for; `None`:
+    /// this was the last one. In S3's own order, within `limit`.
+    pub async fn page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        mark: Option<&str>,
+        most: u64,
+        limit: Duration,
+    ) -> Result<(Vec<String>, Option<String>), S3Error> {
+        let place = place(bucket, prefix);
+        let most = i32::try_from(most).unwrap_or(i32::MAX).clamp(1, PAGE);
+        let listing = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(most);
+        let call = async {
+            let page = listing.set_continuation_token(mark.map(str::to_owned)).send().await;
+            let page = page.map_err(|error| refusal(&place, LIST, error))?;
+            let next = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
+            Ok((page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect(), next))
+        };
+        within((&place, LIST), limit, call).await
     }
 
     /// An object's bytes, up to `most` of them; more is an error, found before more than that is held. Within `limit`.

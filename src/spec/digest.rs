@@ -1,7 +1,7 @@
 //! What a definition means, as digests: a change of meaning has to be accepted by somebody, a change of wording has not.
 
 use super::definition::{After, ColumnValue, DatabaseRef, Related, RelatedTarget, SecretRef, Source, Target};
-use super::files::{FileColumn, FilesSource, FilesTarget, StampValue};
+use super::files::{FileColumn, FilesSource, FilesTarget, StampValue, TextRef};
 use crate::digest;
 use serde_json::{Map, Value, json};
 
@@ -113,6 +113,10 @@ pub(super) fn of_files(source: &FilesSource, target: &FilesTarget) -> (String, S
         to.insert("kms_key".to_owned(), json!(target.kms_key));
         to.insert("storage_class".to_owned(), json!(target.storage_class));
         to.insert("cache_control".to_owned(), json!(target.cache_control));
+        // Not there where there is none: a file that names none keeps the digest that it had before there were any.
+        if !target.hooks.is_empty() {
+            to.insert("hooks".to_owned(), target.hooks.iter().map(|hook| text(&hook.url)).collect());
+        }
     }
     (sha256(&identity), unchangeable)
 }
@@ -124,6 +128,14 @@ fn file(file: &FileColumn) -> Value {
         "path": file.path.as_ref().map(ToString::to_string),
         "rewrite": file.rewrite.as_ref().map(|rewrite| [&rewrite.from, &rewrite.to]),
     })
+}
+
+fn text(reference: &TextRef) -> Value {
+    match reference {
+        TextRef::Env(name) => json!({ "env": name }),
+        TextRef::Secret(SecretRef { id, field }) => json!({ "secret": id, "field": field }),
+        TextRef::Literal(text) => json!({ "text": text }),
+    }
 }
 
 fn database(reference: &DatabaseRef) -> Value {

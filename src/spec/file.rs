@@ -1,7 +1,7 @@
 //! A migration file as it is written. These structs are read by serde, and they are what `milkrun schema` prints: their
 //! comments become the schema's descriptions, their examples the hints of error messages.
 
-use super::transfer::{FileColumnSection, HttpSection, TargetKey};
+use super::transfer::{AfterRowSection, FileColumnSection, HttpSection, TargetKey};
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -27,6 +27,8 @@ pub(super) struct File {
     pub(super) source: Option<SourceSection>,
     /// To where.
     pub(super) target: Option<TargetSection>,
+    /// Of `files`: second stores that have to follow, once a row has.
+    pub(super) after_row: Option<Vec<AfterRowSection>>,
     /// How much at once, and how carefully. Changes apply from the next run.
     pub(super) limits: Option<LimitsSection>,
     /// What has to be asked before more is moved. Changes apply from the next run.

@@ -45,7 +45,7 @@ pub struct HttpSource {
     /// `host:port` that may be private.
     pub allow_addresses: Vec<String>,
     /// What goes along with each request to the host that a row names.
-    pub headers: Vec<(String, HeaderRef)>,
+    pub headers: Vec<(String, TextRef)>,
     /// Transfers side by side.
     pub concurrency: u32,
     /// Of these to one host.
@@ -54,9 +54,9 @@ pub struct HttpSource {
     pub max_bytes: u64,
 }
 
-/// Where the value of a header is.
+/// Where a text is: the value of a header, or the URL of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeaderRef {
+pub enum TextRef {
     /// Written down.
     Literal(String),
     /// `"$NAME"`.
@@ -92,6 +92,17 @@ pub struct FilesTarget {
     pub content_types: Vec<String>,
     /// Columns of the table that are written together with the URLs.
     pub columns: Vec<(String, StampValue)>,
+    /// Second stores that follow, once a row has.
+    pub hooks: Vec<HookRef>,
+}
+
+/// `[[after_row]]`: who is told of a row that follows its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookRef {
+    /// Its URL.
+    pub url: TextRef,
+    /// What goes along with each request.
+    pub headers: Vec<(String, TextRef)>,
 }
 
 /// What fills a column of `[target.columns]` of a migration of kind `files`.

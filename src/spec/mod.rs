@@ -25,7 +25,7 @@ pub use definition::{
     After, Changed, ColumnValue, DatabaseRef, Defined, Definition, FilesDefinition, Kind, Limits, Mode, PasswordRef,
     Related, RelatedTarget, RowsDefinition, SecretRef, Source, Target, Throttle,
 };
-pub use files::{FileColumn, FilesSource, FilesTarget, HeaderRef, HttpSource, Rewrite, StampValue};
+pub use files::{FileColumn, FilesSource, FilesTarget, HookRef, HttpSource, Rewrite, StampValue, TextRef};
 pub use json_path::{JsonPath, PathStep};
 pub use load::{LoadError, Migrations};
 pub use problem::{FileError, Problem};

@@ -1,7 +1,7 @@
 //! From a reference to a place to connect to: the environment and Secrets Manager are asked here, and nowhere else.
 
 use super::definition::{DatabaseRef, PasswordRef, SecretRef};
-use super::files::HeaderRef;
+use super::files::TextRef;
 use crate::debug::debug_is_display;
 use crate::secret::{Secret, SecretError, SecretStore};
 use crate::sql::{ConnectOptions, Dialect, UrlError};
@@ -96,11 +96,11 @@ impl Databases {
     }
 
     /// The value of a header. A secret is read within `limit`, the first time that it is needed.
-    pub async fn header(&self, reference: &HeaderRef, limit: Duration) -> Result<Secret, ResolveError> {
+    pub async fn text(&self, reference: &TextRef, limit: Duration) -> Result<Secret, ResolveError> {
         match reference {
-            HeaderRef::Literal(text) => Ok(Secret::new(text.clone())),
-            HeaderRef::Env(name) => self.variable(name, "the header's value").map(Secret::new),
-            HeaderRef::Secret(secret) => {
+            TextRef::Literal(text) => Ok(Secret::new(text.clone())),
+            TextRef::Env(name) => self.variable(name, "a value").map(Secret::new),
+            TextRef::Secret(secret) => {
                 let text = self.secrets.get(&secret.id, limit).await?;
                 match (&secret.field, object(text.expose())) {
                     (None, _) => Ok(text),

@@ -64,6 +64,22 @@ pub(super) struct HttpSection {
     pub(super) max_bytes: Option<String>,
 }
 
+/// A second store that has to follow once a row has, and again when it is rolled back.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "AfterRow", extend("required" = ["webhook"]))]
+pub(super) struct AfterRowSection {
+    /// Where to POST `{migration, key, old, new}`: `$NAME`, `secret:NAME-OR-ARN`, or a URL without a password. It has to be idempotent: the
+    /// header `Idempotency-Key` is the same for the same change.
+    #[schemars(example = &"$PROFILE_HOOK_URL")]
+    pub(super) webhook: Option<String>,
+    /// What goes along with each request: `secret:NAME-OR-ARN`, `$NAME`, or a text.
+    #[schemars(
+        with = "Option<BTreeMap<String, String>>",
+        example = BTreeMap::from([("Authorization", "secret:hook-token")])
+    )]
+    pub(super) headers: Option<Ordered>,
+}
+
 /// Columns of a unique index for `rows`, the template of an object's key for `files`.
 #[derive(Debug, JsonSchema)]
 #[schemars(untagged)]

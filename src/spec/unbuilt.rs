@@ -15,10 +15,8 @@ const KINDS: [(&str, &str); 2] = [
 ];
 
 /// Fields of later versions, by section.
-const FIELDS: [(&[&str], &str, &str); 2] = [
-    (&["source"], "prefix", "leave it out: it belongs to migrations of kind `objects`"),
-    (&[], "after_row", "leave the sections out: whatever else has to follow can read the journal in the bucket"),
-];
+const FIELDS: [(&[&str], &str, &str); 1] =
+    [(&["source"], "prefix", "leave it out: it belongs to migrations of kind `objects`")];
 
 /// Fields that one kind alone has, by section.
 const OF_ONE_KIND: [(Kind, &str, &[&str]); 4] = [

@@ -169,10 +169,30 @@ const CASES: &[Case] = &[
         ],
     ),
     (
-        &[("migration_state = \"$state\"\n", "migration_state = \"$state\"\n[[after_row]]\nwebhook = \"$HOOK\"\n")],
+        &[(
+            "[target.columns]",
+            "[[after_row]]\n[[after_row]]\nwebhook = \"hooks.example.com\"\n[[after_row]]\nwebhook = \"https://me:pw@hooks.example.com/\"\nheaders = { Authorization = \"Bearer x\" }\n[target.columns]",
+        )],
         &[
-            "after_row: is not built in this version yet; leave the sections out: whatever else has to follow can read the journal in the bucket",
+            "after_row[0].webhook: is missing; write `webhook = \"$PROFILE_HOOK_URL\"`",
+            "after_row[1].webhook: is no URL to POST to; write `webhook = \"$PROFILE_HOOK_URL\"`, or a URL with `https`",
+            "after_row[2].webhook: holds a user or a password written down; write them by `headers`, as `secret:NAME-OR-ARN`",
+            "after_row[2].headers.Authorization: is a secret written down; write `\"secret:NAME-OR-ARN\"` or `\"$NAME\"`",
         ],
+    ),
+    (
+        &[
+            ("deleted_at IS NULL", "deleted_at IS NULL AND \\\"Photos_migrated_at\\\" IS NULL AND photos <> '[]'"),
+            ("[target.columns]", "[[after_row]]\nwebhook = \"$HOOK\"\n[target.columns]"),
+        ],
+        &[
+            "source.where: names `photos`, which is written when a row follows: with `[[after_row]]` it has to match before and after; leave it out: rows that have followed are skipped in any case",
+            "source.where: names `photos_migrated_at`, which is written when a row follows: with `[[after_row]]` it has to match before and after; leave it out: rows that have followed are skipped in any case",
+        ],
+    ),
+    (
+        &[("[target.columns]", "[[after_row]]\nwebhook = \"$HOOK\"\nurl = \"x\"\n[target.columns]")],
+        &["after_row[0].url: is not a field of `after_row[0]`; its fields are `webhook` and `headers`"],
     ),
 ];
 

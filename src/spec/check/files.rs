@@ -148,6 +148,7 @@ fn target(path: &Path, section: TargetSection, problems: &mut Problems) -> Optio
         url: url?,
         content_types: content_types?,
         columns: columns?,
+        hooks: Vec::new(),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::required;
 use crate::http::Guard;
 use crate::spec::file::Ordered;
-use crate::spec::files::{HeaderRef, HttpSource};
+use crate::spec::files::{HttpSource, TextRef};
 use crate::spec::problem::{Path, Problems};
 use crate::spec::transfer::HttpSection;
 use crate::spec::{reference, schema, units};
@@ -68,8 +68,8 @@ fn each<T>(
     }
 }
 
-fn headers(path: &Path, written: Ordered, problems: &mut Problems) -> Option<Vec<(String, HeaderRef)>> {
-    let mut headers: Vec<(String, HeaderRef)> = Vec::new();
+pub(super) fn headers(path: &Path, written: Ordered, problems: &mut Problems) -> Option<Vec<(String, TextRef)>> {
+    let mut headers: Vec<(String, TextRef)> = Vec::new();
     for (name, text) in written.0 {
         let at = path.key(&name);
         let lower = name.to_ascii_lowercase();
@@ -86,12 +86,12 @@ fn headers(path: &Path, written: Ordered, problems: &mut Problems) -> Option<Vec
     problems.sound(path).then_some(headers)
 }
 
-fn value(path: &Path, name: &str, text: &str, problems: &mut Problems) -> Option<HeaderRef> {
+fn value(path: &Path, name: &str, text: &str, problems: &mut Problems) -> Option<TextRef> {
     if text.starts_with('$') {
-        return reference::variable(path, text, problems).map(HeaderRef::Env);
+        return reference::variable(path, text, problems).map(TextRef::Env);
     }
     if text.starts_with("secret:") {
-        return reference::secret(path, text, problems).map(HeaderRef::Secret);
+        return reference::secret(path, text, problems).map(TextRef::Secret);
     }
     if SECRET.contains(&name) {
         problems.add(path, "is a secret written down", "write `\"secret:NAME-OR-ARN\"` or `\"$NAME\"`");
@@ -101,7 +101,7 @@ fn value(path: &Path, name: &str, text: &str, problems: &mut Problems) -> Option
         problems.add(path, "holds what no header can", "write it in one line of ASCII");
         return None;
     }
-    Some(HeaderRef::Literal(text.to_owned()))
+    Some(TextRef::Literal(text.to_owned()))
 }
 
 fn number(path: &Path, written: Option<i64>, default: u32, problems: &mut Problems) -> Option<u32> {

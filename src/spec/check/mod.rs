@@ -1,5 +1,6 @@
 //! From fields to meaning: everything that can be said of a migration file without a database.
 
+mod after_row;
 mod feeding;
 mod files;
 mod http;
@@ -32,7 +33,20 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     let source = required(&root.key("source"), file.source, problems);
     let target = required(&root.key("target"), file.target, problems);
     let meaning = match kind {
-        Some(Kind::Files) => files::check(source, target, problems).map(|both| Meaning::Files(Box::new(both))),
+        Some(Kind::Files) => {
+            let hooks = after_row::check(&root.key("after_row"), file.after_row.unwrap_or_default(), problems);
+            let both = files::check(source, target, problems);
+            let both = both.zip(hooks).map(|((source, target), hooks)| (source, FilesTarget { hooks, ..target }));
+            if let Some((source, target)) = &both {
+                after_row::check_filter(source, target, problems);
+            }
+            both.map(|both| Meaning::Files(Box::new(both)))
+        }
+        Some(Kind::Rows) if file.after_row.is_some() => {
+            let hint = "leave it out, or correct `kind`";
+            problems.add(&root.key("after_row"), "belongs to migrations of kind `files`", hint);
+            None
+        }
         // Without a kind the others of its fields are judged as those of the usual one.
         Some(Kind::Rows) | None => rows(source, target, problems).map(|both| Meaning::Rows(Box::new(both))),
     };

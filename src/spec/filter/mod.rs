@@ -61,6 +61,13 @@ pub fn called(filter: &str) -> Vec<String> {
     calls.filter_map(|pair| Some(pair.first()?.name())).collect()
 }
 
+/// The names in a condition, in lower case: its columns, functions and keywords.
+pub(super) fn names(filter: &str) -> Vec<String> {
+    let tokens = token::tokens(filter).unwrap_or_default();
+    let names = tokens.iter().filter(|token| matches!(token.kind, Kind::Word | Kind::Quoted));
+    names.map(Token::name).collect()
+}
+
 /// Everything that is wrong with a condition, as far as that can be said without a database.
 pub(super) fn check(filter: &str) -> Vec<Finding> {
     if filter.trim().is_empty() {

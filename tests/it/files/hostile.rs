@@ -160,4 +160,11 @@ fn a_server_that_is_busy_is_waited_for_without_a_dead_letter() {
     let reply = stage.run();
     assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &60.into()), "{reply}");
     assert!(stage.rows().iter().all(|row| row[1].as_deref().unwrap().starts_with(NEW)));
+    // What it bears is kept for the next run.
+    let ledger = rusqlite::Connection::open(stage.job.folder().join("ledger.db")).unwrap();
+    let kept = "SELECT body FROM ledger WHERE migration = 'photos' AND item = 'rate#hosts'";
+    let kept: String = ledger.query_row(kept, [], |row| row.get(0)).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    let level = &kept["hosts"][format!("http://{}", stage.server.address)];
+    assert!(level["rate"].as_f64().is_some_and(|rate| rate > 0.0), "{kept}");
 }

@@ -1,5 +1,6 @@
 //! Files that rows point at: three databases, two S3 servers, and a file server that says what a test wants.
 
+mod following;
 mod hostile;
 mod killed;
 mod larger;
@@ -11,7 +12,7 @@ use crate::support::file_server::{Asked, FileServer, answer};
 use crate::support::job::Job;
 use crate::support::s3::{Make, bucket};
 use crate::support::servers::Kind;
-use milkrun::s3::S3;
+use milkrun::s3::{Checksum, Object, S3};
 use serde_json::Value;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -25,6 +26,7 @@ struct Stage {
     job: Job,
     server: FileServer,
     s3: S3,
+    client: aws_sdk_s3::Client,
     bucket: String,
     endpoint: String,
     runtime: tokio::runtime::Runtime,
@@ -39,6 +41,8 @@ impl Stage {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (s3, config, bucket) = runtime.block_on(bucket(make));
         let endpoint = config.endpoint_url().unwrap().to_owned();
+        let client = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
+        let client = aws_sdk_s3::Client::from_conf(client);
         let mut job = Job::new(kind);
         job.set("MILKRUN_LEDGER", "sqlite://ledger.db");
         let json = match kind {
@@ -57,7 +61,7 @@ impl Stage {
             "CREATE TABLE profiles (id {id}, document {text}, sha256 {text}, photos {json}, moved_at {moment}, state {text},
                 deleted INTEGER NOT NULL DEFAULT 0)"
         ));
-        Self { job, server: FileServer::start(handler), s3, bucket, endpoint, runtime }
+        Self { job, server: FileServer::start(handler), s3, client, bucket, endpoint, runtime }
     }
 
     /// The migration; parts of it may be said otherwise.
@@ -131,6 +135,32 @@ impl Stage {
 
     fn object(&self, key: &str) -> Option<Vec<u8>> {
         self.runtime.block_on(self.s3.get(&self.bucket, key, 64 << 20, LIMIT)).ok()
+    }
+
+    /// Somebody writes over an object, marks and all.
+    fn replace(&self, key: &str, bytes: &[u8]) {
+        let head = self.runtime.block_on(self.s3.head(&self.bucket, key, LIMIT)).unwrap().unwrap();
+        self.delete(key);
+        let object =
+            Object { bucket: self.bucket.clone(), key: key.to_owned(), metadata: head.metadata, ..Object::default() };
+        let body = bytes::Bytes::copy_from_slice(bytes);
+        let checksum = Checksum::of(&body);
+        self.runtime.block_on(self.s3.put(&object, body, checksum, LIMIT)).unwrap();
+    }
+
+    fn delete(&self, key: &str) {
+        self.runtime.block_on(self.client.delete_object().bucket(&self.bucket).key(key).send()).unwrap();
+    }
+
+    /// The lines of what milkrun has noted in one of its folders, by their objects.
+    fn listed(&self, folder: &str) -> Vec<Value> {
+        let prefix = format!(".milkrun/photos/{folder}");
+        let keys = self.runtime.block_on(self.s3.list(&self.bucket, &prefix, LIMIT)).unwrap();
+        let body = |key: &String| String::from_utf8(self.object(key).unwrap()).unwrap();
+        let lines = keys.iter().flat_map(|key| body(key).lines().map(str::to_owned).collect::<Vec<_>>());
+        let mut lines: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
+        lines.sort_by_key(|line: &Value| line["object"].to_string());
+        lines
     }
 
     fn open_uploads(&self) -> Vec<(String, String)> {

@@ -20,6 +20,10 @@ fn files_arrive_rows_follow_and_a_rollback_puts_them_back() {
         let plan = stage.job.reply(&["plan", "photos"]);
         assert_eq!(plan["problems"], serde_json::json!([]), "{plan:#}");
         assert_eq!(plan["sample_document"]["types"]["image/png"], 20, "{plan:#}");
+        // Two requests for each file, in one run of some seconds.
+        let files = plan["requests"].as_u64().unwrap() / 2;
+        assert!((60..200).contains(&files) && plan["runs"] == 1, "{plan:#}");
+        assert!(plan["cost_usd"].as_f64().unwrap() > 0.0, "{plan:#}");
         assert_eq!(stage.rows(), before, "plan changes nothing");
 
         let reply = stage.run();
@@ -207,4 +211,77 @@ fn what_is_in_the_way_is_never_written_over() {
     let of_four = failed["items"].as_array().unwrap().iter().find(|item| item["key"][0] == "4").unwrap();
     assert_eq!(of_four["class"], "unstable", "{failed}");
     assert_eq!(stage.rows()[3][1].as_deref(), Some(&*url), "the row stays as it was");
+}
+
+#[test]
+fn an_object_that_somebody_has_replaced_is_different() {
+    for make in MAKES {
+        let mut stage = Stage::new(Kind::Sqlite, make, good);
+        stage.define_usual("max_batch = 5");
+        stage.fill(12);
+        assert_eq!(stage.run()["outcome"], "complete");
+        let items = stage.job.reply(&["verify", "photos"])["equal"].as_u64().unwrap();
+        // One of three files of row 3 becomes something else of the same length, another one is gone.
+        let key = "photos/3/2-photo0.png";
+        let other = vec![b'x'; stage.object(key).unwrap().len()];
+        stage.replace(key, &other);
+        stage.replace("photos/11/1-paper.png", b"short");
+        let verified = stage.job.call(&["verify", "photos"]).expect(3).reply();
+        let count = |verified: &serde_json::Value, name: &str| verified[name].as_u64().unwrap();
+        assert_eq!(count(&verified, "different"), 2, "{make:?}: {verified}");
+        assert_eq!(count(&verified, "equal"), items - 2, "{make:?}: {verified}");
+        let mut examples: Vec<_> = verified["examples"].as_array().unwrap().clone();
+        examples.sort_by_key(|example| example["key"][0].as_str().map(str::len));
+        assert_eq!(examples[0], serde_json::json!({"key": ["3"], "kind": "different"}), "{verified}");
+        // A row is wrong once, however much of it is.
+        stage.delete("photos/3/3-photo1.png");
+        let verified = stage.job.call(&["verify", "photos"]).expect(3).reply();
+        assert_eq!((count(&verified, "different"), count(&verified, "missing")), (1, 1), "{make:?}: {verified}");
+        assert_eq!(count(&verified, "equal"), items - 2, "{make:?}: {verified}");
+        assert_eq!(count(&verified, "checked"), items, "{make:?}: {verified}");
+    }
+}
+
+#[test]
+fn objects_that_no_row_points_at_are_named() {
+    for (kind, make) in KINDS.into_iter().zip([MAKES[0], MAKES[1], MAKES[0]]) {
+        let mut stage = Stage::new(kind, make, good);
+        // Steps of the listing are smaller than the bucket.
+        stage.define_usual("max_batch = 4");
+        stage.fill(12);
+        let before = stage.rows();
+        assert_eq!(stage.run()["outcome"], "complete");
+        let verified = stage.job.reply(&["verify", "photos"]);
+        assert_eq!((&verified["outcome"], &verified["extra"]), (&"complete".into(), &0.into()), "{kind:?}: {verified}");
+        // One row goes, with a paper and a photo; another one points elsewhere with one of its files.
+        stage.job.database.execute("DELETE FROM profiles WHERE id = 1");
+        stage.job.database.execute("UPDATE profiles SET document = 'https://elsewhere.example/x' WHERE id = 2");
+        let verified = stage.job.call(&["verify", "photos"]).expect(3).reply();
+        assert_eq!((&verified["extra"], &verified["missing"]), (&3.into(), &1.into()), "{kind:?}: {verified}");
+        let mut extra: Vec<&str> = verified["examples"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|example| example["kind"] == "extra")
+            .map(|example| example["key"][0].as_str().unwrap())
+            .collect();
+        extra.sort_unstable();
+        assert_eq!(extra, ["1", "1", "2"], "{verified}");
+        let listed = stage.listed("strays/");
+        let listed: Vec<&str> = listed.iter().map(|line| line["object"].as_str().unwrap()).collect();
+        assert_eq!(listed, ["photos/1/1-paper.png", "photos/1/2-photo0.png", "photos/2/1-paper.png"]);
+        // What still waits for its row is nobody's loss: the row is `missing`, and the next run finds the object.
+        let old = before[1][1].as_deref().unwrap();
+        stage.job.database.execute(&format!("UPDATE profiles SET document = '{old}' WHERE id = 2"));
+        let verified = stage.job.call(&["verify", "photos"]).expect(3).reply();
+        assert_eq!((&verified["extra"], &verified["missing"]), (&2.into(), &1.into()), "{kind:?}: {verified}");
+        // Objects of others are nobody's business.
+        let foreign =
+            milkrun::s3::Object { bucket: stage.bucket.clone(), key: "photos/99/1-x.png".into(), ..Default::default() };
+        let body = bytes::Bytes::from_static(b"x");
+        let checksum = milkrun::s3::Checksum::of(&body);
+        stage.runtime.block_on(stage.s3.put(&foreign, body, checksum, super::LIMIT)).unwrap();
+        let verified = stage.job.call(&["verify", "photos"]).expect(3).reply();
+        assert_eq!(verified["extra"], 2, "{kind:?}: {verified}");
+    }
 }

@@ -53,6 +53,20 @@ fn a_bucket_that_is_not_there_pauses_the_migration_and_leaves_the_rows() {
 }
 
 #[test]
+fn a_bucket_that_cannot_be_reached_fails_the_invocation_as_what_it_is() {
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, good);
+    stage.endpoint = format!("http://127.0.0.1:{}", crate::support::child::free_port());
+    stage.define_usual("");
+    stage.fill(5);
+    let before = stage.rows();
+    let reply = stage.job.call(&["run", "photos", "--time-limit", "4s"]).expect(1).reply();
+    assert_eq!(reply["errorType"], "Storage", "{reply}");
+    let said = reply["errorMessage"].as_str().unwrap();
+    assert!(said.contains("the target's bucket could not be reached"), "{said}");
+    assert_eq!(stage.rows(), before);
+}
+
+#[test]
 fn a_changed_definition_waits_to_be_accepted_and_another_target_is_refused() {
     let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, good);
     stage.define("{id}/{n}", USUAL, "", "", "");

@@ -1,6 +1,6 @@
 //! A file server that says exactly what a test wants, well-behaved or not, byte for byte.
 
-use std::io::{BufRead as _, BufReader, Write};
+use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +13,7 @@ type Handler = dyn Fn(&Asked, &mut TcpStream) -> std::io::Result<bool> + Send + 
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
     head: Vec<String>,
 }
 
@@ -103,7 +104,12 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, handler: &Handler) {
             }
         }
         let Some(path) = lines.first().and_then(|line| line.split(' ').nth(1)) else { return };
-        let asked = Asked { path: path.to_owned(), head: lines[1..].to_vec() };
+        let mut asked = Asked { path: path.to_owned(), body: Vec::new(), head: lines[1..].to_vec() };
+        let length = asked.header("content-length").map_or(0, |length| length.parse().unwrap());
+        asked.body = vec![0; length];
+        if reader.read_exact(&mut asked.body).is_err() {
+            return;
+        }
         log.lock().unwrap().push(asked.clone());
         if !handler(&asked, &mut stream).unwrap_or(false) {
             let _ = stream.shutdown(Shutdown::Both);

@@ -1,9 +1,11 @@
-//! What has to be kept of an upload that one run begins and another one ends: a file may be larger than what a run can carry.
+//! What is kept from one run to the next: uploads that one begins and another one ends, since a file may be larger than what a run can carry,
+//! and how much each host bears.
 
 use super::digests::SavedDigests;
 use crate::fault::Fault;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An upload that was begun, and how far it came.
@@ -27,9 +29,23 @@ pub struct Begun {
     pub(super) digests: SavedDigests,
 }
 
-/// Where uploads are kept, by the keys of their objects, from one run to the next. Each call ends within `limit`.
+/// How often a host may be asked that has complained.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// Requests in a second.
+    pub rate: f64,
+    /// Until when it wants to be left alone, in Unix milliseconds.
+    pub alone_until: u64,
+    /// As of when, likewise.
+    pub at: u64,
+}
+
+/// The levels of hosts, by their origins.
+pub type Levels = BTreeMap<String, Level>;
+
+/// What is kept from one run to the next. Each call ends within `limit`.
 #[async_trait]
-pub trait Uploads: Send + Sync {
+pub trait Carryover: Send + Sync {
     /// The upload of an object, if one was begun.
     async fn load(&self, object: &str, limit: Duration) -> Result<Option<Begun>, Fault>;
 
@@ -38,13 +54,19 @@ pub trait Uploads: Send + Sync {
 
     /// The upload is over.
     async fn forget(&self, object: &str, limit: Duration) -> Result<(), Fault>;
+
+    /// What hosts bear, as far as a run has learned it.
+    async fn hosts(&self, limit: Duration) -> Result<Levels, Fault>;
+
+    /// Keeps what hosts bear.
+    async fn save_hosts(&self, levels: &Levels, limit: Duration) -> Result<(), Fault>;
 }
 
-/// Nothing is kept: a file has to arrive within one run.
+/// Nothing is kept: a file has to arrive within one run, and hosts are learned anew.
 pub struct Nowhere;
 
 #[async_trait]
-impl Uploads for Nowhere {
+impl Carryover for Nowhere {
     async fn load(&self, _: &str, _: Duration) -> Result<Option<Begun>, Fault> {
         Ok(None)
     }
@@ -54,6 +76,14 @@ impl Uploads for Nowhere {
     }
 
     async fn forget(&self, _: &str, _: Duration) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn hosts(&self, _: Duration) -> Result<Levels, Fault> {
+        Ok(Levels::new())
+    }
+
+    async fn save_hosts(&self, _: &Levels, _: Duration) -> Result<(), Fault> {
         Ok(())
     }
 }

@@ -1,25 +1,28 @@
-//! Uploads that one run begins and another ends, kept in the ledger.
+//! What files keep from one run to the next, in the ledger: uploads, and what hosts bear.
 
 use crate::engine::lease::nonce;
 use crate::fault::{Class, Fault, chain};
-use crate::files::{Begun, Uploads};
+use crate::files::{Begun, Carryover, Levels};
 use crate::ledger::{Ledger, LedgerError, Record, item};
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A bucket's rule deletes what is left of an upload after about as long.
 const KEEP_S: u64 = 30 * 86_400;
 
-/// The uploads of a migration.
+/// What hosts bear is learned again after about as long.
+const KEEP_HOSTS_S: u64 = 86_400;
+
+/// What is kept of a migration.
 pub(super) struct InLedger {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) migration: String,
 }
 
 #[async_trait]
-impl Uploads for InLedger {
+impl Carryover for InLedger {
     async fn load(&self, object: &str, limit: Duration) -> Result<Option<Begun>, Fault> {
         let found = self.ledger.get(&self.migration, &name(object), limit).await.map_err(|error| fault(&error))?;
         // What cannot be read is begun anew.
@@ -29,22 +32,39 @@ impl Uploads for InLedger {
     async fn save(&self, object: &str, begun: &Begun, limit: Duration) -> Result<(), Fault> {
         let Ok(Value::Object(mut body)) = serde_json::to_value(begun) else { return Ok(()) };
         body.insert("key".to_owned(), json!([object]));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let record = Record {
-            migration: self.migration.clone(),
-            item: name(object),
-            seq: 1,
-            epoch: 0,
-            owner: None,
-            stamp: nonce(),
-            expires: Some(now + KEEP_S),
-            body,
-        };
-        self.ledger.put(&record, limit).await.map_err(|error| fault(&error))
+        self.put(name(object), body, KEEP_S, limit).await
     }
 
     async fn forget(&self, object: &str, limit: Duration) -> Result<(), Fault> {
         self.ledger.delete(&self.migration, &name(object), limit).await.map_err(|error| fault(&error))
+    }
+
+    async fn hosts(&self, limit: Duration) -> Result<Levels, Fault> {
+        let found = self.ledger.get(&self.migration, &item::hosts(), limit).await.map_err(|error| fault(&error))?;
+        let levels = found.and_then(|mut record| record.body.remove("hosts"));
+        Ok(levels.and_then(|levels| serde_json::from_value(levels).ok()).unwrap_or_default())
+    }
+
+    async fn save_hosts(&self, levels: &Levels, limit: Duration) -> Result<(), Fault> {
+        let body = Map::from_iter([("hosts".to_owned(), json!(levels))]);
+        self.put(item::hosts(), body, KEEP_HOSTS_S, limit).await
+    }
+}
+
+impl InLedger {
+    async fn put(&self, item: String, body: Map<String, Value>, keep_s: u64, limit: Duration) -> Result<(), Fault> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let record = Record {
+            migration: self.migration.clone(),
+            item,
+            seq: 1,
+            epoch: 0,
+            owner: None,
+            stamp: nonce(),
+            expires: Some(now + keep_s),
+            body,
+        };
+        self.ledger.put(&record, limit).await.map_err(|error| fault(&error))
     }
 }
 
@@ -57,5 +77,5 @@ fn fault(error: &LedgerError) -> Fault {
         LedgerError::Unreachable { .. } | LedgerError::Stopped { .. } => Class::Transient,
         _ => Class::Fatal,
     };
-    Fault::new(class, format!("an upload could not be kept: {}", chain(error)))
+    Fault::new(class, format!("what the next run needs could not be kept: {}", chain(error)))
 }

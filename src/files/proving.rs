@@ -1,0 +1,110 @@
+//! Whether objects still are what was written: the journal says how long each was, and its checksum. S3 keeps its own checksum of the bytes
+//! that it gives out; where it has none, all of them are read.
+
+use super::Files;
+use super::failure::{Failure, fault};
+use super::journal::{Line, Moved};
+use super::row::Row;
+use super::storing::{RUN, left};
+use crate::cursor::Cursor;
+use crate::engine::migration::{Comparison, Range, Read};
+use crate::fault::{Class, Fault};
+use crate::rows::mapping::Stretch;
+use crate::s3::{Checksum, Head};
+use crate::sql::statement::Statement;
+use futures_util::future::try_join_all;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Examples that one step names.
+const EXAMPLES: usize = 20;
+
+impl Files {
+    /// The next lines of the journal whose rows are items and still point at what it says, each held against the bucket; `None`: nothing is
+    /// left of it.
+    pub(super) async fn next_proofs(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> Result<Option<Read<Comparison>>, Fault> {
+        let until = Instant::now() + limit;
+        let most = usize::try_from(size).unwrap_or(1).max(1);
+        let Some((lines, end)) = self.next_lines(after, None, most, left(until)).await? else { return Ok(None) };
+        // Those of a life before, whose key was another one, are nobody's any more.
+        let keys: HashSet<&Cursor> = lines.iter().map(|line| &line.key).filter(|key| self.is_key(key)).collect();
+        let keys: Vec<Cursor> = keys.into_iter().cloned().collect();
+        let most = keys.len() as u64;
+        let rows = self.rows_of(&Stretch::Keys(&keys), range.pass_started, most, left(until)).await?;
+        let rows: HashMap<&Cursor, &Row> = rows.iter().map(|row| (&row.key, row)).collect();
+        let standing: Vec<&Line> =
+            lines.iter().filter(|line| rows.get(&line.key).is_some_and(|row| self.says(row, line))).collect();
+        let side_by_side = usize::try_from(self.definition.source.http.concurrency).unwrap_or(1);
+        let mut found = Comparison::default();
+        for some in standing.chunks(side_by_side) {
+            // Boxed: they are too large to be moved about.
+            let asked: Vec<_> = some.iter().map(|line| Box::pin(self.are_sound(line, until))).collect();
+            for (line, sound) in some.iter().zip(try_join_all(asked).await?) {
+                if sound {
+                    continue;
+                }
+                found.different += 1;
+                if found.examples.len() < EXAMPLES {
+                    found.examples.push((line.key.clone(), "different"));
+                }
+            }
+        }
+        let scanned = lines.len() as u64;
+        Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    /// Whether a row says what a line of the journal says that was written.
+    pub(super) fn says(&self, row: &Row, line: &Line) -> bool {
+        line.new.iter().all(|(name, text)| row.value(&self.columns, name) == Some(text.as_str()))
+    }
+
+    /// Whether the objects of a row are what was written. Where one is not there the row is `missing`, and said to be so by the walk over rows.
+    async fn are_sound(&self, line: &Line, until: Instant) -> Result<bool, Fault> {
+        let bucket = &self.definition.target.bucket;
+        let mut heads = Vec::with_capacity(line.files.len());
+        for file in &line.files {
+            let head = self.s3.head(bucket, &file.key, left(until)).await.map_err(|error| fault(&error))?;
+            let Some(head) = head else { return Ok(true) };
+            heads.push((file, head));
+        }
+        for (file, head) in heads {
+            if !self.is_sound(file, &head, until).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn is_sound(&self, file: &Moved, head: &Head, until: Instant) -> Result<bool, Fault> {
+        // What another run has made since, of the same key, that run's line tells of.
+        if head.metadata.get(RUN).is_some_and(|made| file.made.as_ref() != Some(made)) {
+            return Ok(true);
+        }
+        if head.bytes != file.bytes {
+            return Ok(false);
+        }
+        // Not every server that keeps a checksum keeps that of the whole: one that differs proves nothing yet.
+        if head.checksum.is_some() && head.checksum.map(Checksum::text) == file.crc64nvme {
+            return Ok(true);
+        }
+        let Some(sha256) = &file.sha256 else { return Ok(head.checksum.is_none() || file.crc64nvme.is_none()) };
+        match self.read_back(&self.definition.target.bucket, &file.key, until).await {
+            Ok(digested) => Ok(digested.sha256() == *sha256),
+            Err(Failure::Storage(fault)) => Err(fault),
+            Err(_) => Err(Fault::new(Class::Capacity, "an object could not be read in time")),
+        }
+    }
+
+    /// Whether this is a key of the table as it is walked.
+    pub(super) fn is_key(&self, key: &Cursor) -> bool {
+        let mut nowhere = Statement::new(self.walker.dialect());
+        self.walker.key().among(&mut nowhere, "t", std::slice::from_ref(key)).is_ok()
+    }
+}
