@@ -41,10 +41,21 @@ pub(super) enum Way {
 /// Why a store does not follow.
 #[derive(Debug)]
 pub(super) enum Unfollowed {
-    /// It cannot be reached, or wants to be left alone: no row fares better.
+    /// It cannot be reached, or wants to be left alone; or there was no time for all: no row's fault.
     Away(Fault),
     /// It refuses this row; why.
     Refused(String),
+}
+
+/// How one row's calls to one store ended.
+enum Told {
+    Yes,
+    /// It answered, and does not want to.
+    No(HttpError),
+    /// It did not answer, in all the time that a call has, or wants to be left alone for longer than there is.
+    Silent(HttpError),
+    /// The time was over before that could be said.
+    Cut,
 }
 
 /// What the journal says of some rows.
@@ -60,38 +71,62 @@ impl Files {
     /// Tells every store of these rows; those that could not be told, by their places.
     pub(super) async fn tell(&self, lines: &[&Line], way: Way, end: Instant) -> HashMap<usize, Unfollowed> {
         let hooks = self.hooks.len();
+        // So that who never answers is asked more than once.
+        let call = (left(end) / 3).min(CALL);
         let (mut next, mut under_way, mut untold) = (0, FuturesUnordered::new(), HashMap::new());
+        let (mut answered, mut silent) = (vec![false; hooks], Vec::new());
         loop {
+            let hopeless = silent.len() >= AT_ONCE && !answered.contains(&true);
             while under_way.len() < AT_ONCE
-                && next < usize::MAX
+                && !hopeless
                 && let (place, hook) = (next / hooks.max(1), next % hooks.max(1))
                 && let (Some(line), Some(poster)) = (lines.get(place), self.hooks.get(hook))
             {
                 next += 1;
                 let (key, body) = self.said(line, way);
-                under_way.push(Box::pin(async move { (place, hook, post(poster, &key, body, end).await) }));
+                under_way.push(Box::pin(async move { (place, hook, post(poster, &key, body, call, end).await) }));
             }
-            let Some((place, hook, told)) = under_way.next().await else { return untold };
-            let Err(error) = told else { continue };
-            let which = if hooks > 1 { format!("after_row[{hook}]") } else { "after_row".to_owned() };
-            let why = chain(&error);
-            let unfollowed = if is_away(&error) {
-                let message = format!("`{which}` does not answer: {why}");
-                let fault = Fault { origin: Origin::Storage, ..Fault::new(Class::Transient, message) };
-                // Nobody else has to wait for the same.
-                next = usize::MAX;
-                Unfollowed::Away(fault)
+            let Some((place, hook, told)) = under_way.next().await else { break };
+            if let (Told::Yes | Told::No(_), Some(answered)) = (&told, answered.get_mut(hook)) {
+                *answered = true;
+            }
+            match told {
+                Told::Yes => {}
+                Told::No(error) => {
+                    untold.entry(place).or_insert_with(|| Unfollowed::Refused(self.refusal(hook, way, &error)));
+                }
+                Told::Silent(error) => silent.push((place, hook, error)),
+                Told::Cut => {
+                    let why = "who follows a row could not be told of all within what is left of the run";
+                    untold.insert(place, Unfollowed::Away(untold_of(Class::Capacity, why.to_owned())));
+                }
+            }
+        }
+        for (place, hook, error) in silent {
+            // Who answers others has something against this row, or is overwhelmed by it.
+            let unfollowed = if answered.get(hook) == Some(&true) && !asks_for_patience(&error) {
+                Unfollowed::Refused(self.refusal(hook, way, &error))
             } else {
-                let went = match way {
-                    Way::There => "points at its copies",
-                    Way::Back => "was put back",
-                };
-                Unfollowed::Refused(format!("the row {went}, but {which} does not follow: {why}"))
+                let why = format!("`{}` does not answer: {}", self.hook(hook), chain(&error));
+                Unfollowed::Away(untold_of(Class::Transient, why))
             };
             if !matches!(untold.get(&place), Some(Unfollowed::Away(_))) {
                 untold.insert(place, unfollowed);
             }
         }
+        untold
+    }
+
+    fn hook(&self, place: usize) -> String {
+        if self.hooks.len() > 1 { format!("after_row[{place}]") } else { "after_row".to_owned() }
+    }
+
+    fn refusal(&self, hook: usize, way: Way, error: &HttpError) -> String {
+        let went = match way {
+            Way::There => "points at its copies",
+            Way::Back => "was put back",
+        };
+        format!("the row {went}, but {} does not follow: {}", self.hook(hook), chain(error))
     }
 
     /// A call's key, and what it says: of the columns of URLs those that changed.
@@ -135,6 +170,9 @@ impl Files {
                 break;
             }
             for mut line in self.journal_lines(object, left(end)).await?.into_iter().rev() {
+                if !line.is_of(&self.definition) {
+                    continue;
+                }
                 let Some(row) = rows.iter().find(|row| row.key == line.key) else { continue };
                 // What the application has written since is its own affair.
                 line.new.retain(|name, text| row.value(&self.columns, name) == Some(text.as_str()));
@@ -147,23 +185,24 @@ impl Files {
     }
 }
 
-/// Whether it is not this row that somebody does not want to hear of.
-fn is_away(error: &HttpError) -> bool {
-    match error {
-        HttpError::Status { status, retry_after } => matches!(status, 429 | 503) && retry_after.is_some(),
-        error => error.passes() || matches!(error, HttpError::Untrusted | HttpError::Tls(_)),
-    }
+fn untold_of(class: Class, message: String) -> Fault {
+    Fault { origin: Origin::Storage, uncertain: true, ..Fault::new(class, message) }
 }
 
-/// POSTs until somebody answers, or refuses for good.
-async fn post(poster: &Poster, key: &str, body: String, end: Instant) -> Result<(), HttpError> {
-    // So that who never answers is asked more than once.
-    let call = (left(end) / 3).min(CALL);
+/// Whether somebody says for how long to be left alone.
+fn asks_for_patience(error: &HttpError) -> bool {
+    matches!(error, HttpError::Status { status: 429 | 503, retry_after: Some(_) })
+}
+
+/// POSTs until somebody answers, or refuses for good. Each call has `call` to be answered.
+async fn post(poster: &Poster, key: &str, body: String, call: Duration, end: Instant) -> Told {
     let (mut wait, mut attempts) = (WAIT.0, 0);
     loop {
-        let limit = call.min(left(end));
-        let error = match poster.post(key, body.clone(), limit).await {
-            Ok(()) => return Ok(()),
+        if Instant::now() + call > end {
+            return Told::Cut;
+        }
+        let error = match poster.post(key, body.clone(), call).await {
+            Ok(()) => return Told::Yes,
             Err(error) => error,
         };
         attempts += 1;
@@ -171,8 +210,9 @@ async fn post(poster: &Poster, key: &str, body: String, end: Instant) -> Result<
             HttpError::Status { retry_after: Some(wait), .. } => *wait,
             _ => wait.mul_f64(0.5 + rand::random::<f64>()),
         };
-        if !error.passes() || attempts == ATTEMPTS || Instant::now() + pause + call / 2 >= end {
-            return Err(error);
+        if !error.passes() || attempts == ATTEMPTS || Instant::now() + pause + call > end {
+            let has_answered = matches!(error, HttpError::Status { .. }) && !asks_for_patience(&error);
+            return if has_answered { Told::No(error) } else { Told::Silent(error) };
         }
         tokio::time::sleep(pause).await;
         wait = (wait * 2).min(WAIT.1);

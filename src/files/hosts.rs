@@ -139,6 +139,11 @@ impl Host {
         }
     }
 
+    /// It wants to be left alone until then, at least.
+    pub(super) fn is_alone_until(&self, deadline: Instant) -> bool {
+        self.pace().next >= deadline
+    }
+
     /// It answered.
     pub(super) fn answered(&self) {
         self.pace().answered(Instant::now());
@@ -156,7 +161,8 @@ impl Pace {
             return;
         }
         self.rate = Some(level.rate.max(LEAST));
-        self.next += Duration::from_millis(level.alone_until.saturating_sub(now_ms())).min(STALE);
+        let alone = Duration::from_millis(level.alone_until.saturating_sub(now_ms())).min(STALE);
+        self.next = self.next.max(Instant::now() + alone);
     }
 
     fn level(&self) -> Option<Level> {

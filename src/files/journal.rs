@@ -27,6 +27,9 @@ const VERSION: u32 = 1;
 pub(super) struct Line {
     /// The version of the line.
     pub(super) v: u32,
+    /// [`mark`] of the definition: key, table and target may have been others before a `reset`. Early lines have none.
+    #[serde(default)]
+    pub(super) of: String,
     /// The run that changed the row.
     pub(super) run: String,
     /// The row.
@@ -63,9 +66,10 @@ pub(super) struct Moved {
 }
 
 impl Line {
-    pub(super) fn new(run: &str, key: &Cursor) -> Self {
+    pub(super) fn new(definition: &FilesDefinition, run: &str, key: &Cursor) -> Self {
         Self {
             v: VERSION,
+            of: mark(definition),
             run: run.to_owned(),
             key: key.clone(),
             old: BTreeMap::new(),
@@ -75,11 +79,21 @@ impl Line {
         }
     }
 
+    /// Whether key, table and target are what they were then.
+    pub(super) fn is_of(&self, definition: &FilesDefinition) -> bool {
+        self.of.is_empty() || self.of == mark(definition)
+    }
+
     /// The text of a column as it was.
     pub(super) fn before<'a>(&'a self, columns: &Columns, place: usize) -> Option<&'a str> {
         let name = &columns.all.get(place)?.name;
         self.old.get(name).or_else(|| self.stamps.get(name))?.as_deref()
     }
+}
+
+/// What tells lines and objects of one key, table and target from those of another.
+pub(super) fn mark(definition: &FilesDefinition) -> String {
+    definition.identity.chars().take(16).collect()
 }
 
 /// Where a migration's journal is.
@@ -178,8 +192,9 @@ impl Files {
                 done = 0;
             }
             if done < lines.len() {
-                let some: Vec<Line> = lines.into_iter().skip(done).take(most).collect();
+                let mut some: Vec<Line> = lines.into_iter().skip(done).take(most).collect();
                 let end = place(key, done + some.len());
+                some.retain(|line| line.is_of(&self.definition));
                 return Ok(Some((some, end)));
             }
         }
@@ -199,7 +214,16 @@ mod tests {
     #[test]
     fn lines_are_read_as_they_were_written() {
         let key = Cursor(vec![KeyPart::Text("naughty\n\"line\"\u{2028}".to_owned()), KeyPart::Int("7".to_owned())]);
-        let mut line = Line::new("r1", &key);
+        let mut line = Line {
+            v: VERSION,
+            of: "m".to_owned(),
+            run: "r1".to_owned(),
+            key,
+            old: BTreeMap::new(),
+            new: BTreeMap::new(),
+            stamps: BTreeMap::new(),
+            files: Vec::new(),
+        };
         line.old.insert("photos".to_owned(), Some("[\"https://old/1\"]\n".to_owned()));
         line.old.insert("avatar".to_owned(), None);
         line.new.insert("photos".to_owned(), "[\"https://new/1\"]\n".to_owned());

@@ -89,6 +89,8 @@ pub struct Files {
     carryover: Arc<dyn Carryover>,
     /// Parts of files larger than a run that were sent and written down.
     carried: AtomicU64,
+    /// A host wants to be left alone for longer than the run lasts: that costs no file an attempt.
+    left_alone: AtomicBool,
     /// A batch was written: what is known of their time is no guess any more.
     measured: AtomicBool,
     /// The journal's objects, once they were listed.

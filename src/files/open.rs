@@ -75,6 +75,7 @@ impl Files {
             part: storing::PART,
             carryover: Arc::new(Nowhere),
             carried: AtomicU64::new(0),
+            left_alone: AtomicBool::new(false),
             measured: AtomicBool::new(false),
             journal: OnceCell::new(),
             definition: definition.clone(),

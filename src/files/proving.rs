@@ -6,6 +6,7 @@ use super::failure::{Failure, fault};
 use super::journal::{Line, Moved};
 use super::row::Row;
 use super::storing::{RUN, left};
+use super::strays;
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Range, Read};
 use crate::fault::{Class, Fault};
@@ -33,8 +34,7 @@ impl Files {
         let until = Instant::now() + limit;
         let most = usize::try_from(size).unwrap_or(1).max(1);
         let Some((lines, end)) = self.next_lines(after, None, most, left(until)).await? else { return Ok(None) };
-        // Those of a life before, whose key was another one, are nobody's any more.
-        let keys: HashSet<&Cursor> = lines.iter().map(|line| &line.key).filter(|key| self.is_key(key)).collect();
+        let keys: HashSet<&Cursor> = lines.iter().map(|line| &line.key).collect();
         let keys: Vec<Cursor> = keys.into_iter().cloned().collect();
         let most = keys.len() as u64;
         let rows = self.rows_of(&Stretch::Keys(&keys), range.pass_started, most, left(until)).await?;
@@ -47,7 +47,10 @@ impl Files {
             // Boxed: they are too large to be moved about.
             let asked: Vec<_> = some.iter().map(|line| Box::pin(self.are_sound(line, until))).collect();
             for (line, sound) in some.iter().zip(try_join_all(asked).await?) {
-                if sound {
+                // A row of which something else is missing was not found equal before.
+                let row = rows.get(&line.key).filter(|_| !sound);
+                let Some(row) = row else { continue };
+                if !self.is_there(row, until).await? {
                     continue;
                 }
                 found.different += 1;
@@ -56,7 +59,7 @@ impl Files {
                 }
             }
         }
-        let scanned = lines.len() as u64;
+        let scanned = lines.len().max(1) as u64;
         Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
     }
 
@@ -75,16 +78,17 @@ impl Files {
             heads.push((file, head));
         }
         for (file, head) in heads {
-            if !self.is_sound(file, &head, until).await? {
+            if !self.is_sound(line, file, &head, until).await? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    async fn is_sound(&self, file: &Moved, head: &Head, until: Instant) -> Result<bool, Fault> {
-        // What another run has made since, of the same key, that run's line tells of.
-        if head.metadata.get(RUN).is_some_and(|made| file.made.as_ref() != Some(made)) {
+    async fn is_sound(&self, line: &Line, file: &Moved, head: &Head, until: Instant) -> Result<bool, Fault> {
+        // What another run has made since, of the same row, that run's line tells of.
+        let made = head.metadata.get(RUN).filter(|_| strays::is_made_of(head, &self.definition.name, &line.key));
+        if made.is_some_and(|made| file.made.as_ref() != Some(made)) {
             return Ok(true);
         }
         if head.bytes != file.bytes {

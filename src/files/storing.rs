@@ -5,7 +5,6 @@ use super::digests::{Digested, Digests};
 use super::failure::{Failure, fault};
 use super::strays;
 use super::transfer::Job;
-use crate::digest;
 use crate::s3::{Object, Part, S3Error, Upload};
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -44,12 +43,7 @@ impl Files {
     /// Where a file goes, and what is said of it there.
     pub(super) fn object(&self, job: &Job<'_>, key: String, content_type: Option<String>) -> Object {
         let target = &self.definition.target;
-        let marks = [
-            (strays::MIGRATION, self.definition.name.clone()),
-            (strays::SOURCE, digest::sha256(&job.link.url)),
-            (strays::ROW, strays::mark(&job.row.key)),
-            (RUN, job.run.to_owned()),
-        ];
+        let marks = self.marks(job).into_iter().chain([(RUN, job.run.to_owned())]);
         Object {
             bucket: target.bucket.clone(),
             key,
@@ -58,7 +52,7 @@ impl Files {
             cache_control: target.cache_control.clone(),
             storage_class: target.storage_class.clone(),
             kms_key: target.kms_key.clone(),
-            metadata: marks.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            metadata: marks.map(|(name, value)| (name.to_owned(), value)).collect(),
         }
     }
 

@@ -6,11 +6,13 @@ use super::failure::fault;
 use super::journal;
 use super::row::Row;
 use super::storing::left;
+use super::transfer::Job;
 use crate::cursor::{Cursor, KeyPart};
 use crate::digest;
 use crate::engine::migration::{Comparison, Read};
 use crate::fault::Fault;
 use crate::s3::{Checksum, Head, S3Error};
+use crate::spec::FileColumn;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -26,6 +28,8 @@ pub(super) const MIGRATION: &str = "milkrun-migration";
 pub(super) const SOURCE: &str = "milkrun-source";
 /// and the key of the row that held the URL.
 pub(super) const ROW: &str = "milkrun-row";
+/// What it was made for: table and target, and the column of URLs.
+const FOR: &str = "milkrun-for";
 
 /// Objects that are looked at in one step, at most.
 const MOST: u64 = 500;
@@ -39,6 +43,12 @@ pub(super) fn mark(key: &Cursor) -> String {
     let json = serde_json::to_string(key).unwrap_or_default();
     let text = URL_SAFE_NO_PAD.encode(&json);
     if text.len() > LONGEST { format!("sha256:{}", digest::sha256(json)) } else { text }
+}
+
+/// Whether an object says that it was made by this migration, of this row.
+pub(super) fn is_made_of(head: &Head, migration: &str, row: &Cursor) -> bool {
+    head.metadata.get(MIGRATION).is_some_and(|name| name == migration)
+        && head.metadata.get(ROW).is_some_and(|said| *said == mark(row))
 }
 
 /// The key that a mark says; `None`: it was too long to be said.
@@ -55,6 +65,22 @@ struct Made {
 }
 
 impl Files {
+    /// What is written beside an object to be.
+    pub(super) fn marks(&self, job: &Job<'_>) -> [(&'static str, String); 4] {
+        let column = self.definition.source.files.get(job.link.file).map(|file| self.made_for(file));
+        [
+            (MIGRATION, self.definition.name.clone()),
+            (SOURCE, digest::sha256(&job.link.url)),
+            (ROW, mark(&job.row.key)),
+            (FOR, column.unwrap_or_default()),
+        ]
+    }
+
+    fn made_for(&self, file: &FileColumn) -> String {
+        let path = file.path.as_ref().map(ToString::to_string);
+        digest::sha256(json!([journal::mark(&self.definition), file.column, path]).to_string())
+    }
+
     /// The next page of the bucket: which of its objects are no row's.
     pub(super) async fn next_strays(
         &self,
@@ -105,6 +131,10 @@ impl Files {
             return Ok(None);
         };
         let said = |name: &str| head.metadata.get(name).cloned().unwrap_or_default();
+        // Of what is not looked at any more nobody can say whether somebody points at it.
+        if !self.definition.source.files.iter().any(|file| self.made_for(file) == said(FOR)) {
+            return Ok(None);
+        }
         let row = key_of(&said(ROW)).filter(|row| self.is_key(row));
         Ok(row.map(|row| Made { object: key.to_owned(), row, source: said(SOURCE) }))
     }

@@ -15,6 +15,7 @@ use crate::http::{Answer, Resume};
 use crate::s3::{Checksum, Object};
 use hyper::header::HeaderMap;
 use regex_lite::Regex;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -48,7 +49,12 @@ impl Files {
                 let Ok(Ok(_slot)) = timeout_at(deadline, self.transfers.acquire()).await else {
                     return Err(Failure::Time);
                 };
-                let Some(_turn) = host.turn(deadline).await else { return Err(Failure::Time) };
+                let Some(_turn) = host.turn(deadline).await else {
+                    if host.is_alone_until(deadline) {
+                        self.left_alone.store(true, Ordering::Relaxed);
+                    }
+                    return Err(Failure::Time);
+                };
                 let again = job.recovered || attempts > 0;
                 let gone_on = if again { Box::pin(self.go_on(job, &asked, deadline)).await } else { Ok(None) };
                 let brought = match gone_on {

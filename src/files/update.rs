@@ -53,7 +53,7 @@ impl Files {
         let links: Vec<(Link, String)> =
             files.iter().map(|(link, moved)| (link.clone(), self.naming.url(&moved.key))).collect();
         let changes = row.rewritten(&self.definition.source, &self.columns, &links);
-        let mut line = Line::new(run, &row.key);
+        let mut line = Line::new(&self.definition, run, &row.key);
         line.old = self.texts(row, self.definition.source.files.iter().map(|file| &file.column));
         line.stamps = self.texts(row, self.definition.target.columns.iter().map(|(name, _)| name));
         for (place, text) in &changes {

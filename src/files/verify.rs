@@ -85,7 +85,7 @@ impl Files {
         Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
     }
 
-    async fn is_there(&self, row: &Row, until: Instant) -> Result<bool, Fault> {
+    pub(super) async fn is_there(&self, row: &Row, until: Instant) -> Result<bool, Fault> {
         let Ok(links) = row.links(&self.definition.source, &self.columns, &self.naming) else {
             return Ok(false);
         };

@@ -11,6 +11,7 @@ use super::row::Row;
 use super::storing::left;
 use super::update::{Arrived, Stamps};
 use super::{Batch, Files, What};
+use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Effort, Outcome};
 use crate::fault::{Class, Fault};
 use crate::rows::RowsError;
@@ -53,11 +54,14 @@ impl Files {
         let mut todo: &[Row] = &rows;
         let mut fresh;
         loop {
+            // Whoever moved them may not have come to tell it.
+            let there = if may_be_untold { self.there(todo) } else { Vec::new() };
+            let Lines { found: untold, unsought } = self.lines_of(&there, since, deadline).await?;
             let fates = self.fates(todo, &stamps, effort, deadline).await?;
-            let (mut arrived, mut failed, mut there) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut arrived, mut failed) = (Vec::new(), Vec::new());
             for (row, fate) in todo.iter().zip(fates) {
                 match fate {
-                    Fate::Nothing { arrived: true } if may_be_untold => there.push(row.key.clone()),
+                    Fate::Nothing { arrived: true } if may_be_untold => {}
                     Fate::Nothing { arrived: true } if effort.recovered => outcome.moved += 1,
                     Fate::Nothing { .. } => outcome.skipped += 1,
                     Fate::Arrived(one) => arrived.push(*one),
@@ -68,16 +72,14 @@ impl Files {
                     Fate::Unfinished => unfinished += 1,
                 }
             }
-            // Whoever moved them may not have come to tell it.
-            let Lines { found: lines, unsought } = self.lines_of(&there, since, deadline).await?;
-            let told_before = (there.len() - lines.len() - unsought.len()) as u64;
+            let told_before = (there.len() - untold.len() - unsought.len()) as u64;
             *(if effort.recovered { &mut outcome.moved } else { &mut outcome.skipped }) += told_before;
             outcome.aside.extend(unsought.into_iter().map(|key| Aside {
                 key,
                 class: "server",
                 message: UNSOUGHT.to_owned(),
             }));
-            self.tell_of(&lines.iter().collect::<Vec<_>>(), &mut outcome, end).await?;
+            self.tell_of(&untold.iter().collect::<Vec<_>>(), &mut outcome, end).await?;
             self.keep_journal(&arrived, end).await?;
             *touched |= !arrived.is_empty();
             let overtaken = self.follow(&arrived, &failed, &stamps, end).await?;
@@ -114,6 +116,8 @@ impl Files {
                     Class::Unfinished,
                     "a file is larger than what one run can carry: the next one goes on where this one ends",
                 )
+            } else if self.left_alone.swap(false, Ordering::Relaxed) {
+                (Class::Unfinished, "a host wants to be left alone for longer than the run lasts")
             } else {
                 (Class::Capacity, "the files of a batch did not all arrive within what is left of the run")
             };
@@ -121,6 +125,15 @@ impl Files {
             return Err(Fault { uncertain: true, ..Fault::new(class, message) });
         }
         Ok(outcome)
+    }
+
+    /// The rows that point at their copies already.
+    fn there(&self, rows: &[Row]) -> Vec<Cursor> {
+        let is_there = |row: &&Row| {
+            let links = row.links(&self.definition.source, &self.columns, &self.naming);
+            links.is_ok_and(|links| !links.is_empty() && links.iter().all(|link| link.arrived))
+        };
+        rows.iter().filter(is_there).map(|row| row.key.clone()).collect()
     }
 
     /// Tells who follows of rows that have, and counts them. Somebody who cannot be reached is no row's fault.

@@ -188,6 +188,29 @@ fn who_does_not_answer_is_no_rows_fault_and_hears_of_all_later() {
 }
 
 #[test]
+fn who_answers_others_has_something_against_the_row() {
+    let over = Arc::new(AtomicBool::new(false));
+    let now = over.clone();
+    let hook = FileServer::start(move |asked, stream| {
+        while said_of(asked)["key"][0] == "2" && !now.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        answer(stream, "200 OK", "", b"")
+    });
+    let stage = stage(Kind::Sqlite, &hook, "");
+    stage.fill(4);
+    let reply = stage.job.call(&["run", "photos", "--until-done", "--time-limit", "8s"]).expect(3).reply();
+    assert_eq!((&reply["outcome"], &reply["progress"]["failed"]), (&"complete".into(), &1.into()), "{reply}");
+    let failed = stage.job.reply(&["failed", "photos"]);
+    assert_eq!(failed["items"][0]["key"], serde_json::json!(["2"]), "{failed}");
+    let message = failed["items"][0]["message"].as_str().unwrap();
+    assert!(message.contains("after_row does not follow: no answer within"), "{message}");
+    over.store(true, Ordering::SeqCst);
+    stage.job.reply(&["retry", "photos"]);
+    assert_eq!(stage.run()["progress"]["failed"], 0);
+}
+
+#[test]
 fn the_same_change_a_second_time_is_another_change() {
     let hook = FileServer::start(|_, stream| answer(stream, "200 OK", "", b""));
     let stage = stage(Kind::Sqlite, &hook, "");

@@ -6,7 +6,8 @@ use crate::support::s3::Make;
 use crate::support::servers::Kind;
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A path, and the class of the letter that it makes.
@@ -141,6 +142,33 @@ fn every_trick_is_a_dead_letter_with_its_class_and_the_run_goes_on() {
     assert_eq!(stage.open_uploads(), [], "an upload of an endless body was given up");
     let peak = reply["peak_memory_mb"].as_u64().unwrap();
     assert!(peak < 160, "{peak} MB");
+}
+
+#[test]
+fn a_server_that_wants_to_be_left_alone_for_long_costs_no_file_an_attempt() {
+    let patient = Arc::new(AtomicBool::new(false));
+    let now = patient.clone();
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, move |asked, stream| {
+        if now.load(Ordering::SeqCst) {
+            return good(asked, stream);
+        }
+        answer(stream, "429 Too Many Requests", "Retry-After: 12\r\n", b"later")
+    });
+    stage.define_usual("");
+    stage.fill(3);
+    let rows = stage.rows();
+    let calls = |stage: &Stage| stage.server.asked().len();
+    for run in 0..4 {
+        let before = calls(&stage);
+        let reply = stage.job.call(&["run", "photos", "--time-limit", "2s"]).expect(0).reply();
+        assert_eq!((&reply["outcome"], &reply["failed"]), (&"more".into(), &0.into()), "{reply}");
+        assert!(run == 0 || calls(&stage) == before, "the next run knows, and leaves it alone");
+    }
+    patient.store(true, Ordering::SeqCst);
+    let reply = stage.run();
+    assert_eq!((&reply["outcome"], &reply["progress"]["failed"]), (&"complete".into(), &0.into()), "{reply}");
+    let (old, _) = stage.assert_sound(&rows);
+    assert_eq!(old, 0);
 }
 
 #[test]
