@@ -17,13 +17,13 @@ if ! holds rclone "$rclone"; then
 fi
 
 # The script is this repository's; its modules stand beside the copy.
-sdk="@aws-sdk/client-s3@3.900.0 @aws-sdk/lib-storage@3.900.0"
+sdk="@aws-sdk/client-s3@3.1175.0 @aws-sdk/lib-storage@3.1175.0"
 if ! holds node-bench "$sdk"; then
   echo "setup-bench: installing $sdk"
   rm -rf "${tools:?}/node-bench"
   mkdir -p "$tools/node-bench"
   # shellcheck disable=SC2086
-  (cd "$tools/node-bench" && npm init -y >/dev/null && npm install --silent --no-audit --no-fund $sdk >/dev/null)
+  (cd "$tools/node-bench" && npm init -y >/dev/null && npm install --loglevel=error --no-audit --no-fund $sdk >/dev/null)
   echo "$sdk" >"$tools/node-bench/.milkrun"
 fi
 cp benches/speed/copy.mjs "$tools/node-bench/copy.mjs"
