@@ -23,6 +23,9 @@ pub struct Begun {
     pub(super) content_type: Option<String>,
     /// Bytes of a part.
     pub(super) part: u64,
+    /// Its parts are sent while they come.
+    #[serde(default)]
+    pub(super) streamed: bool,
     /// Parts that have arrived.
     pub(super) parts: usize,
     /// The digests of all bytes in them.

@@ -66,6 +66,19 @@ impl<'a> Filling<'a> {
         }
     }
 
+    /// What comes next, up to `most` bytes of it; `None` at the end.
+    pub(super) async fn piece(&mut self, most: u64) -> Result<Option<Bytes>, Failure> {
+        if self.rest.is_empty() {
+            match self.next().await? {
+                Some(bytes) => self.rest = bytes,
+                None => self.ended = true,
+            }
+        }
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let piece = self.rest.split_to(most.min(self.rest.len()));
+        Ok((!self.ended).then_some(piece))
+    }
+
     /// Digests all that is left, too.
     pub(super) async fn rest(mut self, mut digests: Digests) -> Result<Digested, Failure> {
         digests.update(&self.rest);

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::filling::Filling;
 use super::journal::Moved;
 use super::storing::left;
-use super::transfer::{Job, moved};
+use super::transfer::{Job, PASSING, moved};
 use crate::digest;
 use crate::http::Resume;
 use crate::s3::{Object, Part, Upload};
@@ -26,6 +26,8 @@ pub(super) struct Carried {
     pub(super) upload: Upload,
     pub(super) parts: Vec<Part>,
     pub(super) part: u64,
+    /// The length of the whole, if parts are sent while they come.
+    pub(super) streamed: Option<u64>,
     /// What is kept of it; `None`: nothing, it has to arrive within this run.
     pub(super) begun: Option<Begun>,
 }
@@ -51,6 +53,7 @@ impl Files {
             length,
             content_type,
             part,
+            streamed: upload.streamed,
             parts: 0,
             digests: Digests::default().save(),
         })
@@ -96,25 +99,17 @@ impl Files {
         if let Some(begun) = &carried.begun {
             digests = Digests::resume(&begun.digests).ok_or(Failure::Time)?;
         }
-        let mut body = first;
         if let Some(mut filling) = filling {
-            loop {
-                if !body.is_empty() {
-                    digests.update(&body);
-                    let number = carried.parts.len() + 1;
-                    carried.parts.push(self.send(&carried.upload, number, body, deadline).await?);
-                    if let Some(begun) = &mut carried.begun {
-                        (begun.parts, begun.digests) = (carried.parts.len(), digests.save());
-                        let object = &carried.upload.object.key;
-                        self.carryover.save(object, begun, left(deadline)).await.map_err(Failure::Storage)?;
-                        // What is kept is progress: the next run has less to do.
-                        self.carried.fetch_add(1, Ordering::Relaxed);
-                    }
+            let mut first = Some(first);
+            while let Some(part) = self.send_next(carried, (&mut first, &mut filling, &mut digests), deadline).await? {
+                carried.parts.push(part);
+                if let Some(begun) = &mut carried.begun {
+                    (begun.parts, begun.digests) = (carried.parts.len(), digests.save());
+                    let object = &carried.upload.object.key;
+                    self.carryover.save(object, begun, left(deadline)).await.map_err(Failure::Storage)?;
+                    // What is kept is progress: the next run has less to do.
+                    self.carried.fetch_add(1, Ordering::Relaxed);
                 }
-                if filling.ended {
-                    break;
-                }
-                body = filling.fill(carried.part, carried.part).await?;
             }
         }
         let digested = digests.finish();
@@ -123,6 +118,34 @@ impl Files {
             return Err(Failure::file("unstable", "its server gave other bytes for the same URL a moment before"));
         }
         Ok(digested)
+    }
+
+    /// Sends the next part; `None`: there is none. `first` is what is here of it already.
+    async fn send_next(
+        &self,
+        carried: &Carried,
+        (first, filling, digests): (&mut Option<Bytes>, &mut Filling<'_>, &mut Digests),
+        deadline: Instant,
+    ) -> Result<Option<Part>, Failure> {
+        let (number, first) = (carried.parts.len() + 1, first.take());
+        if let Some(length) = carried.streamed {
+            let next = length.saturating_sub(digests.bytes()).min(carried.part);
+            if next == 0 {
+                return Ok(None);
+            }
+            let coming = (first.unwrap_or_default(), filling, digests);
+            return Ok(Some(self.pass_on(&carried.upload, number, coming, next, deadline).await?));
+        }
+        let body = match first {
+            Some(body) => body,
+            None if filling.ended => return Ok(None),
+            None => filling.fill(carried.part, carried.part).await?,
+        };
+        if body.is_empty() {
+            return Ok(None);
+        }
+        digests.update(&body);
+        Ok(Some(self.send(&carried.upload, number, body, deadline).await?))
     }
 
     /// Leaves an upload for the next run where that can go on with it; otherwise gives it up.
@@ -151,7 +174,7 @@ impl Files {
         let loaded = self.carryover.load(&object.key, left(deadline)).await.map_err(Failure::Storage)?;
         let Some(begun) = loaded else { return Ok(None) };
         let object = Object { content_type: begun.content_type.clone(), ..object };
-        let upload = Upload { object, id: begun.id.clone() };
+        let upload = Upload { object, id: begun.id.clone(), streamed: begun.streamed };
         let Some(digests) = Digests::resume(&begun.digests) else {
             return self.anew(&upload, "its digests cannot be read", deadline).await;
         };
@@ -170,14 +193,13 @@ impl Files {
             return self.anew(&upload, "its parts are not those that were sent", deadline).await;
         }
         let (part, length) = (begun.part, begun.length);
-        let permits = u32::try_from(part.div_ceil(1024)).unwrap_or(u32::MAX);
-        if u64::from(permits) > self.most_memory {
+        let held = if begun.streamed { PASSING } else { part };
+        if held.div_ceil(1024) > self.most_memory {
             return self.anew(&upload, "its parts need more memory than there is", deadline).await;
         }
-        let Ok(Ok(_memory)) = tokio::time::timeout_at(deadline, self.memory.acquire_many(permits)).await else {
-            return Err(Failure::Time);
-        };
-        let carried = Carried { upload, parts, part, begun: Some(begun.clone()) };
+        let _memory = self.hold(held, deadline).await?;
+        let streamed = length.filter(|_| begun.streamed);
+        let carried = Carried { upload, parts, part, streamed, begun: Some(begun.clone()) };
         if length == Some(received) {
             let none = (Bytes::new(), None);
             let headers = HeaderMap::new();
@@ -195,9 +217,12 @@ impl Files {
         let headers = answer.headers.clone();
         let mut filling = Filling::new(self, asked, answer, deadline);
         filling.received = received;
-        let first = match filling.fill(part, part).await {
-            Ok(first) => first,
-            Err(failure) => return Err(self.put_down(&carried, failure, deadline).await),
+        let first = match carried.streamed {
+            Some(_) => Bytes::new(),
+            None => match filling.fill(part, part).await {
+                Ok(first) => first,
+                Err(failure) => return Err(self.put_down(&carried, failure, deadline).await),
+            },
         };
         Ok(Some(self.carry(job, carried, (first, Some(filling)), (&headers, None), deadline).await?))
     }

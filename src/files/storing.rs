@@ -3,9 +3,10 @@
 use super::Files;
 use super::digests::{Digested, Digests};
 use super::failure::{Failure, fault};
+use super::filling::Filling;
 use super::strays;
 use super::transfer::Job;
-use crate::s3::{Object, Part, S3Error, Upload};
+use crate::s3::{Object, Part, S3Error, Upload, is_md5, streamed};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -56,7 +57,8 @@ impl Files {
         }
     }
 
-    /// Stores a whole file in one request, and reads it back; the run that made the object, which may have been an earlier one.
+    /// Stores a whole file in one request; the run that made the object, which may have been an earlier one. What S3 says that it has got
+    /// is held against what was sent, or the object is read back.
     pub(super) async fn store(
         &self,
         mut object: Object,
@@ -66,21 +68,23 @@ impl Files {
     ) -> Result<Option<String>, Failure> {
         object.metadata.insert(SHA256.to_owned(), digested.sha256());
         match self.s3.put(&object, body, digested.crc, left(deadline)).await {
-            Ok(()) => self.verified(&object, digested, deadline).await,
+            // It was never told the MD5: it has computed it of what arrived.
+            Ok(tag) if is_md5(tag.as_deref(), &digested.md5) => Ok(object.metadata.get(RUN).cloned()),
+            Ok(_) => self.verified(&object, digested, deadline).await,
             Err(S3Error::Exists { .. }) => self.existing(&object, digested, deadline).await,
             Err(error) => Err(self.refused(&error, deadline)),
         }
     }
 
     /// Begins an upload, and gives those up that a killed run has left of the same object.
-    pub(super) async fn begin(&self, object: &Object, deadline: Instant) -> Result<Upload, Failure> {
+    pub(super) async fn begin(&self, object: &Object, streamed: bool, deadline: Instant) -> Result<Upload, Failure> {
         let open = self.s3.open_uploads(&object.bucket, &object.key, left(deadline)).await;
         for (key, id) in open.map_err(|error| self.refused(&error, deadline))? {
             if key == object.key {
-                self.give_up(&Upload { object: object.clone(), id }).await;
+                self.give_up(&Upload { object: object.clone(), id, streamed: false }).await;
             }
         }
-        self.s3.begin_upload(object, left(deadline)).await.map_err(|error| self.refused(&error, deadline))
+        self.s3.begin_upload(object, streamed, left(deadline)).await.map_err(|error| self.refused(&error, deadline))
     }
 
     /// Sends a part.
@@ -91,12 +95,41 @@ impl Files {
         body: Bytes,
         deadline: Instant,
     ) -> Result<Part, Failure> {
-        let number = i32::try_from(number).ok().filter(|number| u64::try_from(*number).is_ok_and(|it| it <= PARTS));
-        let number = number.ok_or_else(|| {
-            Failure::file("too_large", "it has more parts than S3 takes, and its server does not say how long it is")
-        })?;
-        let sent = self.s3.put_part(upload, number, body, left(deadline)).await;
+        let sent = self.s3.put_part(upload, place_of(number)?, body, left(deadline)).await;
         sent.map_err(|error| self.lost(&error, deadline))
+    }
+
+    /// Sends a part of `length` bytes while it comes, `first` of it being here already.
+    pub(super) async fn pass_on(
+        &self,
+        upload: &Upload,
+        number: usize,
+        (first, filling, digests): (Bytes, &mut Filling<'_>, &mut Digests),
+        length: u64,
+        deadline: Instant,
+    ) -> Result<Part, Failure> {
+        let (pieces, body) = streamed(length);
+        let coming = async move {
+            let (mut piece, mut rest) = (first, length);
+            loop {
+                digests.update(&piece);
+                rest -= piece.len() as u64;
+                // One that nobody takes any more failed on the other side, which says why.
+                if !piece.is_empty() && pieces.send(piece).await.is_err() || rest == 0 {
+                    return Ok::<(), Failure>(());
+                }
+                piece = filling
+                    .piece(rest)
+                    .await?
+                    .ok_or_else(|| Failure::file("server", "its server sent less than it had promised"))?;
+            }
+        };
+        let until = deadline.saturating_duration_since(Instant::now());
+        let sent = self.s3.stream_part(upload, place_of(number)?, body, until);
+        let (came, sent) = tokio::join!(coming, Box::pin(sent));
+        came?;
+        let part = sent.map_err(|error| self.lost(&error, deadline))?;
+        Ok(part)
     }
 
     /// Makes an object of the parts, and reads it back; as [`Files::store`].
@@ -179,11 +212,10 @@ impl Files {
         let head = self.s3.head(&object.bucket, &object.key, left(deadline)).await;
         let Some(head) = head.map_err(|error| self.refused(&error, deadline))? else { return Ok(Compared::Missing) };
         let same = head.bytes == digested.bytes
-            && match head.checksum {
-                Some(checksum) if checksum == digested.crc => true,
+            && (head.checksum == Some(digested.crc)
+                || is_md5(head.etag.as_deref(), &digested.md5)
                 // Not every server that keeps one keeps that of the whole.
-                _ => self.read_back(&object.bucket, &object.key, deadline).await?.sha256 == digested.sha256,
-            };
+                || self.read_back(&object.bucket, &object.key, deadline).await?.sha256 == digested.sha256);
         Ok(match (same, is_ours(&head.metadata, &object.metadata)) {
             (true, _) => Compared::Same(head.metadata.get(RUN).cloned()),
             (false, true) => Compared::OthersOfSameSource,
@@ -224,6 +256,14 @@ impl Files {
             _ => self.refused(error, deadline),
         }
     }
+}
+
+/// The number of a part.
+fn place_of(number: usize) -> Result<i32, Failure> {
+    let number = i32::try_from(number).ok().filter(|number| u64::try_from(*number).is_ok_and(|it| it <= PARTS));
+    number.ok_or_else(|| {
+        Failure::file("too_large", "it has more parts than S3 takes, and its server does not say how long it is")
+    })
 }
 
 /// Whether an object was made of the same URL of the same row, by what was written beside it.

@@ -155,7 +155,7 @@ impl Files {
         let object = self.note(key.clone());
         match self.s3.put(&object, body.clone(), Checksum::of(&body), left(until)).await {
             // Its key is nobody else's: the reply to the first attempt was lost.
-            Ok(()) | Err(S3Error::Exists { .. }) => {}
+            Ok(_) | Err(S3Error::Exists { .. }) => {}
             Err(error) => return Err(fault(&error)),
         }
         let (migration, count) = (&self.definition.name, strays.len());

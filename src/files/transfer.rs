@@ -17,10 +17,13 @@ use hyper::header::HeaderMap;
 use regex_lite::Regex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 /// How often a file is tried before it is set aside, where its server does not ask for patience.
 const ATTEMPTS: u32 = 4;
+/// What a file takes that is passed on while it comes: what both connections and the body between them hold.
+pub(super) const PASSING: u64 = 192 << 10;
 /// The waits between attempts.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -132,17 +135,23 @@ impl Files {
         let part = self.part_of(answer.length)?;
         let length = answer.length;
         let need = length.map_or(part, |length| length.min(part)).max(1);
-        let permits = u32::try_from(need.div_ceil(1024)).unwrap_or(u32::MAX);
-        let Ok(Ok(_memory)) = timeout_at(deadline, self.memory.acquire_many(permits)).await else {
-            return Err(Failure::Time);
+        // Where parts of others leave no room, those of a file of known length are sent while they come.
+        let may_pass = length.filter(|length| *length > part && !self.naming.needs_digest());
+        let (_memory, streamed) = match (self.hold_some(need), may_pass) {
+            (Some(memory), _) => (memory, None),
+            (None, Some(length)) => (self.hold(PASSING, deadline).await?, Some(length)),
+            (None, None) => (self.hold(need, deadline).await?, None),
         };
         let headers = answer.headers.clone();
         let mut filling = Filling::new(self, asked, answer, deadline);
-        let first = filling.fill(need, part).await?;
+        let first = match streamed {
+            Some(_) => filling.fill(LOOKED_AT as u64, LOOKED_AT as u64).await?,
+            None => filling.fill(need, part).await?,
+        };
         content::check_start(first.get(..LOOKED_AT).unwrap_or(&first), said.as_deref(), asked)?;
-        let mut digests = Digests::default();
-        digests.update(&first);
         if filling.ended {
+            let mut digests = Digests::default();
+            digests.update(&first);
             let digested = digests.finish();
             self.judge(job, &headers, &digested)?;
             let object = self.named(job, said, Some(&digested.sha256()))?;
@@ -154,6 +163,8 @@ impl Files {
         let mut first = first;
         if self.naming.needs_digest() {
             // Its key is not known before all of it was seen, and all of it cannot be kept.
+            let mut digests = Digests::default();
+            digests.update(&first);
             drop(first);
             let digested = filling.rest(digests).await?;
             self.judge(job, &headers, &digested)?;
@@ -162,9 +173,9 @@ impl Files {
             expected = Some(digested);
         }
         let object = self.named(job, said.clone(), expected.as_ref().map(Digested::sha256).as_deref())?;
-        let upload = self.begin(&object, deadline).await?;
+        let upload = self.begin(&object, streamed.is_some(), deadline).await?;
         let begun = self.keepable(job, &upload, &filling, (length, part), said);
-        let carried = Carried { upload, parts: Vec::new(), part, begun };
+        let carried = Carried { upload, parts: Vec::new(), part, streamed, begun };
         self.carry(job, carried, (first, Some(filling)), (&headers, expected), deadline).await
     }
 
@@ -184,6 +195,23 @@ impl Files {
         let known = Known { url: &job.link.url, number: job.link.number, content_type: said.as_deref(), digest };
         let key = self.naming.key(&known, |name| job.row.value(&self.columns, name))?;
         Ok(self.object(&job, key, said))
+    }
+
+    /// Waits for room in memory.
+    pub(super) async fn hold(&self, bytes: u64, deadline: Instant) -> Result<SemaphorePermit<'_>, Failure> {
+        match timeout_at(deadline, self.memory.acquire_many(kib(bytes))).await {
+            Ok(Ok(held)) => Ok(held),
+            _ => Err(Failure::Time),
+        }
+    }
+
+    /// Room for a part, unless it were to be waited for, or half of all is taken already: the other half is for what is passed on.
+    fn hold_some(&self, bytes: u64) -> Option<SemaphorePermit<'_>> {
+        let left = u64::try_from(self.memory.available_permits()).unwrap_or(u64::MAX);
+        let is_free = left.saturating_sub(u64::from(kib(bytes))) >= self.most_memory / 2;
+        // One that is alone may have all.
+        let is_alone = left == self.most_memory;
+        if is_free || is_alone { self.memory.try_acquire_many(kib(bytes)).ok() } else { None }
     }
 
     /// How large its parts are; an object has but so many.
@@ -227,6 +255,10 @@ impl Files {
             _ => Ok(()),
         }
     }
+}
+
+fn kib(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 pub(super) fn moved(job: Job<'_>, key: String, digested: &Digested, made: Option<String>) -> Moved {

@@ -165,7 +165,7 @@ impl Files {
             let body = Bytes::from(body);
             match self.s3.put(&object, body.clone(), Checksum::of(&body), left(end)).await {
                 // Its key is nobody else's: the reply to the first attempt was lost.
-                Ok(()) | Err(S3Error::Exists { .. }) => {}
+                Ok(_) | Err(S3Error::Exists { .. }) => {}
                 Err(error) => return Err(Fault { uncertain: true, ..fault(&error) }),
             }
         }

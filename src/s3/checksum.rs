@@ -1,5 +1,6 @@
 //! CRC-64/NVME, which S3 keeps of whole objects, however many parts they came in.
 
+use crate::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::{CrcAlgorithm, Digest};
@@ -60,9 +61,26 @@ impl Checksum {
     }
 }
 
+/// Whether an object's tag says that it holds bytes of this MD5: S3 computes it of what it has received, for objects that came in one
+/// request, unless they are encrypted with a key of one's own. A tag that does not say so says nothing.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>
+pub fn is_md5(tag: Option<&str>, md5: &[u8]) -> bool {
+    tag.is_some_and(|tag| hex::decode(tag.trim_matches('"')).is_some_and(|bytes| bytes == md5))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tag_tells_the_md5_of_what_came_in_one_request() {
+        let md5 = hex::decode("900150983cd24fb0d6963f7d28e17f72").unwrap();
+        assert!(is_md5(Some("\"900150983cd24fb0d6963f7d28e17f72\""), &md5));
+        assert!(!is_md5(Some("\"900150983cd24fb0d6963f7d28e17f73\""), &md5));
+        for of_parts_or_none in [Some("\"900150983cd24fb0d6963f7d28e17f72-1\""), Some("\"\""), Some(""), None] {
+            assert!(!is_md5(of_parts_or_none, &md5));
+        }
+    }
 
     #[test]
     fn it_is_the_checksum_that_s3_knows() {

@@ -3,12 +3,14 @@
 mod checksum;
 mod error;
 mod read;
+mod stream;
 mod upload;
 mod write;
 
-pub use checksum::{Checksum, Crc64};
+pub use checksum::{Checksum, Crc64, is_md5};
 pub use error::S3Error;
 pub use read::Head;
+pub use stream::{Streamed, streamed};
 pub use upload::{Part, Upload};
 pub use write::Object;
 

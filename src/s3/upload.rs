@@ -2,7 +2,8 @@
 
 use super::error::refusal;
 use super::write::PUT;
-use super::{Checksum, Object, S3, S3Error, within};
+use super::{Checksum, Object, S3, S3Error, Streamed, within};
+use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, StalledStreamProtectionConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -18,6 +19,8 @@ pub struct Upload {
     pub object: Object,
     /// Its id.
     pub id: String,
+    /// Its parts are sent while they come: nobody can say their checksums beforehand.
+    pub streamed: bool,
 }
 
 /// A part that has arrived.
@@ -33,9 +36,14 @@ pub struct Part {
     pub checksum: Option<String>,
 }
 
+/// Nothing is added to a body that is passed on as it comes: not every server takes a checksum behind it.
+fn unchecked() -> Builder {
+    Builder::default().request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+}
+
 impl S3 {
-    /// Begins an upload, within `limit`.
-    pub async fn begin_upload(&self, object: &Object, limit: Duration) -> Result<Upload, S3Error> {
+    /// Begins an upload, whose parts will be `streamed` or sent whole, within `limit`.
+    pub async fn begin_upload(&self, object: &Object, streamed: bool, limit: Duration) -> Result<Upload, S3Error> {
         let place = object.place();
         let call = self
             .client
@@ -49,14 +57,17 @@ impl S3 {
             .set_server_side_encryption(object.encryption())
             .set_ssekms_key_id(object.kms_key.clone())
             .set_metadata((!object.metadata.is_empty()).then(|| object.metadata.clone()))
-            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
-            .checksum_type(ChecksumType::FullObject);
+            .set_checksum_algorithm((!streamed).then_some(ChecksumAlgorithm::Crc64Nvme))
+            .set_checksum_type((!streamed).then_some(ChecksumType::FullObject))
+            .customize()
+            // Of parts that come without a checksum S3 makes that of the whole by itself.
+            .config_override(if streamed { unchecked() } else { Builder::default() });
         let call = async {
             let begun = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
             begun.upload_id.ok_or_else(|| S3Error::Missing { place: place.clone() })
         };
         let id = within((&place, PUT), limit, call).await?;
-        Ok(Upload { object: object.clone(), id })
+        Ok(Upload { object: object.clone(), id, streamed })
     }
 
     /// Sends a part, within `limit`. The same number again replaces it.
@@ -70,11 +81,43 @@ impl S3 {
             .upload_id(&upload.id)
             .part_number(number)
             .checksum_crc64_nvme(Checksum::of(&body).text())
-            .body(ByteStream::from(body));
+            .body(ByteStream::from(body))
+            .customize()
+            // As for a whole object: the checksum is signed.
+            .disable_payload_signing();
         let call = async {
             let sent = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
             let checksum = sent.checksum_crc64_nvme().map(str::to_owned);
             Ok(Part { number, bytes, etag: sent.e_tag.unwrap_or_default(), checksum })
+        };
+        within((&place, PUT), limit, call).await
+    }
+
+    /// Sends a part while it comes, within `limit`. It is not tried again: what has gone by is gone.
+    pub async fn stream_part(
+        &self,
+        upload: &Upload,
+        number: i32,
+        body: Streamed,
+        limit: Duration,
+    ) -> Result<Part, S3Error> {
+        let (place, bytes) = (upload.object.place(), body.length());
+        let call = self
+            .client
+            .upload_part()
+            .bucket(&upload.object.bucket)
+            .key(&upload.object.key)
+            .upload_id(&upload.id)
+            .part_number(number)
+            .content_length(i64::try_from(bytes).unwrap_or(i64::MAX))
+            .body(ByteStream::from_body_1_x(body))
+            .customize()
+            .disable_payload_signing()
+            // How fast it comes is for whoever it comes from.
+            .config_override(unchecked().stalled_stream_protection(StalledStreamProtectionConfig::disabled()));
+        let call = async {
+            let sent = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
+            Ok(Part { number, bytes, etag: sent.e_tag.unwrap_or_default(), checksum: None })
         };
         within((&place, PUT), limit, call).await
     }

@@ -46,13 +46,17 @@ pub(super) fn line(rows: &mut Grid, message: &[u8]) -> Result<(), SqlError> {
     if rows.is_empty() {
         *rows = Grid::new(line.split(|byte| *byte == b'\t').count());
     }
+    // Most lines hold what they stand for: such a row goes into another table as it is.
+    let is_plain = |cell: &[u8]| cell == b"\\N" || !cell.contains(&b'\\');
+    if !line.contains(&b'\\') || line.split(|byte| *byte == b'\t').all(is_plain) {
+        return if rows.push_line(line, b'\t', b"\\N") { Ok(()) } else { Err(unclear()) };
+    }
     let mut width = 0;
     for cell in line.split(|byte| *byte == b'\t') {
         width += 1;
         let fits = match cell {
             b"\\N" => rows.push(None),
-            cell if cell.contains(&b'\\') => rows.push(Some(&unescaped(cell)?)),
-            cell => rows.push(Some(cell)),
+            cell => rows.push(Some(&unescaped(cell)?)),
         };
         if !fits {
             return Err(SqlError::Unsendable("a batch of more than 4 GB"));

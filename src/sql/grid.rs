@@ -1,5 +1,7 @@
 //! Rows as they came from a database, in one piece of memory: no value of them is an allocation of its own.
 
+use std::ops::Range;
+
 /// A cell that is NULL.
 const NULL: u32 = u32::MAX;
 
@@ -10,12 +12,15 @@ pub struct Grid {
     data: Vec<u8>,
     /// Where each cell begins and how long it is.
     cells: Vec<(u32, u32)>,
+    /// Where each row ends whose cells stand behind one another as in the line that they came in; [`NULL`] of others, and rows
+    /// beyond these are others too.
+    ends: Vec<u32>,
 }
 
 impl Grid {
     /// No rows, of that many columns.
     pub fn new(width: usize) -> Self {
-        Self { width, data: Vec::new(), cells: Vec::new() }
+        Self { width, ..Self::default() }
     }
 
     /// How many columns it has.
@@ -50,7 +55,7 @@ impl Grid {
 
     /// Bytes of memory that its values take.
     pub fn bytes(&self) -> u64 {
-        self.data.len() as u64 + 8 * self.cells.len() as u64
+        self.data.len() as u64 + 8 * self.cells.len() as u64 + 4 * self.ends.len() as u64
     }
 
     /// Appends a cell; false if there is no more room for it, which is at 4 GB.
@@ -64,9 +69,37 @@ impl Grid {
         length < NULL
     }
 
+    /// Appends a row as the line that holds its cells, with `separator` between them and `null` for NULL; false if they are not as
+    /// many as the grid is wide, or there is no more room.
+    pub fn push_line(&mut self, line: &[u8], separator: u8, null: &[u8]) -> bool {
+        let (row, first) = (self.len(), self.data.len());
+        let Some(end) = u32::try_from(first + line.len()).ok().filter(|end| *end < NULL) else { return false };
+        let mut begin = 0;
+        for stop in memchr::memchr_iter(separator, line).chain([line.len()]) {
+            // All of them fit: the end does.
+            let place = |bytes| u32::try_from(bytes).unwrap_or(NULL);
+            let length = if line.get(begin..stop) == Some(null) { NULL } else { place(stop - begin) };
+            self.cells.push((place(first + begin), length));
+            begin = stop + 1;
+        }
+        self.data.extend_from_slice(line);
+        self.ends.resize(row, NULL);
+        self.ends.push(end);
+        self.cells.len() == (row + 1) * self.width
+    }
+
+    /// What the line of a row holds of these columns; `None` if it came in none.
+    pub fn span(&self, row: usize, columns: &Range<usize>) -> Option<&[u8]> {
+        let end = *self.ends.get(row).filter(|end| **end != NULL)?;
+        let begin = |column| self.cells.get(row * self.width + column).map(|(start, _)| *start as usize);
+        let stop = if columns.end < self.width { begin(columns.end)?.checked_sub(1)? } else { end as usize };
+        self.data.get(begin(columns.start).filter(|_| columns.start < columns.end)?..stop)
+    }
+
     /// Drops the rows behind the first `rows`. Their bytes stay until the end.
     pub fn truncate(&mut self, rows: usize) {
         self.cells.truncate(rows * self.width);
+        self.ends.truncate(rows);
     }
 }
 
@@ -103,5 +136,24 @@ mod tests {
         assert_eq!((grid.cell(2, 0), grid.cell(0, 2)), (None, None));
         grid.truncate(1);
         assert_eq!((grid.len(), grid.cell(1, 0)), (1, None));
+    }
+
+    #[test]
+    fn a_line_is_its_cells_and_stays_in_one_piece() {
+        let mut grid = Grid::new(3);
+        assert!([Some(&b"x"[..]), None, None].into_iter().all(|value| grid.push(value)));
+        assert!(grid.push_line(b"1\t-\tc", b'\t', b"-"));
+        assert!(grid.push_line(b"\t\t", b'\t', b"-"));
+        let cells = |row| [0, 1, 2].map(|column| grid.cell(row, column));
+        assert_eq!(cells(1), [Some(&b"1"[..]), None, Some(b"c")]);
+        assert_eq!(cells(2), [Some(&b""[..]); 3]);
+        assert_eq!((grid.span(1, &(0..3)), grid.span(1, &(1..3))), (Some(&b"1\t-\tc"[..]), Some(&b"-\tc"[..])));
+        assert_eq!((grid.span(1, &(0..2)), grid.span(2, &(0..3))), (Some(&b"1\t-"[..]), Some(&b"\t\t"[..])));
+        assert_eq!((grid.span(0, &(0..3)), grid.span(3, &(0..3)), grid.span(1, &(1..1))), (None, None, None));
+        assert!(!grid.clone().push_line(b"1\t2", b'\t', b"-"), "too few");
+        assert!(!grid.clone().push_line(b"1\t2\t3\t4", b'\t', b"-"), "too many");
+        grid.truncate(2);
+        assert!(grid.push(Some(b"y")) && grid.push(None) && grid.push(None));
+        assert_eq!(grid.span(2, &(0..3)), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::s3::{MAKES, Make, bucket};
 use bytes::Bytes;
-use milkrun::s3::{Checksum, Crc64, Object, S3Error};
+use milkrun::s3::{Checksum, Crc64, Object, S3Error, streamed};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn an_object_comes_in_parts_and_an_upload_can_be_given_up() {
         let (s3, _, bucket) = bucket(make).await;
         let film = object(&bucket, "films/1");
         let parts = [(1, 5 << 20), (2, 5 << 20), (3, 1000)].map(|(byte, size)| Bytes::from(vec![byte; size]));
-        let upload = s3.begin_upload(&film, LIMIT).await.unwrap();
+        let upload = s3.begin_upload(&film, false, LIMIT).await.unwrap();
         assert_eq!(s3.open_uploads(&bucket, "films/", LIMIT).await.unwrap(), [(film.key.clone(), upload.id.clone())]);
         let (mut crc, mut sent) = (Crc64::default(), Vec::new());
         for (number, part) in (1..).zip(&parts) {
@@ -79,7 +79,7 @@ async fn an_object_comes_in_parts_and_an_upload_can_be_given_up() {
         // Ministack makes another kind of checksum of parts, which is not taken for one of the whole.
         assert_eq!(head.checksum, (make == Make::SeaweedFs).then(|| crc.finish()), "{make:?}");
 
-        let again = s3.begin_upload(&film, LIMIT).await.unwrap();
+        let again = s3.begin_upload(&film, false, LIMIT).await.unwrap();
         let part = s3.put_part(&again, 1, Bytes::from_static(b"other"), LIMIT).await.unwrap();
         let over = s3.complete_upload(&again, &[part], LIMIT).await;
         assert!(matches!(over, Err(S3Error::Exists { .. })), "{make:?}: {over:?}");
@@ -87,5 +87,40 @@ async fn an_object_comes_in_parts_and_an_upload_can_be_given_up() {
         s3.abort_upload(&again, LIMIT).await.unwrap();
         assert_eq!(s3.open_uploads(&bucket, "", LIMIT).await.unwrap(), [], "{make:?}");
         assert_eq!(s3.head(&bucket, &film.key, LIMIT).await.unwrap().unwrap().bytes, (10 << 20) + 1000, "{make:?}");
+    }
+}
+
+#[tokio::test]
+async fn parts_are_sent_while_they_come_and_one_that_breaks_off_is_none() {
+    for make in MAKES {
+        let (s3, _, bucket) = bucket(make).await;
+        let film = object(&bucket, "films/1");
+        let upload = s3.begin_upload(&film, true, LIMIT).await.unwrap();
+        let mut parts = Vec::new();
+        for (number, length) in [(1, 5_u32 << 20), (2, 1000)] {
+            let (pieces, body) = streamed(length.into());
+            let coming = async move {
+                for piece in vec![u8::try_from(number).unwrap(); length as usize].chunks(70_000) {
+                    pieces.send(Bytes::copy_from_slice(piece)).await.unwrap();
+                }
+            };
+            let (sent, ()) = tokio::join!(s3.stream_part(&upload, number, body, LIMIT), coming);
+            parts.push(sent.unwrap());
+        }
+        let (pieces, body) = streamed(1000);
+        let coming = async move { pieces.send(Bytes::from_static(b"less")).await };
+        let (sent, _) = tokio::join!(s3.stream_part(&upload, 3, body, LIMIT), coming);
+        assert!(matches!(sent, Err(S3Error::Unreachable { .. })), "{make:?}: {sent:?}");
+        assert_eq!(s3.parts(&upload, LIMIT).await.unwrap().len(), 2, "{make:?}");
+        s3.complete_upload(&upload, &parts, LIMIT).await.unwrap();
+        let mut whole = Vec::new();
+        let read = s3.read(&bucket, &film.key, |chunk| {
+            whole.extend_from_slice(chunk);
+            Ok(())
+        });
+        read.await.unwrap();
+        assert!(whole == [vec![1; 5 << 20], vec![2; 1000]].concat(), "{make:?}: {} bytes", whole.len());
+        let head = s3.head(&bucket, &film.key, LIMIT).await.unwrap().unwrap();
+        assert_eq!(head.content_type.as_deref(), Some("image/png"), "{make:?}");
     }
 }

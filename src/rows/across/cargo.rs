@@ -4,6 +4,7 @@ use super::super::faults::RowsError;
 use super::copy::Related;
 use super::route::{Origin, Route};
 use crate::sql::grid::Grid;
+use std::ops::Range;
 
 /// Rows that were read, values as the target will say them.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +54,11 @@ impl Cargo {
             Some((_, values)) => values.cell(row, 0),
             None => self.page.cell(row, column),
         }
+    }
+
+    /// These columns of a row as they came in a line of PostgreSQL's COPY, if nothing was turned in any row.
+    pub(super) fn copied(&self, row: usize, columns: &Range<usize>) -> Option<&[u8]> {
+        if self.turned.is_empty() { self.page.span(row, columns) } else { None }
     }
 
     /// Bytes of memory.

@@ -6,6 +6,7 @@ use crate::cursor::{Cursor, KeyPart};
 use crate::sql::bulk;
 use crate::sql::grid::{Form, Grid};
 use crate::sql::{Dialect, bulk::Column};
+use std::ops::Range;
 
 /// One target, and what a row that is read for it holds: the parts of its key first, then `selected`.
 #[derive(Clone, Debug)]
@@ -174,6 +175,13 @@ impl Route {
     /// A key of the target as the source would hold it; `None` if it cannot.
     pub(super) fn source_cursor(&self, key: &Cursor) -> Option<Cursor> {
         self.carries.iter().zip(&key.0).map(|(carry, part)| carry.back(part)).collect::<Option<_>>().map(Cursor)
+    }
+
+    /// The columns read that fill the target's, if those are all there is and stand in the same order.
+    pub(super) fn in_line(&self) -> Option<Range<usize>> {
+        let Origin::Cell(first) = self.fills.first()?.origin else { return None };
+        let follows = |(place, fill): (usize, &Fill)| fill.origin == Origin::Cell(first + place) && !fill.is_bytes();
+        self.fills.iter().enumerate().all(follows).then_some(first..first + self.fills.len())
     }
 
     /// A column's name in the target.

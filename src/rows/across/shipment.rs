@@ -6,6 +6,7 @@ use super::cargo::Cargo;
 use super::route::{Origin, Route};
 use crate::digest::sha256;
 use crate::sql::bulk::{Rows, Value};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Some rows of a page on their way into a target.
@@ -14,6 +15,8 @@ pub(super) struct Shipment {
     /// Which of them.
     rows: Vec<usize>,
     origins: Vec<(Origin, bool)>,
+    /// The columns of the page that are those of the target, one by one.
+    in_line: Option<Range<usize>>,
     document: Option<usize>,
     /// Of the documents of `rows`, where they are needed.
     digests: Vec<String>,
@@ -35,6 +38,7 @@ impl Shipment {
             cargo: Arc::clone(cargo),
             rows,
             origins: route.fills.iter().map(|fill| (fill.origin, fill.is_bytes())).collect(),
+            in_line: route.in_line(),
             document: route.document,
             digests,
             now: [format!("{}Z", now.replace(' ', "T")), now],
@@ -62,6 +66,10 @@ impl Shipment {
 impl Rows for Shipment {
     fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    fn copied(&self, row: usize) -> Option<&[u8]> {
+        self.cargo.copied(*self.rows.get(row)?, self.in_line.as_ref()?)
     }
 
     fn value(&self, row: usize, column: usize) -> Value<'_> {

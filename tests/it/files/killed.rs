@@ -1,6 +1,7 @@
 //! Kills at any moment: afterwards every URL in the database is the old one or the new one, and its bytes are right.
 
 use super::{Stage, good};
+use crate::support::fault_proxy::FaultProxy;
 use crate::support::job::full;
 use crate::support::lossy_proxy::LossyProxy;
 use crate::support::s3::{MAKES, Make};
@@ -116,4 +117,45 @@ fn connections_that_break_before_the_files_and_before_s3_cost_nothing() {
         assert!(files.cut() > 0 && s3.cut() > 0, "{} {}", files.cut(), s3.cut());
         assert_eq!(stage.open_uploads(), [], "{make:?}");
     }
+}
+
+#[test]
+fn requests_and_replies_of_the_ledger_that_go_astray_cost_nothing() {
+    let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    println!("MILKRUN_SEED={seed}");
+    let mut stage = Stage::new(Kind::Postgres, Make::Ministack, good);
+    let (endpoint, table) = crate::support::servers::fresh_ledger();
+    let proxy = FaultProxy::before(&endpoint, seed, 30);
+    stage.job.set("MILKRUN_LEDGER", &format!("dynamodb://{table}"));
+    stage.job.set("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url());
+    stage.job.set("MILKRUN_LEASE_MARGIN", "0s");
+    stage.define_usual("lease = \"1s\"\nmax_batch = 4\nmax_attempts = 1000");
+    stage.fill(120);
+    let before = stage.rows();
+    let mut outcomes = Vec::new();
+    for _ in 0..60 {
+        let finished = stage.job.call(&["run", "photos", "--time-limit", "5s"]);
+        // A ledger that cannot be reached at all fails an invocation, and nothing else.
+        let outcome = finished.replies().pop().map_or_else(String::new, |reply| reply["outcome"].to_string());
+        outcomes.push(outcome);
+        if outcomes.last().is_some_and(|last| last == "\"complete\"") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    proxy.calm();
+    let injected: u64 = proxy.injected().iter().map(|(_, count)| count).sum();
+    println!("{injected} faults, {outcomes:?}");
+    assert!(injected > 10, "{injected} faults");
+    let reply = stage.run();
+    assert_eq!(reply["outcome"], "complete", "{reply}");
+    let (_, new) = stage.assert_sound(&before);
+    assert!(new > 100, "{new}");
+    let status = stage.job.status();
+    let items = before.iter().filter(|row| row[3].as_deref() == Some("0")).count() as u64;
+    let counted = ["moved", "skipped"].map(|name| status["progress"][name].as_u64().unwrap());
+    assert_eq!((counted.iter().sum::<u64>(), &status["dead"]), (items, &serde_json::json!({})), "{status}");
+    assert_eq!(stage.open_uploads(), []);
+    let verified = stage.job.reply(&["verify", "photos"]);
+    assert_eq!(verified["equal"], items, "{verified}");
 }

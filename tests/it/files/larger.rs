@@ -96,7 +96,8 @@ fn a_file_that_is_larger_than_a_run_arrives_over_several() {
 fn parts(stage: &Stage) -> usize {
     let Some((key, id)) = stage.open_uploads().pop() else { return 0 };
     let object = milkrun::s3::Object { bucket: stage.bucket.clone(), key, ..milkrun::s3::Object::default() };
-    let listed = stage.runtime.block_on(stage.s3.parts(&milkrun::s3::Upload { object, id }, super::LIMIT));
+    let listed =
+        stage.runtime.block_on(stage.s3.parts(&milkrun::s3::Upload { object, id, streamed: false }, super::LIMIT));
     listed.map_or(0, |parts| parts.len())
 }
 

@@ -4,9 +4,11 @@ mod following;
 mod hostile;
 mod killed;
 mod larger;
+mod memory;
 mod moving;
 mod names;
 mod problems;
+mod rates;
 
 use crate::support::file_server::{Asked, FileServer, answer};
 use crate::support::job::Job;

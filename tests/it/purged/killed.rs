@@ -1,8 +1,8 @@
 //! Killed with -9, most often after the database has committed and before the ledger has: those rows are gone, and are counted
 //! all the same.
 
-use super::Purge;
-use crate::support::job::full;
+use super::{Purge, migration};
+use crate::support::job::{Job, full};
 use crate::support::servers::Kind;
 use crate::support::shop::Size;
 use crate::support::slow::Slow;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 const SHOP: Size = Size { orders: 200, closed: 100, items: 3, discounts: 1 };
 const LIMITS: &str = "settle = \"0s\"\nlease = \"1s\"\nmax_batch = 25\nmax_attempts = 1000";
+const LEDGER: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
 #[test]
 fn rows_that_a_killed_run_has_deleted_are_counted_on_mariadb() {
@@ -32,11 +33,14 @@ fn killed(kind: (Kind, bool)) {
     let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
     println!("{kind:?}: MILKRUN_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let mut purge = Purge::new(kind, SHOP, LIMITS);
-    // The kill has to come between the database's commit and its answer, also on a busy machine.
-    let (slow, url) = Slow::before(purge.job.database.url(), Duration::from_millis(80));
-    let direct = purge.job.database.url().to_owned();
-    purge.job.set("SHOP_DATABASE_URL", &url);
+    let mut job = Job::new(kind.0).with_shop(SHOP, LIMITS);
+    job.define(&migration(LIMITS, "delete"));
+    let mut purge = Purge::of(job, kind.1);
+    // The kill has to come between the database's commit and the ledger's, also on a busy machine: so the ledger is late.
+    let direct = purge.job.variable(LEDGER).to_owned();
+    let server = direct.strip_prefix("http://").unwrap().parse().unwrap();
+    let slow = Slow::start(server, Duration::from_millis(150));
+    purge.job.set(LEDGER, &slow.url());
     let orders = |purge: &Purge| purge.job.database.number("SELECT COUNT(*) FROM orders");
     let all = orders(&purge);
     let (mut kills, mut uncounted) = (0, 0);
@@ -67,7 +71,7 @@ fn killed(kind: (Kind, bool)) {
     println!("{kind:?}: {kills} kills, {uncounted} of them with rows that were gone and not counted yet");
     assert!(uncounted > 0, "{kills} kills, and none came in time");
     drop(slow);
-    purge.job.set("SHOP_DATABASE_URL", &direct);
+    purge.job.set(LEDGER, &direct);
     std::thread::sleep(Duration::from_millis(1100));
     purge.job.run_to_the_end();
     purge.assert_done(0);

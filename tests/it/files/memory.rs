@@ -1,0 +1,88 @@
+//! Memory: large files at once are passed on while they come, and many files take no more than some.
+
+use super::{NEW, Stage};
+use crate::support::file_server::answer;
+use crate::support::job::full;
+use crate::support::s3::Make;
+use crate::support::servers::Kind;
+use serde_json::Value;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const AT_ONCE: usize = 64;
+
+#[test]
+fn many_large_files_at_once_fit_into_little_memory() {
+    let length = if full() { 100 << 20 } else { 12 << 20 };
+    let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (here, highest) = (open.clone(), most.clone());
+    // None is given out before all are asked for, unless that takes too long.
+    let mut stage = Stage::new(Kind::Sqlite, Make::SeaweedFs, move |_, stream| {
+        highest.fetch_max(here.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nETag: \"v1\"\r\n";
+        write!(stream, "{head}Content-Length: {length}\r\n\r\n")?;
+        let since = Instant::now();
+        while highest.load(Ordering::SeqCst) < AT_ONCE && since.elapsed() < Duration::from_secs(8) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let piece = vec![7; 256 << 10];
+        for _ in 0..length / piece.len() {
+            stream.write_all(&piece)?;
+        }
+        here.fetch_sub(1, Ordering::SeqCst);
+        Ok(true)
+    });
+    let http = format!("concurrency = {AT_ONCE}\nper_host = {AT_ONCE}");
+    stage.define("films/{id}/{name}", "[[source.files]]\ncolumn = \"document\"", &http, "", "max_attempts = 1000");
+    for id in 1..=AT_ONCE {
+        let url = stage.server.url(&format!("/{id}.png"));
+        stage.job.database.execute(&format!("INSERT INTO profiles (id, document) VALUES ({id}, '{url}')"));
+    }
+    let arguments = ["run", "photos", "--until-done", "--time-limit", "300s", "--memory-limit", "128MB"];
+    let replies = stage.job.call(&arguments).expect(0).replies();
+    let peak = replies.iter().map(|reply| reply["peak_memory_mb"].as_u64().unwrap()).max().unwrap();
+    let last = replies.last().unwrap();
+    println!(
+        "{} files of {length} bytes, {} at once, {peak} MiB",
+        last["progress"]["moved"],
+        most.load(Ordering::SeqCst)
+    );
+    assert_eq!((&last["outcome"], &last["progress"]["moved"]), (&"complete".into(), &AT_ONCE.into()), "{last}");
+    assert_eq!(most.load(Ordering::SeqCst), AT_ONCE, "so many at once");
+    assert!(peak < 96, "{peak} MiB");
+    assert_eq!(stage.open_uploads(), []);
+    let url = stage.rows()[AT_ONCE / 2][1].clone().unwrap();
+    let head = stage.runtime.block_on(stage.s3.head(&stage.bucket, url.strip_prefix(NEW).unwrap(), super::LIMIT));
+    assert_eq!(head.unwrap().unwrap().bytes, length as u64);
+}
+
+#[test]
+fn many_files_take_no_more_memory_than_some() {
+    let (some, many) = if full() { (1000, 100_000) } else { (300, 3000) };
+    let peak = |count: usize| {
+        let mut stage = Stage::new(Kind::MariaDb, Make::SeaweedFs, |_, stream| {
+            answer(stream, "200 OK", "Content-Type: image/png\r\n", &[7; 2000])
+        });
+        stage.define(
+            "photos/{id}/{name}",
+            "[[source.files]]\ncolumn = \"document\"",
+            "concurrency = 32\nper_host = 32",
+            "",
+            "",
+        );
+        let values: Vec<String> =
+            (1..=count).map(|id| format!("({id}, '{}')", stage.server.url(&format!("/{id}.png")))).collect();
+        for some in values.chunks(5000) {
+            stage.job.database.execute(&format!("INSERT INTO profiles (id, document) VALUES {}", some.join(", ")));
+        }
+        let replies = stage.job.call(&["run", "photos", "--until-done", "--time-limit", "60s"]).expect(0).replies();
+        let last: &Value = replies.last().unwrap();
+        assert_eq!((&last["outcome"], &last["progress"]["moved"]), (&"complete".into(), &count.into()), "{last}");
+        replies.iter().map(|reply| reply["peak_memory_mb"].as_u64().unwrap()).max().unwrap()
+    };
+    let (few, lots) = (peak(some), peak(many));
+    println!("{some} files: {few} MiB, {many} files: {lots} MiB");
+    assert!(lots <= few + 6, "{few} and {lots} MiB");
+}
