@@ -85,30 +85,38 @@ impl Columns {
 
     /// Appends that a column still is what it was when it was read, byte for byte whatever its collation makes equal.
     pub(super) fn same(&self, statement: &mut Statement, known: &Known, value: Option<&str>) {
-        let x = quoted(self.dialect, "t", &known.name);
-        let Some(value) = value else {
-            statement.sql(&x).sql(" IS NULL");
-            return;
-        };
-        let bind = Bind::Text(value.to_owned());
+        // NULL is a value like any other: one text of the statement for all rows.
+        let bind = value.map_or(Bind::Null, |value| Bind::Text(value.to_owned()));
         let text = self.printed(known);
         match self.dialect {
             Dialect::MySql => {
-                statement.sql("CAST(").sql(&text).sql(" AS BINARY) = CAST(").bind(bind).sql(" AS BINARY)")
+                statement.sql("CAST(").sql(&text).sql(" AS BINARY) <=> CAST(").bind(bind).sql(" AS BINARY)")
             }
-            Dialect::Postgres => statement.sql("(").sql(&text).sql(") COLLATE \"C\" = ").bind(bind).sql("::text"),
-            Dialect::Sqlite => statement.sql("(").sql(&text).sql(") COLLATE BINARY = ").bind(bind),
+            Dialect::Postgres => {
+                statement.sql("(").sql(&text).sql(") COLLATE \"C\" IS NOT DISTINCT FROM ").bind(bind).sql("::text")
+            }
+            Dialect::Sqlite => statement.sql("(").sql(&text).sql(") COLLATE BINARY IS ").bind(bind),
         };
     }
 
     /// Appends `column = value`, of a text column or a JSON one.
     pub(super) fn assign(&self, statement: &mut Statement, known: &Known, text: &str) {
         statement.name(&known.name).sql(" = ");
+        self.value(statement, known, text);
+    }
+
+    /// Appends what such a column is given.
+    pub(super) fn value(&self, statement: &mut Statement, known: &Known, text: &str) {
         phrase::word(statement, text);
         if self.dialect == Dialect::Postgres && known.form == Form::Json {
             // No assignment makes JSON of a text.
             statement.sql("::").sql(&known.cast);
         }
+    }
+
+    /// SQL of a column as it stands.
+    pub(super) fn bare(&self, known: &Known) -> String {
+        quoted(self.dialect, "t", &known.name)
     }
 
     /// Appends `column = value`, as the column was before.

@@ -16,7 +16,7 @@ const WAIT: Duration = Duration::from_millis(200);
 
 /// Such a body.
 pub(super) struct Filling<'a> {
-    files: &'a Files,
+    pub(super) files: &'a Files,
     asked: &'a str,
     deadline: Instant,
     body: Body,
@@ -77,6 +77,24 @@ impl<'a> Filling<'a> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let piece = self.rest.split_to(most.min(self.rest.len()));
         Ok((!self.ended).then_some(piece))
+    }
+
+    /// Begins once more at a byte that has come before.
+    pub(super) async fn rewind(&mut self, to: u64) -> Result<(), Failure> {
+        let broken = || Failure::File {
+            class: "server",
+            message: "a part of it was lost, and its server does not give it out again".to_owned(),
+            passes: true,
+            slows: None,
+        };
+        let etag = self.etag.clone().ok_or_else(broken)?;
+        let resume = Resume { from: to, etag };
+        let answer = self.files.answer(self.asked, (to > 0).then_some(&resume), self.deadline).await?;
+        if answer.from != to || answer.etag.as_ref() != Some(&resume.etag) {
+            return Err(broken());
+        }
+        (self.body, self.rest, self.received, self.ended) = (answer.body, Bytes::new(), to, false);
+        Ok(())
     }
 
     /// Digests all that is left, too.

@@ -20,6 +20,7 @@ mod journal;
 mod migration;
 mod naming;
 mod open;
+mod passing;
 mod plan;
 mod proving;
 mod resuming;
@@ -28,6 +29,7 @@ mod source;
 mod spans;
 mod storing;
 mod strays;
+mod together;
 mod transfer;
 mod undo;
 mod update;
@@ -87,6 +89,8 @@ pub struct Files {
     part: u64,
     /// What is kept from one run to the next.
     carryover: Arc<dyn Carryover>,
+    /// What S3 says of a part tells whether it is what was passed on.
+    passes: AtomicBool,
     /// Parts of files larger than a run that were sent and written down.
     carried: AtomicU64,
     /// A host wants to be left alone for longer than the run lasts: that costs no file an attempt.

@@ -8,8 +8,9 @@ use super::digests::{Digested, Digests};
 use super::failure::Failure;
 use super::filling::Filling;
 use super::journal::Moved;
+use super::passing::{Coming, PASSING};
 use super::storing::left;
-use super::transfer::{Job, PASSING, moved};
+use super::transfer::{Job, moved};
 use crate::digest;
 use crate::http::Resume;
 use crate::s3::{Object, Part, Upload};
@@ -42,7 +43,7 @@ impl Files {
         (length, part): (Option<u64>, u64),
         content_type: Option<String>,
     ) -> Option<Begun> {
-        let small = length.is_some_and(|length| length < part * WORTH_IT);
+        let small = length.is_some_and(|length| length < part * WORTH_IT) && !upload.streamed;
         if small || !self.naming.is_told_by(&job.link.url) {
             return None;
         }
@@ -133,7 +134,7 @@ impl Files {
             if next == 0 {
                 return Ok(None);
             }
-            let coming = (first.unwrap_or_default(), filling, digests);
+            let coming = Coming { first: first.unwrap_or_default(), filling, digests };
             return Ok(Some(self.pass_on(&carried.upload, number, coming, next, deadline).await?));
         }
         let body = match first {
@@ -185,7 +186,13 @@ impl Files {
             Err(error) => return Err(self.refused(&error, deadline)),
         };
         // One more may have arrived than was written down: it is sent again.
-        let parts: Vec<Part> = parts.into_iter().take(begun.parts).collect();
+        let mut parts: Vec<Part> = parts.into_iter().take(begun.parts).collect();
+        if begun.streamed {
+            // As it was begun: without checksums of parts, whatever S3 lists of them.
+            for part in &mut parts {
+                part.checksum = None;
+            }
+        }
         let whole = parts.len() == begun.parts
             && parts.iter().map(|part| part.bytes).sum::<u64>() == received
             && parts.iter().zip(1..).all(|(part, number)| part.number == number);

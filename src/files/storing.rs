@@ -3,10 +3,9 @@
 use super::Files;
 use super::digests::{Digested, Digests};
 use super::failure::{Failure, fault};
-use super::filling::Filling;
 use super::strays;
 use super::transfer::Job;
-use crate::s3::{Object, Part, S3Error, Upload, is_md5, streamed};
+use crate::s3::{Object, Part, S3Error, Upload, is_md5};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -95,41 +94,8 @@ impl Files {
         body: Bytes,
         deadline: Instant,
     ) -> Result<Part, Failure> {
-        let sent = self.s3.put_part(upload, place_of(number)?, body, left(deadline)).await;
+        let sent = self.s3.put_part(upload, number_of(number)?, body, left(deadline)).await;
         sent.map_err(|error| self.lost(&error, deadline))
-    }
-
-    /// Sends a part of `length` bytes while it comes, `first` of it being here already.
-    pub(super) async fn pass_on(
-        &self,
-        upload: &Upload,
-        number: usize,
-        (first, filling, digests): (Bytes, &mut Filling<'_>, &mut Digests),
-        length: u64,
-        deadline: Instant,
-    ) -> Result<Part, Failure> {
-        let (pieces, body) = streamed(length);
-        let coming = async move {
-            let (mut piece, mut rest) = (first, length);
-            loop {
-                digests.update(&piece);
-                rest -= piece.len() as u64;
-                // One that nobody takes any more failed on the other side, which says why.
-                if !piece.is_empty() && pieces.send(piece).await.is_err() || rest == 0 {
-                    return Ok::<(), Failure>(());
-                }
-                piece = filling
-                    .piece(rest)
-                    .await?
-                    .ok_or_else(|| Failure::file("server", "its server sent less than it had promised"))?;
-            }
-        };
-        let until = deadline.saturating_duration_since(Instant::now());
-        let sent = self.s3.stream_part(upload, place_of(number)?, body, until);
-        let (came, sent) = tokio::join!(coming, Box::pin(sent));
-        came?;
-        let part = sent.map_err(|error| self.lost(&error, deadline))?;
-        Ok(part)
     }
 
     /// Makes an object of the parts, and reads it back; as [`Files::store`].
@@ -244,8 +210,14 @@ impl Files {
         if cut_short { Failure::Time } else { Failure::Storage(fault(error)) }
     }
 
+    /// The bucket took nothing any more, or did not answer.
+    pub(super) fn silent(&self, deadline: Instant) -> Failure {
+        let place = format!("s3://{}", self.definition.target.bucket);
+        self.refused(&S3Error::Late { place, action: "s3:PutObject", limit: CALL }, deadline)
+    }
+
     /// The same of an upload, which another run may have given up.
-    fn lost(&self, error: &S3Error, deadline: Instant) -> Failure {
+    pub(super) fn lost(&self, error: &S3Error, deadline: Instant) -> Failure {
         match error {
             S3Error::Missing { .. } if !is_over(deadline) => Failure::File {
                 class: "server",
@@ -259,7 +231,7 @@ impl Files {
 }
 
 /// The number of a part.
-fn place_of(number: usize) -> Result<i32, Failure> {
+pub(super) fn number_of(number: usize) -> Result<i32, Failure> {
     let number = i32::try_from(number).ok().filter(|number| u64::try_from(*number).is_ok_and(|it| it <= PARTS));
     number.ok_or_else(|| {
         Failure::file("too_large", "it has more parts than S3 takes, and its server does not say how long it is")

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::filling::Filling;
 use super::journal::Moved;
 use super::naming::Known;
+use super::passing::PASSING;
 use super::resuming::Carried;
 use super::row::{Link, Row};
 use super::storing::{PARTS, RUN, SHA256, is_ours, left};
@@ -22,8 +23,6 @@ use tokio::time::{Instant, timeout_at};
 
 /// How often a file is tried before it is set aside, where its server does not ask for patience.
 const ATTEMPTS: u32 = 4;
-/// What a file takes that is passed on while it comes: what both connections and the body between them hold.
-pub(super) const PASSING: u64 = 192 << 10;
 /// The waits between attempts.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -135,8 +134,9 @@ impl Files {
         let part = self.part_of(answer.length)?;
         let length = answer.length;
         let need = length.map_or(part, |length| length.min(part)).max(1);
-        // Where parts of others leave no room, those of a file of known length are sent while they come.
-        let may_pass = length.filter(|length| *length > part && !self.naming.needs_digest());
+        // Where parts of others leave no room, those of a file of known length are passed on while they come.
+        let passes = answer.etag.is_some() && !self.naming.needs_digest() && self.passes.load(Ordering::Relaxed);
+        let may_pass = length.filter(|length| *length > part && passes);
         let (_memory, streamed) = match (self.hold_some(need), may_pass) {
             (Some(memory), _) => (memory, None),
             (None, Some(length)) => (self.hold(PASSING, deadline).await?, Some(length)),

@@ -87,9 +87,14 @@ impl Files {
         let session = link.session(deadline).await?;
         session.begin(deadline.left()).await?;
         let mut overtaken = Vec::new();
-        for (place, one) in arrived.iter().enumerate() {
-            if execute(session, &self.update(one, stamps)?, deadline).await? == 0 {
-                overtaken.push(place);
+        if !self.change_together(session, arrived, stamps, deadline).await? {
+            // Some row says something else by now: each is asked for itself.
+            session.rollback(deadline.left()).await?;
+            session.begin(deadline.left()).await?;
+            for (place, one) in arrived.iter().enumerate() {
+                if execute(session, &self.update(one, stamps)?, deadline).await? == 0 {
+                    overtaken.push(place);
+                }
             }
         }
         for row in marked {
@@ -113,18 +118,24 @@ impl Files {
             self.columns.assign(&mut statement, known, text);
             comma = ", ";
         }
+        self.stamp(&mut statement, comma, stamps);
+        statement.sql(" WHERE ");
+        self.while_same(&mut statement, arrived.row)?;
+        Ok(statement)
+    }
+
+    /// Appends what is written with the URLs.
+    pub(super) fn stamp(&self, statement: &mut Statement, mut comma: &'static str, stamps: &Stamps<'_>) {
         for (name, value) in &self.definition.target.columns {
             statement.sql(comma).name(name).sql(" = ");
             match value {
-                StampValue::Now => phrase::moment(&mut statement, stamps.now),
-                StampValue::State => phrase::word(&mut statement, State::Active.word()),
-                StampValue::Run => phrase::word(&mut statement, stamps.run),
-                StampValue::Definition => phrase::word(&mut statement, &self.pinned),
+                StampValue::Now => phrase::moment(statement, stamps.now),
+                StampValue::State => phrase::word(statement, State::Active.word()),
+                StampValue::Run => phrase::word(statement, stamps.run),
+                StampValue::Definition => phrase::word(statement, &self.pinned),
             }
             comma = ", ";
         }
-        self.while_same(&mut statement, arrived.row)?;
-        Ok(statement)
     }
 
     fn mark(&self, row: &Row) -> Result<Statement, RowsError> {
@@ -134,6 +145,7 @@ impl Files {
             statement.sql(if place == 0 { "" } else { ", " }).name(name).sql(" = ");
             phrase::word(&mut statement, State::Failed.word());
         }
+        statement.sql(" WHERE ");
         self.while_same(&mut statement, row)?;
         Ok(statement)
     }
@@ -144,9 +156,8 @@ impl Files {
         statement
     }
 
-    /// Appends ` WHERE key AND every column of URLs is what it was`.
-    fn while_same(&self, statement: &mut Statement, row: &Row) -> Result<(), RowsError> {
-        statement.sql(" WHERE ");
+    /// Appends that the key is a row's, and every column of URLs what it was.
+    pub(super) fn while_same(&self, statement: &mut Statement, row: &Row) -> Result<(), RowsError> {
         self.walker.key().among(statement, "t", std::slice::from_ref(&row.key))?;
         for (place, known) in self.url_columns() {
             statement.sql(" AND ");

@@ -7,6 +7,7 @@ use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, StalledStreamProte
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const ABORT: &str = "s3:AbortMultipartUpload";
@@ -128,17 +129,28 @@ impl S3 {
         let call = async {
             let listing = self.client.list_parts().bucket(&upload.object.bucket).key(&upload.object.key);
             let mut pages = listing.upload_id(&upload.id).into_paginator().send();
-            let mut parts = Vec::new();
+            // AWS lists each number once, and in their order. SeaweedFS has 10 before 2, and one that was sent again twice.
+            let mut parts = BTreeMap::new();
             while let Some(page) = pages.next().await {
                 let page = page.map_err(|error| refusal(&place, PARTS, error))?;
-                parts.extend(page.parts.unwrap_or_default().into_iter().map(|part| Part {
-                    number: part.part_number.unwrap_or_default(),
-                    bytes: part.size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
-                    checksum: part.checksum_crc64_nvme().map(str::to_owned),
-                    etag: part.e_tag.unwrap_or_default(),
-                }));
+                for part in page.parts.unwrap_or_default() {
+                    let number = part.part_number.unwrap_or_default();
+                    let (at, one) = (
+                        part.last_modified,
+                        Part {
+                            number,
+                            bytes: part.size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+                            checksum: part.checksum_crc64_nvme().map(str::to_owned),
+                            etag: part.e_tag.unwrap_or_default(),
+                        },
+                    );
+                    match parts.get(&number) {
+                        Some((before, _)) if *before > at => {}
+                        _ => drop(parts.insert(number, (at, one))),
+                    }
+                }
             }
-            Ok(parts)
+            Ok(parts.into_values().map(|(_, part)| part).collect())
         };
         within((&place, PARTS), limit, call).await
     }

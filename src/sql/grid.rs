@@ -53,6 +53,13 @@ impl Grid {
         std::str::from_utf8(self.cell(row, column)?).ok()
     }
 
+    /// Bytes of the values of these columns.
+    pub fn bytes_of(&self, row: usize, columns: &Range<usize>) -> u64 {
+        let cells = self.cells.get(row * self.width + columns.start..row * self.width + columns.end);
+        let lengths = cells.unwrap_or_default().iter().map(|(_, length)| *length).filter(|length| *length != NULL);
+        lengths.map(u64::from).sum()
+    }
+
     /// Bytes of memory that its values take.
     pub fn bytes(&self) -> u64 {
         self.data.len() as u64 + 8 * self.cells.len() as u64 + 4 * self.ends.len() as u64
@@ -134,6 +141,8 @@ mod tests {
         assert_eq!((grid.len(), grid.cell(0, 0), grid.cell(0, 1)), (2, Some(&b"a"[..]), None));
         assert_eq!((grid.cell(1, 0), grid.text(1, 1)), (Some(&b""[..]), Some("é")));
         assert_eq!((grid.cell(2, 0), grid.cell(0, 2)), (None, None));
+        assert_eq!((grid.bytes_of(0, &(0..2)), grid.bytes_of(1, &(0..2)), grid.bytes_of(1, &(0..1))), (1, 2, 0));
+        assert_eq!(grid.bytes_of(9, &(0..2)), 0);
         grid.truncate(1);
         assert_eq!((grid.len(), grid.cell(1, 0)), (1, None));
     }

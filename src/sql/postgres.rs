@@ -106,6 +106,7 @@ impl Postgres {
                     Form::Printed => copied::line(&mut page.rows, &row)?,
                 }
                 page.is_cut = page.rows.bytes() >= bytes;
+                stream::give_way(page.rows.len()).await;
             }
         }
         Ok(page)

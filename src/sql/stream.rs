@@ -40,6 +40,16 @@ where
             page.is_cut = true;
             break;
         }
+        give_way(page.rows.len()).await;
     }
     Ok(page)
+}
+
+/// Lets others have their turn every so many rows: what is read ahead must not hold up what is written, which waits for a server
+/// several times a batch.
+pub(super) async fn give_way(rows: usize) {
+    const EVERY: usize = 128;
+    if rows.is_multiple_of(EVERY) {
+        tokio::task::yield_now().await;
+    }
 }

@@ -61,6 +61,14 @@ impl Cargo {
         if self.turned.is_empty() { self.page.span(row, columns) } else { None }
     }
 
+    /// Bytes of these columns of a row as they are written.
+    pub(super) fn bytes_of(&self, row: usize, columns: &Range<usize>) -> u64 {
+        if self.turned.is_empty() {
+            return self.page.bytes_of(row, columns);
+        }
+        columns.clone().filter_map(|column| self.cell(row, column)).map(|bytes| bytes.len() as u64).sum()
+    }
+
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> u64 {
         let turned = self.turned.iter().map(|(_, values)| values.bytes());

@@ -138,12 +138,8 @@ impl Mapping {
 }
 
 fn is_too_large(route: &Route, page: &Grid, row: usize, most: u64) -> bool {
-    let length = |column| page.cell(row, column).map(|bytes| bytes.len() as u64);
     if let Some(document) = route.document {
-        return length(document).is_none_or(|bytes| bytes > most);
+        return page.cell(row, document).is_none_or(|bytes| bytes.len() as u64 > most);
     }
-    let copied = route.parts..route.parts + route.selected.len();
-    // A line is no shorter than what it holds.
-    let is_short = page.span(row, &copied).is_some_and(|line| line.len() as u64 <= most);
-    route.is_left(page, row) || !is_short && copied.filter_map(length).sum::<u64>() > most
+    route.is_left(page, row) || page.bytes_of(row, &(route.parts..route.parts + route.selected.len())) > most
 }

@@ -49,6 +49,9 @@ impl Shipment {
 
     /// Bytes of the items: of their documents or, where none is mapped, of the columns that are copied.
     pub(super) fn bytes(&self) -> u64 {
+        if let Some(columns) = &self.in_line {
+            return self.rows.iter().map(|row| self.cargo.bytes_of(*row, columns)).sum();
+        }
         let written = self.origins.iter().any(|(origin, _)| *origin == Origin::Document);
         let columns: Vec<usize> = match self.document.filter(|_| written) {
             Some(document) => vec![document],

@@ -2,12 +2,14 @@
 
 use super::{NEW, Stage};
 use crate::support::file_server::{Asked, FileServer};
+use crate::support::job::full;
 use crate::support::s3::{MAKES, Make};
 use crate::support::servers::Kind;
+use milkrun::s3::Crc64;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of the file.
 const LENGTH: usize = 60 << 20;
@@ -92,6 +94,87 @@ fn a_file_that_is_larger_than_a_run_arrives_over_several() {
     }
 }
 
+/// A server of a file that no memory holds: blocks that are alike but for their numbers. It gives out the rest of it, too.
+fn endless(asked: &Asked, stream: &mut TcpStream, length: u64) -> std::io::Result<bool> {
+    let range = asked.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let from: u64 = range.filter(|_| asked.header("If-Range") == Some("\"v1\"")).unwrap_or(0);
+    let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: image/png\r\nETag: \"v1\"\r\nContent-Length: {}\r\n",
+        length - from
+    );
+    let range =
+        if from > 0 { format!("Content-Range: bytes {from}-{}/{length}\r\n", length - 1) } else { String::new() };
+    write!(stream, "{head}{range}\r\n")?;
+    let mut skipped = usize::try_from(from % BLOCK as u64).unwrap();
+    for number in from / BLOCK as u64..length / BLOCK as u64 {
+        stream.write_all(&block(number)[skipped..])?;
+        skipped = 0;
+    }
+    Ok(true)
+}
+
+const BLOCK: usize = 1 << 20;
+
+fn block(number: u64) -> Vec<u8> {
+    let mut block = vec![b'x'; BLOCK];
+    block[..8].copy_from_slice(&number.to_be_bytes());
+    block
+}
+
+/// 20 GB by a function of 128 MB and 30 s, one of whose runs is killed.
+#[test]
+fn a_file_larger_than_any_memory_arrives_over_several_runs() {
+    let (length, time) = if full() { (20_u64 << 30, "30s") } else { (256 << 20, "3s") };
+    let mut stage = Stage::new(Kind::Sqlite, Make::SeaweedFs, move |asked, stream| endless(asked, stream, length));
+    stage.define(
+        "films/{id}/{name}",
+        "[[source.files]]\ncolumn = \"document\"",
+        "max_bytes = \"30 GB\"",
+        "",
+        "lease = \"1s\"\nmax_attempts = 1000",
+    );
+    stage.job.set("MILKRUN_LEASE_MARGIN", "-5s");
+    // It says so when it begins a file anew.
+    stage.job.set("RUST_LOG", "info");
+    let url = stage.server.url("/film.png");
+    stage.job.database.execute(&format!("INSERT INTO profiles (id, document) VALUES (1, '{url}')"));
+    let arguments = ["--json", "run", "photos", "--time-limit", time, "--memory-limit", "128MB"];
+    let mut running = stage.job.cli().spawn(&arguments);
+    // Two parts: the first of them is written down for certain.
+    let since = Instant::now();
+    while running.is_running() && parts(&stage) < if full() { 100 } else { 2 } {
+        assert!(since.elapsed() < Duration::from_mins(1), "no part for a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal("KILL");
+    running.wait();
+    let (mut runs, mut peak) = (0, 0);
+    loop {
+        let finished = stage.job.call(&arguments[1..]);
+        assert!(!finished.stderr.contains("anew"), "{finished:?}, asked from {:?}", asked_from(&stage.server));
+        let reply = finished.reply();
+        (runs, peak) = (runs + 1, peak.max(reply["peak_memory_mb"].as_u64().unwrap()));
+        if reply["outcome"] == "complete" {
+            break;
+        }
+        assert!(runs < 200, "{reply}, asked from {:?}", asked_from(&stage.server));
+    }
+    let from = asked_from(&stage.server);
+    println!("{length} bytes in {runs} runs and a killed one, {peak} MiB, begun at {from:?}");
+    assert!(peak < 120, "{peak} MiB");
+    assert!(from.len() > 1 && from.windows(2).all(|pair| pair[0] <= pair[1]), "none begins before: {from:?}");
+    assert!(from.last() > Some(&0), "they go on: {from:?}");
+    assert_eq!(stage.open_uploads(), []);
+    let url = stage.rows()[0][1].clone().unwrap();
+    let key = url.strip_prefix(NEW).unwrap();
+    let mut crc = Crc64::default();
+    (0..length / BLOCK as u64).for_each(|number| crc.update(&block(number)));
+    let head = stage.runtime.block_on(stage.s3.head(&stage.bucket, key, super::LIMIT)).unwrap().unwrap();
+    // What this server keeps of parts is the checksum of the whole.
+    assert_eq!((head.bytes, head.checksum), (length, Some(crc.finish())));
+}
+
 /// Parts of the open upload.
 fn parts(stage: &Stage) -> usize {
     let Some((key, id)) = stage.open_uploads().pop() else { return 0 };
@@ -108,7 +191,7 @@ fn a_run_that_is_killed_in_the_middle_of_a_file_is_gone_on_with_at_its_last_part
     for _ in 0..3 {
         let mut running = stage.job.cli().spawn(&["run", "photos", "--time-limit", "60s", "--memory-limit", "128MB"]);
         // Two more parts: the first of them is written down for certain.
-        let (before, since) = (parts(&stage), std::time::Instant::now());
+        let (before, since) = (parts(&stage), Instant::now());
         while parts(&stage) < before + 2 && since.elapsed() < Duration::from_mins(1) {
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -7,6 +7,7 @@ mod larger;
 mod memory;
 mod moving;
 mod names;
+mod passing;
 mod problems;
 mod rates;
 

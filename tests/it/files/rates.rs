@@ -50,11 +50,11 @@ fn a_job_keeps_to_fifty_a_second() {
     assert!((rate / 50.0 - 1.0).abs() <= off, "{rate}");
 }
 
-/// What a server was asked in each second since the first request: how often it answered.
+/// What a server was asked in each second since the first request: how often it answered, and how often it refused.
 #[derive(Default)]
 struct Seconds {
     first: Option<Instant>,
-    answered: Vec<u32>,
+    asked: Vec<[u32; 2]>,
 }
 
 #[test]
@@ -63,16 +63,16 @@ fn a_server_that_bears_a_hundred_in_a_second_is_held_there_without_a_dead_letter
     let time = if full() { 60 } else { 16 };
     let seconds = Arc::new(Mutex::new(Seconds::default()));
     let count = seconds.clone();
-    let mut stage = Stage::new(Kind::Postgres, Make::SeaweedFs, move |asked, stream| {
+    let mut stage = Stage::new(Kind::Postgres, Make::Ministack, move |asked, stream| {
         let is_too_many = {
             let mut seconds = count.lock().unwrap();
             let second = seconds.first.get_or_insert_with(Instant::now).elapsed().as_secs();
             let second = usize::try_from(second).unwrap();
-            if seconds.answered.len() <= second {
-                seconds.answered.resize(second + 1, 0);
+            if seconds.asked.len() <= second {
+                seconds.asked.resize(second + 1, [0, 0]);
             }
-            let is_too_many = seconds.answered[second] >= BEARS;
-            seconds.answered[second] += u32::from(!is_too_many);
+            let is_too_many = seconds.asked[second][0] >= BEARS;
+            seconds.asked[second][usize::from(is_too_many)] += 1;
             is_too_many
         };
         if is_too_many {
@@ -84,11 +84,15 @@ fn a_server_that_bears_a_hundred_in_a_second_is_held_there_without_a_dead_letter
     fill(&stage, u64::from(BEARS) * time);
     let reply = stage.run();
     assert_eq!((&reply["outcome"], &reply["progress"]["failed"]), (&"complete".into(), &0.into()), "{reply}");
-    let answered = seconds.lock().unwrap().answered.clone();
+    let asked = seconds.lock().unwrap().asked.clone();
     // The first seconds learn what it bears, the last one is not whole.
-    let settled = &answered[answered.len() / 4..answered.len() - 1];
+    let settled = &asked[asked.len() / 4..asked.len() - 1];
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    let rate = f64::from(settled.iter().sum::<u32>()) / settled.len() as f64;
-    println!("{rate:.1} files/s of {BEARS}: {answered:?}");
-    assert!((80.0..=100.0).contains(&rate), "{rate}: {answered:?}");
+    let of = |place: usize| f64::from(settled.iter().map(|second| second[place]).sum::<u32>()) / settled.len() as f64;
+    let (rate, refused) = (of(0), of(1));
+    println!("{rate:.1} files/s of {BEARS}, {refused:.1}/s refused: {asked:?}");
+    // What else the machine does may be why it is less; never why it is more.
+    let least = if full() { 80.0 } else { 60.0 };
+    assert!(rate >= least, "{rate}: {asked:?}");
+    assert!(refused < 10.0, "it is held there, not run into: {refused} refused in a second: {asked:?}");
 }
