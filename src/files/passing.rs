@@ -9,7 +9,7 @@ use super::digests::Digests;
 use super::failure::Failure;
 use super::filling::Filling;
 use super::storing::{left, number_of};
-use crate::s3::{Part, Upload, is_md5, streamed};
+use crate::s3::{Part, S3Error, Upload, is_md5, streamed};
 use bytes::Bytes;
 use md5::Digest as _;
 use std::sync::atomic::Ordering;
@@ -72,7 +72,7 @@ impl Files {
         deadline: Instant,
     ) -> Result<Part, Failure> {
         let (pieces, body) = streamed(length);
-        let mut pump = Pump { filling, digests, part: md5::Md5::default(), longest: Duration::ZERO };
+        let mut pump = Pump { filling, digests, part: md5::Md5::default(), longest: Duration::ZERO, waiting: None };
         let until = deadline.saturating_duration_since(Instant::now());
         let mut sent = Box::pin(self.s3.stream_part(upload, number_of(number)?, body, until));
         let over = {
@@ -94,7 +94,7 @@ impl Files {
         };
         let part = match over {
             Ok(part) => part,
-            Err(_) if pump.longest >= PATIENCE => {
+            Err(S3Error::Unreachable { .. }) if pump.waited() >= PATIENCE => {
                 return Err(Failure::File {
                     class: "timeout",
                     message: "its server paused for so long that S3 would not wait".to_owned(),
@@ -125,9 +125,15 @@ struct Pump<'a, 'b> {
     part: md5::Md5,
     /// The longest time that the source was waited for.
     longest: Duration,
+    /// Since when it is waited for now.
+    waiting: Option<Instant>,
 }
 
 impl Pump<'_, '_> {
+    fn waited(&self) -> Duration {
+        self.longest.max(self.waiting.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
     async fn pump(
         &mut self,
         pieces: Sender<Bytes>,
@@ -151,9 +157,10 @@ impl Pump<'_, '_> {
             if rest == 0 {
                 return Ok(());
             }
-            let since = Instant::now();
+            self.waiting = Some(Instant::now());
             let next = self.filling.piece(rest.min(PIECE)).await;
-            self.longest = self.longest.max(since.elapsed());
+            self.longest = self.waited();
+            self.waiting = None;
             piece = next?.ok_or_else(|| Failure::file("server", "its server sent less than it had promised"))?;
         }
     }

@@ -76,6 +76,8 @@ impl Files {
         };
         match self.complete(&carried.upload, &carried.parts, &digested, deadline).await {
             Ok(made) => {
+                // The object is there; what could not be tidied up is no fault of it.
+                let _ = self.give_up_others(&carried.upload.object, deadline).await;
                 if carried.begun.is_some() {
                     self.carryover
                         .forget(&carried.upload.object.key, left(deadline))
@@ -132,7 +134,11 @@ impl Files {
         if let Some(length) = carried.streamed {
             let next = length.saturating_sub(digests.bytes()).min(carried.part);
             if next == 0 {
-                return Ok(None);
+                // A server that says one length and sends another one is not believed.
+                return match filling.piece(1).await? {
+                    None => Ok(None),
+                    Some(_) => Err(Failure::file("server", "its server sent more than it had promised")),
+                };
             }
             let coming = Coming { first: first.unwrap_or_default(), filling, digests };
             return Ok(Some(self.pass_on(&carried.upload, number, coming, next, deadline).await?));

@@ -77,13 +77,19 @@ impl Files {
 
     /// Begins an upload, and gives those up that a killed run has left of the same object.
     pub(super) async fn begin(&self, object: &Object, streamed: bool, deadline: Instant) -> Result<Upload, Failure> {
+        self.give_up_others(object, deadline).await?;
+        self.s3.begin_upload(object, streamed, left(deadline)).await.map_err(|error| self.refused(&error, deadline))
+    }
+
+    /// Gives up what is open of an object: what a killed run has left, or a call whose reply was lost.
+    pub(super) async fn give_up_others(&self, object: &Object, deadline: Instant) -> Result<(), Failure> {
         let open = self.s3.open_uploads(&object.bucket, &object.key, left(deadline)).await;
         for (key, id) in open.map_err(|error| self.refused(&error, deadline))? {
             if key == object.key {
                 self.give_up(&Upload { object: object.clone(), id, streamed: false }).await;
             }
         }
-        self.s3.begin_upload(object, streamed, left(deadline)).await.map_err(|error| self.refused(&error, deadline))
+        Ok(())
     }
 
     /// Sends a part.

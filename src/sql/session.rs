@@ -154,8 +154,9 @@ impl Session {
         self.admit()?;
         let work = async {
             match &mut self.driver {
-                Driver::MySql(mysql) => mysql.read(statement, bytes, limit).await,
-                Driver::Postgres(postgres) => postgres.read(statement, bytes, limit).await,
+                // Boxed: they are too large to be moved about.
+                Driver::MySql(mysql) => Box::pin(mysql.read(statement, bytes, limit)).await,
+                Driver::Postgres(postgres) => Box::pin(postgres.read(statement, bytes, limit)).await,
                 Driver::Sqlite(sqlite) => sqlite.read(statement, bytes, limit).await,
             }
         };
@@ -177,7 +178,8 @@ impl Session {
         self.admit()?;
         let (mut out_of_step, mut result) = (false, Err(SqlError::Abandoned));
         if let Driver::Postgres(postgres) = &mut self.driver {
-            result = within(limit, postgres.copy(statement, form, bytes, limit)).await;
+            // Boxed: it is too large to be moved about.
+            result = within(limit, Box::pin(postgres.copy(statement, form, bytes, limit))).await;
             out_of_step = postgres.is_out_of_step();
         }
         let result = self.settle(result.inspect_err(|error| log(statement, error)));

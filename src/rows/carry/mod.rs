@@ -99,8 +99,9 @@ fn plan(source: Side<'_>, target: Side<'_>) -> Result<Plan, Fit> {
     let (ours, theirs) = (source.make.dialect(), target.make.dialect());
     let (from, to) = (Kind::of(ours, source.column), Kind::of(theirs, target.column));
     let declared = |side: Side<'_>| (side.column.resolved.clone(), side.column.charset.clone(), side.column.is_json);
-    // PostgreSQL says what such a value is without its blanks, and fills it again.
-    let blank = theirs != Dialect::Postgres && matches!(to, Kind::Text { blanks: Blanks::Filled, .. });
+    // PostgreSQL says what such a value is without its blanks, and fills it again up to its length.
+    let fills = theirs == Dialect::Postgres && target.column.length.is_some();
+    let blank = !fills && matches!(to, Kind::Text { blanks: Blanks::Filled, .. });
     if ours == theirs && declared(source) == declared(target) && !blank {
         return Ok(Plan { same: true, step: Step::AsIs, letter: None, fit: Fit::Exact });
     }

@@ -143,7 +143,7 @@ fn a_file_larger_than_any_memory_arrives_over_several_runs() {
     let mut running = stage.job.cli().spawn(&arguments);
     // Two parts: the first of them is written down for certain.
     let since = Instant::now();
-    while running.is_running() && parts(&stage) < if full() { 100 } else { 2 } {
+    while running.is_running() && stage.most_parts() < if full() { 100 } else { 2 } {
         assert!(since.elapsed() < Duration::from_mins(1), "no part for a minute");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -175,15 +175,6 @@ fn a_file_larger_than_any_memory_arrives_over_several_runs() {
     assert_eq!((head.bytes, head.checksum), (length, Some(crc.finish())));
 }
 
-/// Parts of the open upload.
-fn parts(stage: &Stage) -> usize {
-    let Some((key, id)) = stage.open_uploads().pop() else { return 0 };
-    let object = milkrun::s3::Object { bucket: stage.bucket.clone(), key, ..milkrun::s3::Object::default() };
-    let listed =
-        stage.runtime.block_on(stage.s3.parts(&milkrun::s3::Upload { object, id, streamed: false }, super::LIMIT));
-    listed.map_or(0, |parts| parts.len())
-}
-
 #[test]
 fn a_run_that_is_killed_in_the_middle_of_a_file_is_gone_on_with_at_its_last_part() {
     let mut stage = stage(Make::SeaweedFs, "lease = \"1s\"\nmax_attempts = 1000");
@@ -191,8 +182,8 @@ fn a_run_that_is_killed_in_the_middle_of_a_file_is_gone_on_with_at_its_last_part
     for _ in 0..3 {
         let mut running = stage.job.cli().spawn(&["run", "photos", "--time-limit", "60s", "--memory-limit", "128MB"]);
         // Two more parts: the first of them is written down for certain.
-        let (before, since) = (parts(&stage), Instant::now());
-        while parts(&stage) < before + 2 && since.elapsed() < Duration::from_mins(1) {
+        let (before, since) = (stage.most_parts(), Instant::now());
+        while running.is_running() && stage.most_parts() < before + 2 && since.elapsed() < Duration::from_mins(1) {
             std::thread::sleep(Duration::from_millis(50));
         }
         running.signal("KILL");
