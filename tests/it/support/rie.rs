@@ -83,11 +83,19 @@ impl Rie {
     /// Invokes the function and waits for its answer; a second caller waits for the first.
     pub fn invoke(&self, event: &Value) -> Invoked {
         let _turn = self.one_at_a_time.lock();
+        let mut patience = 10;
         loop {
             let started = Instant::now();
-            let (status, body) = self
-                .post(&event.to_string())
-                .unwrap_or_else(|error| panic!("the emulator is gone: {error}\n{}", self.log()));
+            let (status, body) = match self.post(&event.to_string()) {
+                Ok(answer) => answer,
+                // One that has not begun anything yet may not be ready, whatever its port says.
+                Err(_) if patience > 0 && !self.log().contains("START") => {
+                    patience -= 1;
+                    std::thread::sleep(Duration::from_millis(300));
+                    continue;
+                }
+                Err(error) => panic!("the emulator is gone: {error}\n{}", self.log()),
+            };
             // After a kill the emulator may give up before it has started the function, which has seen nothing then.
             if !body.contains("ErrGateCanceled") {
                 return Invoked { status, body, took: started.elapsed() };
