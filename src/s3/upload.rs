@@ -4,6 +4,7 @@ use super::error::refusal;
 use super::write::PUT;
 use super::{Checksum, Object, S3, S3Error, Streamed, within};
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, StalledStreamProtectionConfig};
+use aws_sdk_s3::operation::upload_part::builders::UploadPartFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -71,16 +72,16 @@ impl S3 {
         Ok(Upload { object: object.clone(), id, streamed })
     }
 
+    fn part(&self, upload: &Upload, number: i32) -> UploadPartFluentBuilder {
+        let Object { bucket, key, .. } = &upload.object;
+        self.client.upload_part().bucket(bucket).key(key).upload_id(&upload.id).part_number(number)
+    }
+
     /// Sends a part, within `limit`. The same number again replaces it.
     pub async fn put_part(&self, upload: &Upload, number: i32, body: Bytes, limit: Duration) -> Result<Part, S3Error> {
         let (place, bytes) = (upload.object.place(), body.len() as u64);
         let call = self
-            .client
-            .upload_part()
-            .bucket(&upload.object.bucket)
-            .key(&upload.object.key)
-            .upload_id(&upload.id)
-            .part_number(number)
+            .part(upload, number)
             .checksum_crc64_nvme(Checksum::of(&body).text())
             .body(ByteStream::from(body))
             .customize()
@@ -104,12 +105,7 @@ impl S3 {
     ) -> Result<Part, S3Error> {
         let (place, bytes) = (upload.object.place(), body.length());
         let call = self
-            .client
-            .upload_part()
-            .bucket(&upload.object.bucket)
-            .key(&upload.object.key)
-            .upload_id(&upload.id)
-            .part_number(number)
+            .part(upload, number)
             .content_length(i64::try_from(bytes).unwrap_or(i64::MAX))
             .body(ByteStream::from_body_1_x(body))
             .customize()

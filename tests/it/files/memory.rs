@@ -8,6 +8,7 @@ use crate::support::servers::Kind;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ fn many_large_files_at_once_fit_into_little_memory() {
     const GATE: usize = 14 << 20;
     let length: usize = if full() { 100 << 20 } else { 20 << 20 };
     let half_way = Arc::new(Mutex::new(BTreeSet::new()));
-    let arrived = half_way.clone();
+    let (arrived, early) = (half_way.clone(), Arc::new(AtomicUsize::new(0)));
+    let too_early = early.clone();
     // From there on they trickle until all are half way: whoever holds one back until another is over waits for long.
     let mut stage = Stage::new(Kind::Sqlite, Make::SeaweedFs, move |asked, stream| {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nETag: \"v1\"\r\n";
@@ -40,6 +42,7 @@ fn many_large_files_at_once_fit_into_little_memory() {
             stream.write_all(&piece[..size])?;
             sent += size;
         }
+        too_early.fetch_add(usize::from(arrived.lock().unwrap().len() < AT_ONCE), Ordering::SeqCst);
         Ok(true)
     });
     let http = format!("concurrency = {AT_ONCE}\nper_host = {AT_ONCE}");
@@ -56,6 +59,7 @@ fn many_large_files_at_once_fit_into_little_memory() {
     println!("{} files of {length} bytes, {peak} MiB, {:?}", last["progress"]["moved"], since.elapsed());
     assert_eq!(stage.server.asked().len(), AT_ONCE, "each is asked for once: none of them was waited for in vain");
     assert_eq!((&last["outcome"], &last["progress"]["moved"]), (&"complete".into(), &AT_ONCE.into()), "{last}");
+    assert_eq!(early.load(Ordering::SeqCst), 0, "none is over before all are half way: so many are under way at once");
     assert!(peak < 96, "{peak} MiB");
     assert_eq!(stage.open_uploads(), []);
     let url = stage.rows()[AT_ONCE / 2][1].clone().unwrap();
