@@ -63,6 +63,9 @@ demo: setup-build ## See it work in a minute: a shop's closed orders become hist
 demo-files: setup ## Files move into a local S3, rows follow, and everything is put back: 5,000 profiles. Needs no AWS
 	@scripts/demo-files.sh
 
+demo-objects: setup ## A bucket is copied into another one of a local S3, by runs that are killed on the way: 20,000 objects. Needs no AWS
+	@scripts/demo-objects.sh
+
 # Against a folder of its own: DEMO_DIR says where, and is demo/ otherwise.
 demos: setup
 	@scripts/check-demos.sh
@@ -76,4 +79,4 @@ clean: ## Remove what was built and the demo's folder; tools and servers stay
 	cargo clean
 	rm -rf demo dist .aws-sam
 
-.PHONY: help setup setup-build fmt fmt-check lint tls forbid test chaos soak ci full demo demo-files demos bench clean template-lint demo-aws
+.PHONY: help setup setup-build fmt fmt-check lint tls forbid test chaos soak ci full demo demo-files demo-objects demos bench clean template-lint demo-aws

@@ -18,4 +18,5 @@ says() {
 says '72,884 moved' make demo
 says 'nothing to do' make demo
 says 'byte for byte' make demo-files
+says '150 copied, 20 deleted' make demo-objects
 make demo-aws

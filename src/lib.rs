@@ -11,10 +11,11 @@
 //! | [`ledger`] | checkpoints and all else that outlives a run: DynamoDB and SQLite |
 //! | [`rows`] | the kind that turns closed database rows into history, in one database or from one to another |
 //! | [`files`] | the kind that moves files that rows point at into S3, and has the rows follow |
+//! | [`objects`] | the kind that copies a bucket |
 //! | [`sql`], [`s3`], [`http`] | adapters: they know no migrations |
 //! | [`secret`] | what must never be shown, and where it is kept |
 //! | [`observe`] | log lines and metrics |
-//! | [`cursor`], [`fault`], [`digest`], [`hex`] | the words that all of them share |
+//! | [`cursor`], [`fault`], [`digest`], [`hex`], [`pace`] | the words that all of them share |
 
 pub mod cli;
 pub mod command;
@@ -28,7 +29,9 @@ pub mod hex;
 mod hint;
 pub mod http;
 pub mod ledger;
+pub mod objects;
 pub mod observe;
+pub mod pace;
 pub mod rows;
 pub mod s3;
 pub mod secret;

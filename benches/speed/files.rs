@@ -128,7 +128,7 @@ fn migration(bucket: &str, folder: &str, address: &str) -> String {
 }
 
 /// A picture as far as anybody looks, and bytes that nothing makes smaller.
-fn body(length: usize) -> Vec<u8> {
+pub(crate) fn body(length: usize) -> Vec<u8> {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let random = std::iter::repeat_with(|| {
         seed ^= seed << 13;
@@ -140,7 +140,7 @@ fn body(length: usize) -> Vec<u8> {
 }
 
 /// What `scripts/setup.sh bench` has put there.
-fn tool(name: &str) -> PathBuf {
+pub(crate) fn tool(name: &str) -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/milkrun");
     std::env::var_os("MILKRUN_TOOLS").map_or_else(home, PathBuf::from).join(name)
 }

@@ -14,6 +14,7 @@ mod contest;
 mod documents;
 mod files;
 mod flat;
+mod objects;
 mod ready;
 mod timed;
 
@@ -22,13 +23,14 @@ use std::process::ExitCode;
 /// A part's name, and what it runs: whether every promise was kept.
 type Part = (&'static str, fn() -> bool);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("documents", documents::compare),
     ("copy", archive::copy),
     ("purge", archive::purge),
     ("across", across::compare),
     ("flat", flat::compare),
     ("files", files::compare),
+    ("objects", objects::compare),
 ];
 
 fn main() -> ExitCode {

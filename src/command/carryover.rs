@@ -1,6 +1,7 @@
-//! What files keep from one run to the next, in the ledger: uploads, and what hosts bear.
+//! What files and objects keep from one run to the next, in the ledger: uploads, what hosts bear, pairs of versions.
 
 use crate::engine::lease::nonce;
+use crate::engine::shelves::{Shelf, Shelves};
 use crate::fault::{Class, Fault, chain};
 use crate::files::{Begun, Carryover, Levels};
 use crate::ledger::{Ledger, LedgerError, Record, item};
@@ -32,7 +33,7 @@ impl Carryover for InLedger {
     async fn save(&self, object: &str, begun: &Begun, limit: Duration) -> Result<(), Fault> {
         let Ok(Value::Object(mut body)) = serde_json::to_value(begun) else { return Ok(()) };
         body.insert("key".to_owned(), json!([object]));
-        self.put(name(object), body, KEEP_S, limit).await
+        self.put(name(object), body, Some(KEEP_S), limit).await
     }
 
     async fn forget(&self, object: &str, limit: Duration) -> Result<(), Fault> {
@@ -47,12 +48,18 @@ impl Carryover for InLedger {
 
     async fn save_hosts(&self, levels: &Levels, limit: Duration) -> Result<(), Fault> {
         let body = Map::from_iter([("hosts".to_owned(), json!(levels))]);
-        self.put(item::hosts(), body, KEEP_HOSTS_S, limit).await
+        self.put(item::hosts(), body, Some(KEEP_HOSTS_S), limit).await
     }
 }
 
 impl InLedger {
-    async fn put(&self, item: String, body: Map<String, Value>, keep_s: u64, limit: Duration) -> Result<(), Fault> {
+    async fn put(
+        &self,
+        item: String,
+        body: Map<String, Value>,
+        keep_s: Option<u64>,
+        limit: Duration,
+    ) -> Result<(), Fault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let record = Record {
             migration: self.migration.clone(),
@@ -61,10 +68,41 @@ impl InLedger {
             epoch: 0,
             owner: None,
             stamp: nonce(),
-            expires: Some(now + keep_s),
+            expires: keep_s.map(|keep_s| now + keep_s),
             body,
         };
         self.ledger.put(&record, limit).await.map_err(|error| fault(&error))
+    }
+}
+
+#[async_trait]
+impl Shelves for InLedger {
+    async fn get(&self, on: Shelf, key: &str, limit: Duration) -> Result<Option<Map<String, Value>>, Fault> {
+        let found = self.ledger.get(&self.migration, &place(on, key), limit).await.map_err(|error| fault(&error))?;
+        Ok(found.map(|record| record.body))
+    }
+
+    async fn put(&self, on: Shelf, key: &str, mut record: Map<String, Value>, limit: Duration) -> Result<(), Fault> {
+        record.insert("key".to_owned(), json!([key]));
+        let keep_s = match on {
+            Shelf::Upload => Some(KEEP_S),
+            Shelf::Rate => Some(KEEP_HOSTS_S),
+            Shelf::Pair => None,
+        };
+        self.put(place(on, key), record, keep_s, limit).await
+    }
+
+    async fn forget(&self, on: Shelf, key: &str, limit: Duration) -> Result<(), Fault> {
+        self.ledger.delete(&self.migration, &place(on, key), limit).await.map_err(|error| fault(&error))
+    }
+}
+
+fn place(on: Shelf, key: &str) -> String {
+    let key = json!([key]).to_string();
+    match on {
+        Shelf::Upload => item::upload(&key),
+        Shelf::Pair => item::pair(&key),
+        Shelf::Rate => item::hosts(),
     }
 }
 

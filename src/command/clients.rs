@@ -6,9 +6,11 @@ use crate::engine::budget::Budget;
 use crate::fault::chain;
 use crate::files::Outside;
 use crate::http::{Fetcher, Guard, Limits, Poster};
+use crate::objects::Objects;
 use crate::s3::S3;
 use crate::secret::Secret;
-use crate::spec::{FilesDefinition, TextRef};
+use crate::spec::{BucketRef, FilesDefinition, ObjectsDefinition, TextRef};
+use aws_config::SdkConfig;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -62,6 +64,13 @@ impl Handler {
         Ok(Outside { s3, fetcher, hooks })
     }
 
+    /// Both buckets of a definition, each as its own role sees it.
+    pub(super) async fn buckets(&self, definition: &ObjectsDefinition) -> Objects {
+        let aws = self.aws.config().await;
+        let (source, target) = (&definition.source.place, &definition.target.place);
+        Objects::new(definition, there(&aws, source).await, there(&aws, target).await)
+    }
+
     /// What goes along with each request; otherwise the name of the header whose value cannot.
     async fn headers(
         &self,
@@ -82,6 +91,11 @@ impl Handler {
         }
         Ok(Ok(headers))
     }
+}
+
+/// A bucket as its role sees it.
+async fn there(aws: &SdkConfig, place: &BucketRef) -> S3 {
+    S3::elsewhere(aws, place.region.as_deref(), place.endpoint.as_deref(), place.role.as_deref()).await
 }
 
 /// An address as the runtime writes it.

@@ -338,7 +338,8 @@ mod tests {
             (
                 json!({"command": "retry", "migration": "m", "class": "poisson"}),
                 "there is no class `poisson` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`, `gone`, \
-                 `forbidden`, `blocked`, `wrong_type`, `mismatch`, `unstable`, `timeout`, `server`; did you mean `poison`?",
+                 `forbidden`, `blocked`, `wrong_type`, `mismatch`, `unstable`, `timeout`, `server`, \
+                 `archived`; did you mean `poison`?",
             ),
             (
                 json!({"command": "retry", "migration": "m", "key": []}),

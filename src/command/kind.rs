@@ -1,9 +1,11 @@
 //! An opened migration, of whatever kind.
 
 use super::Invocation;
+use crate::digest;
 use crate::engine::budget::Budget;
 use crate::engine::run::batch_bytes;
 use crate::files::Files;
+use crate::objects::Objects;
 use crate::rows::Rows;
 use crate::spec::Limits;
 use crate::sql::ConnectOptions;
@@ -17,6 +19,8 @@ pub(super) enum Kind {
     Rows(Box<Rows>),
     /// Of files.
     Files(Box<Files>),
+    /// Of objects.
+    Objects(Box<Objects>),
 }
 
 impl Kind {
@@ -25,6 +29,8 @@ impl Kind {
         match self {
             Self::Rows(rows) => rows.columns_digest(),
             Self::Files(files) => files.columns_digest(),
+            // A bucket has none.
+            Self::Objects(_) => digest::sha256(""),
         }
     }
 
@@ -33,6 +39,7 @@ impl Kind {
         match self {
             Self::Rows(rows) => rows.pinned_as(digest),
             Self::Files(files) => files.pinned_as(digest),
+            Self::Objects(_) => {}
         }
     }
 
@@ -41,18 +48,20 @@ impl Kind {
         match self {
             Self::Rows(rows) => rows.hold_at_most(batch_bytes(budget, limits, limits.lanes.min(limits.shards))),
             Self::Files(files) => files.hold_at_most((budget.memory_mb() << 18).clamp(TRANSFERS.0, TRANSFERS.1)),
+            Self::Objects(objects) => objects.hold_at_most((budget.memory_mb() << 18).clamp(TRANSFERS.0, TRANSFERS.1)),
         }
     }
 
-    /// Where its source and its target are.
-    pub(super) fn sides(&self) -> (ConnectOptions, ConnectOptions) {
+    /// Where its source's and its target's databases are; `None`: they are none.
+    pub(super) fn sides(&self) -> Option<(ConnectOptions, ConnectOptions)> {
         match self {
             Self::Rows(rows) => {
                 let source = rows.options().clone();
                 let target = rows.target_options().unwrap_or(&source).clone();
-                (source, target)
+                Some((source, target))
             }
-            Self::Files(files) => (files.options().clone(), files.options().clone()),
+            Self::Files(files) => Some((files.options().clone(), files.options().clone())),
+            Self::Objects(_) => None,
         }
     }
 
@@ -61,6 +70,7 @@ impl Kind {
         match self {
             Self::Rows(rows) => rows.is_serial(),
             Self::Files(files) => files.is_serial(),
+            Self::Objects(_) => false,
         }
     }
 
@@ -69,6 +79,7 @@ impl Kind {
         match self {
             Self::Rows(rows) => rows.close().await,
             Self::Files(files) => files.close().await,
+            Self::Objects(_) => {}
         }
     }
 }

@@ -16,6 +16,7 @@ mod rollback;
 mod run;
 mod select;
 mod settings;
+mod stages;
 mod status;
 mod switch;
 mod throttle;
@@ -30,6 +31,7 @@ use crate::engine::lease::{Clock, Terms, system_clock};
 use crate::engine::run::Observer;
 use crate::engine::stop::Stop;
 use crate::ledger::{self, Ledger};
+use crate::observe::topic::Topic;
 use crate::s3::S3;
 use crate::secret::SecretStore;
 use crate::spec::{Databases, Definition, FileError, Limits, Migrations};
@@ -39,6 +41,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
 
 /// What an invocation may use, and who it is.
 #[derive(Clone)]
@@ -86,6 +89,8 @@ pub struct Handler {
     aws: Aws,
     clock: Clock,
     margin_ms: i64,
+    /// Who hears of stages.
+    topic: Option<Topic>,
     /// The database sessions of the last migration, for the next run of the same.
     kept: Mutex<Option<Kept>>,
 }
@@ -100,6 +105,10 @@ impl Handler {
             let aws = lazily.clone();
             async move { aws.config().await }
         });
+        let topic = match &settings.topic {
+            Some(arn) => Some(Topic::new(&aws.config().await, arn)),
+            None => None,
+        };
         Ok(Self {
             ledger,
             migrations,
@@ -107,6 +116,7 @@ impl Handler {
             aws: aws.clone(),
             clock: system_clock(),
             margin_ms: settings.margin_ms,
+            topic,
             kept: Mutex::new(None),
         })
     }
@@ -120,10 +130,19 @@ impl Handler {
     /// Carries out a command.
     pub async fn carry_out(&self, command: Command, invocation: &Invocation) -> Result<Value, CommandError> {
         let limit = (invocation.time / 3).min(Duration::from_secs(10));
+        let end = Instant::now() + invocation.time;
         let ledger = &*self.ledger;
         match command {
-            Command::Run(event) => Box::pin(self.run(event, invocation)).await,
-            Command::Verify(event) => Box::pin(self.verify(&event, invocation)).await,
+            Command::Run(event) => {
+                let reply = Box::pin(self.run(event, invocation)).await?;
+                self.tell("run", &reply, end).await;
+                Ok(reply)
+            }
+            Command::Verify(event) => {
+                let reply = Box::pin(self.verify(&event, invocation)).await?;
+                self.tell("verify", &reply, end).await;
+                Ok(reply)
+            }
             Command::Rollback(event) => Box::pin(self.rollback(&event, invocation)).await,
             Command::Plan(event) => Box::pin(self.plan(&event.migration, invocation)).await,
             Command::Status(StatusEvent { migration: Some(name) }) => {
@@ -139,7 +158,9 @@ impl Handler {
             Command::Pause(event) => {
                 let file = self.migrations.one(&event.migration, limit).await?;
                 switch::pause(ledger, &event.migration, event.reason, event.by, &self.clock, limit).await?;
-                self.status(&event.migration, &file, limit).await
+                let reply = self.status(&event.migration, &file, limit).await?;
+                self.tell("pause", &reply, end).await;
+                Ok(reply)
             }
             Command::Retry(event) => {
                 let file = self.migrations.one(&event.migration, limit).await?;

@@ -8,7 +8,7 @@ use crate::engine::budget::Budget;
 use crate::engine::stop::Stop;
 use crate::files::{Files, Outside};
 use crate::rows::{Rows, RowsError};
-use crate::spec::{Definition, FileError, Problem};
+use crate::spec::{Definition, FileError, Problem, Source};
 use crate::sql::{ConnectOptions, SqlError};
 use std::time::Duration;
 
@@ -47,14 +47,21 @@ impl Handler {
         budget: &Budget,
         stop: &Stop,
     ) -> Result<Result<Kind, Vec<Problem>>, CommandError> {
+        let table = match definition {
+            Definition::Rows(rows) => &rows.source,
+            Definition::Files(files) => &files.source.table,
+            Definition::Objects(objects) => {
+                return Ok(Ok(Kind::Objects(Box::new(self.buckets(objects).await))));
+            }
+        };
         let mut wait = Duration::from_millis(100);
         let mut forgot = false;
         let clients = match definition {
             Definition::Files(files) => Some(self.clients(files, budget).await?),
-            Definition::Rows(_) => None,
+            Definition::Rows(_) | Definition::Objects(_) => None,
         };
         loop {
-            let sides = self.options(definition, budget).await?;
+            let sides = self.options(definition, table, budget).await?;
             let error = match Box::pin(self.in_time(definition, (&sides, clients.as_ref()), budget)).await {
                 Ok(kind) => return Ok(Ok(kind)),
                 Err(RowsError::Problems(problems)) => return Ok(Err(problems)),
@@ -62,7 +69,7 @@ impl Handler {
             };
             if error.is_authentication() && !forgot {
                 // Both, or a password that was rotated would make them two logins.
-                forgot = self.databases.forget(&definition.source().database);
+                forgot = self.databases.forget(&table.database);
                 if let Definition::Rows(rows) = definition {
                     forgot |= self.databases.forget(&rows.target.database);
                 }
@@ -94,7 +101,8 @@ impl Handler {
 
     /// Keeps sessions for the next invocation. They are checked before they are used again.
     pub(super) async fn keep(&self, definition: &Definition, kind: Kind) {
-        let (source, target) = kind.sides();
+        // Of buckets nothing is kept: their clients share what connections there are.
+        let Some((source, target)) = kind.sides() else { return };
         let kept = Kept { digest: definition.digest().to_owned(), sides: Sides { source, target }, kind };
         *self.kept.lock().await = Some(kept);
     }
@@ -125,14 +133,14 @@ impl Handler {
                 let files = Files::open(files, &sides.source, clients.clone(), limit).await?;
                 Ok(Kind::Files(Box::new(files)))
             }
-            (Definition::Files(_), None) => Err(RowsError::Shape("nothing")),
+            (Definition::Files(_) | Definition::Objects(_), _) => Err(RowsError::Shape("nothing")),
         }
     }
 
     /// Where the source and the target are.
-    async fn options(&self, definition: &Definition, budget: &Budget) -> Result<Sides, CommandError> {
+    async fn options(&self, definition: &Definition, table: &Source, budget: &Budget) -> Result<Sides, CommandError> {
         let limit = budget.call();
-        let source = self.databases.resolve(&definition.source().database, limit).await?;
+        let source = self.databases.resolve(&table.database, limit).await?;
         let target = match definition {
             Definition::Rows(rows) if rows.target.database != rows.source.database => {
                 self.databases.resolve(&rows.target.database, limit).await?

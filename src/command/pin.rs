@@ -52,9 +52,14 @@ impl Handler {
             Pinned::Yes(stored) => {
                 kind.pinned_as(stored.state.pin.as_ref().map(Pin::digest));
                 kind.hold_at_most(budget, definition.limits());
-                if let Kind::Files(files) = &mut kind {
+                let kept = || {
                     let (ledger, migration) = (self.ledger.clone(), definition.name().to_owned());
-                    files.carry_over(Arc::new(InLedger { ledger, migration }), budget.call()).await;
+                    Arc::new(InLedger { ledger, migration })
+                };
+                match &mut kind {
+                    Kind::Rows(_) => {}
+                    Kind::Files(files) => files.carry_over(kept(), budget.call()).await,
+                    Kind::Objects(objects) => objects.carry_over(kept(), budget.call()).await,
                 }
                 Ok(Opened::Yes(Box::new((*stored, kind))))
             }

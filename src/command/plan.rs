@@ -69,6 +69,10 @@ impl Handler {
                 let work = found.look_at_files(files, limit, search).await?;
                 (files.estimate(SystemTime::now(), search).await, work)
             }
+            Kind::Objects(objects) => {
+                found.problems.extend(objects.try_buckets(limit).await);
+                (objects.estimate(SystemTime::now(), search).await, None)
+            }
         };
         let stored = state::load(&*self.ledger, definition.name(), budget.call()).await?;
         found.compare(definition, Some(kind.columns_digest()), &stored);
@@ -133,7 +137,7 @@ impl Found {
             .map(|one| json!({"purpose": one.purpose, "statement": one.statement, "plan": one.plan}))
             .collect();
         let document = rows.sample_document(limit, search).await?;
-        if document.is_none() && definition.source().filter.is_some() {
+        if document.is_none() && definition.table().is_some_and(|table| table.filter.is_some()) {
             self.warnings.push("no row matches `where` so far, so there is no sample document".to_owned());
         }
         self.sample = document.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));

@@ -22,9 +22,14 @@ impl Handler {
         let name = event.migration.as_str();
         let budget = Budget::new(invocation.time, invocation.memory_mb);
         let definition = self.definition(name, budget.call()).await?;
-        if matches!(definition, Definition::Rows(_)) {
+        let other = match definition {
+            Definition::Rows(_) => Some("rows"),
+            Definition::Files(_) => None,
+            Definition::Objects(_) => Some("objects"),
+        };
+        if let Some(other) = other {
             return Err(CommandError::Usage(format!(
-                "`rollback` is for migrations of kind `files`, and `{name}` is of kind `rows`: what it copied is in its target"
+                "`rollback` is for migrations of kind `files`, and `{name}` is of kind `{other}`: what it copied is in its target"
             )));
         }
         let keys = Keys { shown: definition.limits().log_keys };
@@ -59,6 +64,10 @@ impl Handler {
             }
             Kind::Files(files) => {
                 let run = self.engine(&definition, &**files, Asked::all(), under, Throttle::default());
+                Box::pin(run.take_back(&stored.state)).await
+            }
+            Kind::Objects(objects) => {
+                let run = self.engine(&definition, &**objects, Asked::all(), under, Throttle::default());
                 Box::pin(run.take_back(&stored.state)).await
             }
         };

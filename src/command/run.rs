@@ -111,6 +111,7 @@ impl Handler {
         let report = match &kind {
             Kind::Rows(rows) => Box::pin(self.engine(definition, &**rows, asked, under, by).go(stored)).await,
             Kind::Files(files) => Box::pin(self.engine(definition, &**files, asked, under, by).go(stored)).await,
+            Kind::Objects(objects) => Box::pin(self.engine(definition, &**objects, asked, under, by).go(stored)).await,
         };
         self.asked(throttle).await;
         self.keep(definition, kind).await;

@@ -2,6 +2,7 @@
 
 use super::error::CommandError;
 use crate::engine::run::LEASE_MARGIN_MS;
+use crate::observe::topic::is_arn;
 use std::time::Duration;
 
 /// The settings, as the environment gives them.
@@ -13,6 +14,8 @@ pub struct Settings {
     pub migrations: String,
     /// `MILKRUN_LEASE_MARGIN`, in milliseconds; tests may set it negative.
     pub margin_ms: i64,
+    /// `MILKRUN_TOPIC_ARN`; `None`: nobody hears of stages.
+    pub topic: Option<String>,
 }
 
 impl Settings {
@@ -23,12 +26,11 @@ impl Settings {
         migrations: &str,
     ) -> Result<Self, CommandError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        if set("MILKRUN_TOPIC_ARN").is_some() {
-            return Err(CommandError::Usage(
-                "the environment has a variable `MILKRUN_TOPIC_ARN`, but notifications by SNS are not built in this version yet: \
-                 unset it"
-                    .to_owned(),
-            ));
+        let topic = set("MILKRUN_TOPIC_ARN");
+        if let Some(text) = topic.as_deref().filter(|text| !is_arn(text)) {
+            return Err(CommandError::Usage(format!(
+                "`MILKRUN_TOPIC_ARN` is `{text}`, but has to be the ARN of a topic, as in `arn:aws:sns:eu-central-1:123456789012:stages`"
+            )));
         }
         let ledger = set("MILKRUN_LEDGER").or(ledger.map(str::to_owned)).ok_or_else(|| {
             CommandError::Ledger(
@@ -45,7 +47,7 @@ impl Settings {
                 ))
             })?,
         };
-        Ok(Self { ledger, migrations, margin_ms })
+        Ok(Self { ledger, migrations, margin_ms, topic })
     }
 }
 
@@ -75,18 +77,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_is_refused_rather_than_ignored() {
+    fn a_topic_is_named_by_its_arn() {
         let read = |topic: &str| {
             let topic = topic.to_owned();
             Settings::read(move |name| (name == "MILKRUN_TOPIC_ARN").then(|| topic.clone()), Some("sqlite://l.db"), "m")
         };
-        assert_eq!(read("").unwrap().ledger, "sqlite://l.db");
-        let error = read("arn:aws:sns:eu-central-1:123456789012:stages").unwrap_err();
+        assert_eq!(read("").unwrap().topic, None);
+        let arn = "arn:aws:sns:eu-central-1:123456789012:stages";
+        assert_eq!(read(arn).unwrap().topic.as_deref(), Some(arn));
+        let error = read("stages").unwrap_err();
         assert_eq!(error.kind(), "Usage");
         assert_eq!(
             error.to_string(),
-            "the environment has a variable `MILKRUN_TOPIC_ARN`, but notifications by SNS are not built in this version yet: \
-             unset it"
+            "`MILKRUN_TOPIC_ARN` is `stages`, but has to be the ARN of a topic, as in \
+             `arn:aws:sns:eu-central-1:123456789012:stages`"
         );
     }
 }

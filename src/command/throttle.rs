@@ -24,7 +24,13 @@ impl Handler {
         let Some(throttle) = definition.throttle() else { return Ok(None) };
         let reference = match throttle {
             Throttle::Lag { replica, .. } => replica,
-            Throttle::Query { database, .. } => database.as_ref().unwrap_or(&definition.source().database),
+            // Where there is no table, the file names a database.
+            Throttle::Query { database, .. } => {
+                match database.as_ref().or(definition.table().map(|table| &table.database)) {
+                    Some(database) => database,
+                    None => return Ok(None),
+                }
+            }
         };
         let options = self.databases.resolve(reference, limit).await?;
         if options.dialect == Dialect::Sqlite && matches!(throttle, Throttle::Lag { .. }) {

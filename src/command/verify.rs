@@ -65,6 +65,10 @@ impl Handler {
                 let run = self.engine(&definition, &**files, asked, under, Throttle::default());
                 Box::pin(run.verify(state, repair)).await
             }
+            Kind::Objects(objects) => {
+                let run = self.engine(&definition, &**objects, asked, under, Throttle::default());
+                Box::pin(run.verify(state, repair)).await
+            }
         };
         self.keep(&definition, kind).await;
         let verified = verified?;

@@ -33,6 +33,7 @@ pub mod reset;
 pub mod retry;
 pub mod run;
 pub mod shards;
+pub mod shelves;
 pub mod sizer;
 mod start;
 pub mod state;

@@ -74,6 +74,26 @@ impl From<Estimate> for Expected {
     }
 }
 
+/// What was told of a migration to whoever wants to hear of its stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    /// It has begun.
+    pub started: bool,
+    /// So many of its passes have ended.
+    pub passes: u32,
+    /// It is complete.
+    pub complete: bool,
+    /// The pause that began then, in Unix milliseconds; 0: none.
+    pub paused_at: u64,
+}
+
+impl Told {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The record's body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -118,6 +138,9 @@ pub struct State {
     pub pin: Option<Pin>,
     /// The definition that a run met instead of the pinned one.
     pub proposed: Option<Pin>,
+    /// What was told of it.
+    #[serde(skip_serializing_if = "Told::is_nothing")]
+    pub told: Told,
     /// The pinned file was accepted before any run had seen which columns go with it: the next run takes them as it finds them.
     pub relearn: bool,
 }

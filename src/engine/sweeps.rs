@@ -2,7 +2,7 @@
 
 use super::report::Outcome;
 use super::state::State;
-use crate::spec::{Definition, Limits, Mode};
+use crate::spec::{Definition, Limits, Mode, Source};
 use std::time::Duration;
 
 /// The rules of one migration's sweeps.
@@ -41,7 +41,7 @@ impl Sweeps {
             Mode::Once => Self::once(definition.limits()),
             Mode::Continuous => Self::continuous(definition.limits()),
         };
-        match definition.source().walked_by_changes() {
+        match definition.table().and_then(Source::walked_by_changes) {
             Some(changed) => sweeps.by_changes(changed.overlap),
             None => sweeps,
         }

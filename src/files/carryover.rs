@@ -3,6 +3,7 @@
 
 use super::digests::SavedDigests;
 use crate::fault::Fault;
+use crate::pace::Level;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,17 +31,6 @@ pub struct Begun {
     pub(super) parts: usize,
     /// The digests of all bytes in them.
     pub(super) digests: SavedDigests,
-}
-
-/// How often a host may be asked that has complained.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Level {
-    /// Requests in a second.
-    pub rate: f64,
-    /// Until when it wants to be left alone, in Unix milliseconds.
-    pub alone_until: u64,
-    /// As of when, likewise.
-    pub at: u64,
 }
 
 /// The levels of hosts, by their origins.

@@ -3,7 +3,7 @@
 
 use super::content::WrongType;
 use super::naming::Unnamable;
-use crate::fault::{Class, Fault, Origin, chain};
+use crate::fault::{Class, Fault, chain};
 use crate::http::HttpError;
 use crate::s3::S3Error;
 use std::time::Duration;
@@ -95,45 +95,7 @@ impl From<S3Error> for Failure {
     }
 }
 
-/// What a bucket's refusal means for the migration. A message names the bucket, never a key: keys are made of values.
+/// What the bucket's refusal means for the migration.
 pub(super) fn fault(error: &S3Error) -> Fault {
-    let class = match error {
-        S3Error::Missing { .. } | S3Error::Denied { .. } | S3Error::TooLarge { .. } | S3Error::Exists { .. } => {
-            Class::Fatal
-        }
-        S3Error::Damaged { .. } | S3Error::Busy { .. } | S3Error::Late { .. } | S3Error::Unreachable { .. } => {
-            Class::Transient
-        }
-    };
-    let message = match error {
-        S3Error::Missing { .. } => {
-            "the target's bucket does not exist: correct `target.bucket`, and check `target.region`".to_owned()
-        }
-        S3Error::Denied { action, .. } => {
-            format!("the target's bucket may not be used: allow `{action}` on it, and on its KMS key")
-        }
-        S3Error::Damaged { .. } => "the target's bucket did not store what was sent".to_owned(),
-        S3Error::Busy { .. } => "the target's bucket asks for fewer requests".to_owned(),
-        S3Error::Late { limit, .. } => {
-            format!("the target's bucket did not answer within {limit:?}: inside a VPC, S3 needs a gateway endpoint")
-        }
-        S3Error::Exists { .. } => "an object of the journal is there already".to_owned(),
-        S3Error::TooLarge { most, .. } => format!("an object of the journal is larger than {most} bytes"),
-        S3Error::Unreachable { source, .. } => {
-            format!(
-                "the target's bucket could not be reached: check region, credentials and network: {}",
-                kind(&**source)
-            )
-        }
-    };
-    Fault { advised: true, origin: Origin::Storage, ..Fault::new(class, message) }
-}
-
-/// The last cause beneath, which names no key.
-fn kind(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
+    crate::s3::fault("target", error)
 }

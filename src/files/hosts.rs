@@ -1,30 +1,15 @@
-//! How much each host is asked for: so many requests at once, and no more in a second than it bears. A host that says it is asked too
-//! often is asked a tenth less often than it answered, and then carefully more often again.
+//! How much each host is asked for: so many requests at once, and no more in a second than it [bears](crate::pace).
 
-use super::carryover::{Level, Levels};
+use super::carryover::Levels;
+use crate::pace::Pace;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// What a refusal leaves of the rate.
-const BACK_OFF: f64 = 0.9;
-/// By how much the rate grows in a second without a refusal.
-const RECOVERY: f64 = 0.02;
-/// Never less than this many requests in a second.
-const LEAST: f64 = 0.5;
-/// Over how long answers are counted before a first refusal.
-const WINDOW: Duration = Duration::from_secs(1);
-/// Refusals within so short a time are of one moment.
-const MOMENT: Duration = Duration::from_millis(500);
-/// A wait for a host's turn looks again after so long.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Hosts that are remembered from one run to the next, at most: they stand in one record of the ledger.
 const REMEMBERED: usize = 100;
-/// After so long nothing is known of a host any more.
-const STALE: Duration = Duration::from_hours(1);
 /// What is kept is kept so often, at most.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
 
@@ -41,24 +26,7 @@ pub(super) struct Hosts {
 #[derive(Debug)]
 pub(super) struct Host {
     room: Arc<Semaphore>,
-    pace: Mutex<Pace>,
-}
-
-/// How often a host is asked.
-#[derive(Debug)]
-struct Pace {
-    /// Requests in a second; `None`: it has never complained.
-    rate: Option<f64>,
-    /// When the next request may go out.
-    next: Instant,
-    /// When it complained last.
-    refused: Option<Instant>,
-    /// When the rate grew last.
-    grown: Instant,
-    /// Answers since then.
-    answered: (Instant, u32),
-    /// The same of the whole time before.
-    before: f64,
+    pace: Pace,
 }
 
 impl Hosts {
@@ -84,9 +52,7 @@ impl Hosts {
     /// Takes over what an earlier run has learned. What this process knows itself is newer.
     pub(super) fn recall(&self, levels: Levels) {
         for (origin, level) in levels {
-            if now_ms().saturating_sub(level.at) < millis(STALE) && level.rate.is_finite() {
-                self.at(origin).pace().recall(level);
-            }
+            self.at(origin).pace.recall(level);
         }
     }
 
@@ -97,7 +63,7 @@ impl Hosts {
             return None;
         }
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let level = |(origin, host): (&String, &Arc<Host>)| Some((origin.clone(), host.pace().level()?));
+        let level = |(origin, host): (&String, &Arc<Host>)| Some((origin.clone(), host.pace.level()?));
         let levels: Levels = known.iter().filter_map(level).take(REMEMBERED).collect();
         if levels.is_empty() {
             return None;
@@ -107,126 +73,37 @@ impl Hosts {
     }
 }
 
-fn now_ms() -> u64 {
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Host {
     fn new(per_host: usize) -> Self {
-        let now = Instant::now();
-        let pace = Pace { rate: None, next: now, refused: None, grown: now, answered: (now, 0), before: 0.0 };
-        Self { room: Arc::new(Semaphore::new(per_host)), pace: Mutex::new(pace) }
-    }
-
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { room: Arc::new(Semaphore::new(per_host)), pace: Pace::default() }
     }
 
     /// Waits for a turn; whoever has it holds it until the transfer is over. `None`: not before `deadline`.
     pub(super) async fn turn(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
         let room = tokio::time::timeout_at(deadline, self.room.clone().acquire_owned()).await.ok()?.ok()?;
-        loop {
-            let wait = self.pace().take(Instant::now());
-            let Some(wait) = wait else { return Some(room) };
-            if Instant::now() + wait >= deadline {
-                return None;
-            }
-            tokio::time::sleep(wait.min(LOOK)).await;
-        }
+        self.pace.turn(deadline).await.then_some(room)
     }
 
     /// It wants to be left alone until then, at least.
     pub(super) fn is_alone_until(&self, deadline: Instant) -> bool {
-        self.pace().next >= deadline
+        self.pace.is_alone_until(deadline)
     }
 
     /// It answered.
     pub(super) fn answered(&self) {
-        self.pace().answered(Instant::now());
+        self.pace.answered();
     }
 
     /// It complained, and may have said for how long it wants to be left alone.
     pub(super) fn refused(&self, alone: Option<Duration>) {
-        self.pace().refused(Instant::now(), alone);
-    }
-}
-
-impl Pace {
-    fn recall(&mut self, level: Level) {
-        if self.rate.is_some() {
-            return;
-        }
-        self.rate = Some(level.rate.max(LEAST));
-        let alone = Duration::from_millis(level.alone_until.saturating_sub(now_ms())).min(STALE);
-        self.next = self.next.max(Instant::now() + alone);
-    }
-
-    fn level(&self) -> Option<Level> {
-        let (rate, at) = (self.rate?, now_ms());
-        let alone = self.next.saturating_duration_since(Instant::now());
-        // Below a second it is its turn that is waited for.
-        let alone = if alone > LOOK { millis(alone) } else { 0 };
-        Some(Level { rate, alone_until: at + alone, at })
-    }
-
-    /// Takes a turn, or says how long to wait for it.
-    fn take(&mut self, now: Instant) -> Option<Duration> {
-        if now < self.next {
-            return Some(self.next - now);
-        }
-        if let Some(rate) = self.rate {
-            self.next = self.next.max(now.checked_sub(Duration::from_millis(20)).unwrap_or(now))
-                + Duration::from_secs_f64(1.0 / rate);
-        }
-        None
-    }
-
-    fn answered(&mut self, now: Instant) {
-        let (since, count) = self.answered;
-        let lasted = now - since;
-        if lasted >= WINDOW {
-            self.before = f64::from(count) / lasted.as_secs_f64();
-            self.answered = (now, 1);
-        } else {
-            self.answered = (since, count + 1);
-        }
-        let calm = self.refused.is_none_or(|at| now - at >= WINDOW);
-        if let Some(rate) = &mut self.rate
-            && calm
-            && now - self.grown >= WINDOW
-        {
-            *rate *= 1.0 + RECOVERY;
-            self.grown = now;
-        }
-    }
-
-    fn refused(&mut self, now: Instant, alone: Option<Duration>) {
-        if let Some(alone) = alone {
-            self.next = self.next.max(now + alone);
-        }
-        if self.refused.is_some_and(|at| now - at < MOMENT) {
-            return;
-        }
-        self.refused = Some(now);
-        self.grown = now;
-        let (since, count) = self.answered;
-        let lasted = (now - since).as_secs_f64();
-        // In less than a tenth of a second nothing was measured.
-        let here = if lasted > 0.1 { f64::from(count) / lasted } else { 0.0 };
-        let measured = here.max(if self.rate.is_none() { self.before } else { 0.0 });
-        let rate = self.rate.unwrap_or(if measured > 0.0 { measured } else { f64::from(count.max(1)) * 10.0 });
-        self.rate = Some((rate * BACK_OFF).max(LEAST));
-        self.next = self.next.max(now + Duration::from_millis(100));
+        self.pace.refused(alone);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::Level;
 
     /// A server that bears so many requests in each second; how many of so many seconds' requests it answered, and refused, once it
     /// was settled.
@@ -285,13 +162,13 @@ mod tests {
         let next = Hosts::new(4);
         next.recall(kept.clone());
         let host = next.of("https://files.example.com/b");
-        assert_eq!(host.pace().rate, Some(kept["https://files.example.com"].rate));
+        assert_eq!(host.pace.level().map(|level| level.rate), Some(kept["https://files.example.com"].rate));
         assert!(host.turn(begin + Duration::from_secs(30)).await.is_some());
         assert!((6..8).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
         let stale = Level { at: 1, ..kept["https://files.example.com"] };
         let later = Hosts::new(4);
         later.recall(Levels::from([("https://files.example.com".to_owned(), stale)]));
-        assert_eq!(later.of("https://files.example.com/b").pace().rate, None);
+        assert_eq!(later.of("https://files.example.com/b").pace.level(), None);
     }
 
     #[tokio::test(start_paused = true)]

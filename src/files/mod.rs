@@ -36,7 +36,7 @@ mod update;
 mod verify;
 mod write;
 
-pub use carryover::{Begun, Carryover, Level, Levels, Nowhere};
+pub use carryover::{Begun, Carryover, Levels, Nowhere};
 pub use plan::Sampled;
 
 use crate::cursor::Cursor;

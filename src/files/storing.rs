@@ -48,11 +48,11 @@ impl Files {
             bucket: target.bucket.clone(),
             key,
             content_type,
-            content_encoding: None,
             cache_control: target.cache_control.clone(),
             storage_class: target.storage_class.clone(),
             kms_key: target.kms_key.clone(),
             metadata: marks.map(|(name, value)| (name.to_owned(), value)).collect(),
+            ..Object::default()
         }
     }
 
@@ -209,10 +209,9 @@ impl Files {
         }
     }
 
-    /// What the bucket said; where it had no more time to answer, that is why.
-    #[expect(clippy::unused_self, reason = "as its sibling")]
+    /// What the bucket said; where it had no more time to answer, that is why, unless it has never said anything.
     pub(super) fn refused(&self, error: &S3Error, deadline: Instant) -> Failure {
-        let cut_short = is_over(deadline) && matches!(error, S3Error::Late { .. });
+        let cut_short = is_over(deadline) && matches!(error, S3Error::Late { .. }) && self.s3.has_answered();
         if cut_short { Failure::Time } else { Failure::Storage(fault(error)) }
     }
 

@@ -11,6 +11,8 @@ pub const VERIFY: &str = "verify#";
 pub const ROLLBACK: &str = "rollback#";
 /// Uploads that one run begins and another ends, one an object.
 pub const UPLOAD: &str = "upload#";
+/// Which version of a target is a copy of which version of its source, one an object.
+pub const PAIR: &str = "pair#";
 /// Dead letters, one a source key.
 pub const DEAD: &str = "dead#";
 /// Run records, in the order of their time.
@@ -50,18 +52,24 @@ pub fn hosts() -> String {
 ///
 /// Above [`MAX_KEY_BYTES`] it is `dead#sha256:` and lower-case hex; the caller keeps the whole key in the body, always.
 pub fn dead(key_json: &str) -> String {
-    if key_json.len() <= MAX_KEY_BYTES {
-        return format!("{DEAD}{key_json}");
-    }
-    format!("{DEAD}sha256:{}", digest::sha256(key_json))
+    named(DEAD, key_json)
 }
 
 /// The upload of an object, given its key as a JSON array: `upload#["photos/17/1-a.jpg"]`; above [`MAX_KEY_BYTES`] as [`dead`].
 pub fn upload(key_json: &str) -> String {
+    named(UPLOAD, key_json)
+}
+
+fn named(prefix: &str, key_json: &str) -> String {
     if key_json.len() <= MAX_KEY_BYTES {
-        return format!("{UPLOAD}{key_json}");
+        return format!("{prefix}{key_json}");
     }
-    format!("{UPLOAD}sha256:{}", digest::sha256(key_json))
+    format!("{prefix}sha256:{}", digest::sha256(key_json))
+}
+
+/// The pair of versions of an object, given its source key as a JSON array; above [`MAX_KEY_BYTES`] as [`dead`].
+pub fn pair(key_json: &str) -> String {
+    named(PAIR, key_json)
 }
 
 /// The record of a run: `run#2026-11-21T20:51:00.123456Z#<request id>`.

@@ -45,6 +45,38 @@ pub enum S3Error {
         /// `s3://bucket/key`.
         place: String,
     },
+    /// It is archived, and has to be restored before it can be read.
+    #[error("{place} is archived")]
+    Archived {
+        /// `s3://bucket/key`.
+        place: String,
+    },
+    /// It cannot be what was asked for, whoever asks.
+    #[error("{place} was refused: {code}")]
+    Refused {
+        /// `s3://bucket/key`.
+        place: String,
+        /// What S3 calls it.
+        code: String,
+    },
+    /// The server does not know what was asked for.
+    #[error("{place}: the server does not know such a call")]
+    Unsupported {
+        /// `s3://bucket/key`.
+        place: String,
+    },
+    /// A listing holds a key that is no text.
+    #[error("{place} holds a key that is no UTF-8")]
+    Unreadable {
+        /// `s3://bucket/prefix`.
+        place: String,
+    },
+    /// It was said to be done, but not what came of it.
+    #[error("{place}: the reply says nothing of what came of it")]
+    Unclear {
+        /// `s3://bucket/key`.
+        place: String,
+    },
     /// S3 asks for fewer requests.
     #[error("{place}: S3 asks for fewer requests")]
     Busy {
@@ -79,6 +111,18 @@ pub enum S3Error {
 
 debug_is_display!(S3Error);
 
+/// What no repetition mends. <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+const REFUSED: [&str; 8] = [
+    "EntityTooLarge",
+    "InvalidArgument",
+    "InvalidEncryptionAlgorithmError",
+    "InvalidRequest",
+    "InvalidStorageClass",
+    "InvalidTag",
+    "KeyTooLongError",
+    "MetadataTooLarge",
+];
+
 /// What an action does to an object.
 fn done(action: &str) -> &'static str {
     if action.starts_with("s3:Put") || action.starts_with("s3:Abort") || action.starts_with("s3:Delete") {
@@ -94,6 +138,10 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let place = place.to_owned();
+    if matches!(error, SdkError::ConstructionFailure(_)) {
+        // Such as a key that is nothing but blanks.
+        return S3Error::Refused { place, code: "AWS's SDK cannot say it".to_owned() };
+    }
     // An answer to HEAD has no body that could hold a code.
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     match (error.code(), status) {
@@ -103,7 +151,12 @@ where
             S3Error::Missing { place }
         }
         (Some("AccessDenied"), _) | (None, Some(403)) => S3Error::Denied { place, action, source: Box::new(error) },
-        (Some("PreconditionFailed"), _) => S3Error::Exists { place },
+        (Some("PreconditionFailed"), _) | (None, Some(412)) => S3Error::Exists { place },
+        (Some("InvalidObjectState"), _) => S3Error::Archived { place },
+        (Some("NotImplemented"), _) | (None, Some(501)) => S3Error::Unsupported { place },
+        (Some(code), _) if REFUSED.contains(&code) || code.starts_with("KMS.") => {
+            S3Error::Refused { place, code: code.to_owned() }
+        }
         (Some("BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch"), _) => S3Error::Damaged { place },
         // Another request for the same key is under way: what comes of it is not known yet.
         (Some("SlowDown" | "ServiceUnavailable" | "RequestLimitExceeded" | "ConditionalRequestConflict"), _)

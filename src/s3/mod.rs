@@ -1,30 +1,44 @@
 //! S3. Nothing here knows a migration.
 
 mod checksum;
+mod copy;
 mod error;
+mod fault;
+mod list;
 mod read;
 mod stream;
 mod upload;
 mod write;
 
 pub use checksum::{Checksum, Crc64, is_md5};
+pub use copy::{Along, Origin};
 pub use error::S3Error;
-pub use read::Head;
+pub use fault::fault;
+pub use list::{Bucket, Listed, Listing};
+pub use read::{Got, Head};
 pub use stream::{Streamed, streamed};
 pub use upload::{Part, Upload};
-pub use write::Object;
+pub use write::{Object, Over};
 
+use crate::pace::Pace;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// An S3 client.
 #[derive(Clone)]
 pub struct S3 {
     client: Client,
+    /// How many requests in a second it bears.
+    pace: Arc<Pace>,
+    /// It has said something, whatever it was.
+    answered: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for S3 {
@@ -42,7 +56,7 @@ impl S3 {
         if config.endpoint_url().is_some() || own("AWS_ENDPOINT_URL_S3") || own("AWS_ENDPOINT_URL") {
             builder = builder.force_path_style(true);
         }
-        Self { client: Client::from_conf(builder.build()) }
+        Self { client: Client::from_conf(builder.build()), pace: Arc::default(), answered: Arc::default() }
     }
 
     /// The same for a bucket that is somewhere else: in another region, on another server, another role's.
@@ -67,17 +81,47 @@ impl S3 {
     }
 }
 
+impl S3 {
+    /// How many requests in a second it bears, over all clones of this.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Whether anything was ever heard of it: what is silent from the beginning is not merely slow.
+    pub fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// A call, once it is its turn, within `limit`.
+    fn within<T>(
+        &self,
+        (place, action): (&str, &'static str),
+        limit: Duration,
+        call: impl Future<Output = Result<T, S3Error>>,
+    ) -> impl Future<Output = Result<T, S3Error>> {
+        // Boxed: the SDK's futures are too large to be moved about.
+        let call = Box::pin(call);
+        async move {
+            let late = || S3Error::Late { place: place.to_owned(), action, limit };
+            let deadline = Instant::now() + limit;
+            if !self.pace.turn(deadline).await {
+                return Err(late());
+            }
+            let done = tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| Err(late()));
+            if !matches!(done, Err(S3Error::Late { .. } | S3Error::Unreachable { .. })) {
+                self.answered.store(true, Ordering::Relaxed);
+            }
+            match &done {
+                Ok(_) => self.pace.answered(),
+                Err(S3Error::Busy { .. }) => self.pace.refused(None),
+                Err(_) => {}
+            }
+            done
+        }
+    }
+}
+
 /// `s3://bucket/key`.
 fn place(bucket: &str, key: &str) -> String {
     format!("s3://{bucket}/{key}")
-}
-
-async fn within<T>(
-    (place, action): (&str, &'static str),
-    limit: Duration,
-    call: impl Future<Output = Result<T, S3Error>>,
-) -> Result<T, S3Error> {
-    let late = |_| S3Error::Late { place: place.to_owned(), action, limit };
-    // Boxed: the SDK's futures are too large to be moved about.
-    tokio::time::timeout(limit, Box::pin(call)).await.map_err(late)?
 }

@@ -1,9 +1,11 @@
 //! Listing, reading, and what S3 says of an object.
 
 use super::error::refusal;
-use super::{Checksum, S3, S3Error, place, within};
+use super::{Bucket, Checksum, S3, S3Error, place};
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+use bytes::Bytes;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 const LIST: &str = "s3:ListBucket";
@@ -24,6 +26,59 @@ pub struct Head {
     pub content_type: Option<String>,
     /// What was written beside it.
     pub metadata: HashMap<String, String>,
+    /// When it was written, in Unix milliseconds; `None`: the server does not say.
+    pub modified: Option<i64>,
+    /// How its bytes are encoded, if they are.
+    pub content_encoding: Option<String>,
+    /// How long others may keep it.
+    pub cache_control: Option<String>,
+    /// What a browser is to make of it.
+    pub content_disposition: Option<String>,
+    /// The language that it is in.
+    pub content_language: Option<String>,
+    /// Until when it is fresh, as it was written.
+    pub expires: Option<String>,
+    /// Where a website sends those who ask for it.
+    pub redirect: Option<String>,
+    /// Its storage class; `None`: the usual one.
+    pub class: Option<String>,
+    /// How many tags it has; `None`: the server does not say.
+    pub tags: Option<i32>,
+}
+
+/// What was read of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Got {
+    /// What S3 says of it; of a range its length is that of the range.
+    pub head: Head,
+    /// Its bytes, or those of the range.
+    pub body: Bytes,
+}
+
+/// HEAD and GET say the same in types of their own.
+macro_rules! head {
+    ($said:expr) => {
+        Head {
+            bytes: $said.content_length.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+            checksum: $said
+                .checksum_crc64_nvme
+                .as_deref()
+                .filter(|_| $said.checksum_type != Some(ChecksumType::Composite))
+                .and_then(Checksum::parse),
+            etag: $said.e_tag.clone(),
+            content_type: $said.content_type.clone(),
+            modified: $said.last_modified.and_then(|at| at.to_millis().ok()),
+            content_encoding: $said.content_encoding.clone(),
+            cache_control: $said.cache_control.clone(),
+            content_disposition: $said.content_disposition.clone(),
+            content_language: $said.content_language.clone(),
+            expires: $said.expires_string.clone(),
+            redirect: $said.website_redirect_location.clone(),
+            class: $said.storage_class.as_ref().map(|class| class.as_str().to_owned()),
+            tags: $said.tag_count,
+            metadata: $said.metadata.clone().unwrap_or_default(),
+        }
+    };
 }
 
 impl S3 {
@@ -40,7 +95,7 @@ impl S3 {
             }
             Ok(keys)
         };
-        within((&place, LIST), limit, all).await
+        self.within((&place, LIST), limit, all).await
     }
 
     /// The next keys under `prefix`, however deep, up to `most` of them, and the mark with which the page after it is asked for; `None`:
@@ -62,7 +117,7 @@ impl S3 {
             let next = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
             Ok((page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect(), next))
         };
-        within((&place, LIST), limit, call).await
+        self.within((&place, LIST), limit, call).await
     }
 
     /// An object's bytes, up to `most` of them; more is an error, found before more than that is held. Within `limit`.
@@ -76,7 +131,7 @@ impl S3 {
             bytes.extend_from_slice(chunk);
             Ok(())
         });
-        within((&place, GET), limit, whole).await?;
+        self.within((&place, GET), limit, whole).await?;
         Ok(bytes)
     }
 
@@ -99,24 +154,66 @@ impl S3 {
 
     /// What S3 says of an object; `None`: there is none. Within `limit`.
     pub async fn head(&self, bucket: &str, key: &str, limit: Duration) -> Result<Option<Head>, S3Error> {
-        let place = place(bucket, key);
+        self.head_of(&Bucket { name: bucket.to_owned(), owner: None }, key, limit).await
+    }
+
+    /// The same, of a bucket that has to be somebody's.
+    pub async fn head_of(&self, bucket: &Bucket, key: &str, limit: Duration) -> Result<Option<Head>, S3Error> {
+        let place = place(&bucket.name, key);
         let call = async {
-            let call = self.client.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled);
+            let call = self
+                .client
+                .head_object()
+                .bucket(&bucket.name)
+                .set_expected_bucket_owner(bucket.owner.clone())
+                .key(key)
+                .checksum_mode(ChecksumMode::Enabled);
             let head = match call.send().await.map_err(|error| refusal(&place, GET, error)) {
                 Err(S3Error::Missing { .. }) => return Ok(None),
                 head => head?,
             };
-            Ok(Some(Head {
-                bytes: head.content_length.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
-                checksum: head
-                    .checksum_crc64_nvme()
-                    .filter(|_| head.checksum_type() != Some(&ChecksumType::Composite))
-                    .and_then(Checksum::parse),
-                etag: head.e_tag,
-                content_type: head.content_type,
-                metadata: head.metadata.unwrap_or_default(),
-            }))
+            Ok(Some(head!(head)))
         };
-        within((&place, GET), limit, call).await
+        self.within((&place, GET), limit, call).await
+    }
+
+    /// The bytes of one version of an object, or some of them, with what S3 says of it, within `limit`.
+    /// [`S3Error::Exists`] if it is another version by now.
+    pub async fn version(
+        &self,
+        bucket: &Bucket,
+        key: &str,
+        etag: &str,
+        range: Option<Range<u64>>,
+        limit: Duration,
+    ) -> Result<Got, S3Error> {
+        let place = place(&bucket.name, key);
+        // Of a range the whole's checksum says nothing.
+        let checked = range.is_none().then_some(ChecksumMode::Enabled);
+        let range = range.map(|range| format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        let call = self
+            .client
+            .get_object()
+            .bucket(&bucket.name)
+            .set_expected_bucket_owner(bucket.owner.clone())
+            .key(key)
+            .if_match(etag)
+            .set_checksum_mode(checked)
+            .set_range(range);
+        let call = async {
+            let got = call.send().await.map_err(|error| refusal(&place, GET, error))?;
+            let head = head!(got);
+            // Not every server heeds the condition.
+            if head.etag.as_deref().is_some_and(|tag| tag.trim_matches('"') != etag.trim_matches('"')) {
+                return Err(S3Error::Exists { place: place.clone() });
+            }
+            let broken = |source| S3Error::Unreachable { place: place.clone(), action: GET, source: Box::new(source) };
+            let body = got.body.collect().await.map_err(broken)?.into_bytes();
+            if body.len() as u64 != head.bytes {
+                return Err(S3Error::Damaged { place: place.clone() });
+            }
+            Ok(Got { head, body })
+        };
+        self.within((&place, GET), limit, call).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::refusal;
 use super::write::PUT;
-use super::{Checksum, Object, S3, S3Error, Streamed, within};
+use super::{Checksum, Object, S3, S3Error, Streamed};
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, StalledStreamProtectionConfig};
 use aws_sdk_s3::operation::upload_part::builders::UploadPartFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
@@ -59,6 +59,13 @@ impl S3 {
             .set_server_side_encryption(object.encryption())
             .set_ssekms_key_id(object.kms_key.clone())
             .set_metadata((!object.metadata.is_empty()).then(|| object.metadata.clone()))
+            .set_expected_bucket_owner(object.owner.clone())
+            .set_content_disposition(object.content_disposition.clone())
+            .set_content_language(object.content_language.clone())
+            .set_expires(object.expires())
+            .set_website_redirect_location(object.redirect.clone())
+            .set_tagging(object.tags.clone())
+            .set_acl(object.canned())
             .set_checksum_algorithm((!streamed).then_some(ChecksumAlgorithm::Crc64Nvme))
             .set_checksum_type((!streamed).then_some(ChecksumType::FullObject))
             .customize()
@@ -68,13 +75,19 @@ impl S3 {
             let begun = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
             begun.upload_id.ok_or_else(|| S3Error::Missing { place: place.clone() })
         };
-        let id = within((&place, PUT), limit, call).await?;
+        let id = self.within((&place, PUT), limit, call).await?;
         Ok(Upload { object: object.clone(), id, streamed })
     }
 
     fn part(&self, upload: &Upload, number: i32) -> UploadPartFluentBuilder {
         let Object { bucket, key, .. } = &upload.object;
-        self.client.upload_part().bucket(bucket).key(key).upload_id(&upload.id).part_number(number)
+        self.client
+            .upload_part()
+            .bucket(bucket)
+            .set_expected_bucket_owner(upload.object.owner.clone())
+            .key(key)
+            .upload_id(&upload.id)
+            .part_number(number)
     }
 
     /// Sends a part, within `limit`. The same number again replaces it.
@@ -92,7 +105,7 @@ impl S3 {
             let checksum = sent.checksum_crc64_nvme().map(str::to_owned);
             Ok(Part { number, bytes, etag: sent.e_tag.unwrap_or_default(), checksum })
         };
-        within((&place, PUT), limit, call).await
+        self.within((&place, PUT), limit, call).await
     }
 
     /// Sends a part while it comes, within `limit`. It is not tried again: what has gone by is gone.
@@ -116,7 +129,7 @@ impl S3 {
             let sent = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
             Ok(Part { number, bytes, etag: sent.e_tag.unwrap_or_default(), checksum: None })
         };
-        within((&place, PUT), limit, call).await
+        self.within((&place, PUT), limit, call).await
     }
 
     /// The parts that have arrived, in their order, within `limit`.
@@ -124,6 +137,7 @@ impl S3 {
         let place = upload.object.place();
         let call = async {
             let listing = self.client.list_parts().bucket(&upload.object.bucket).key(&upload.object.key);
+            let listing = listing.set_expected_bucket_owner(upload.object.owner.clone());
             let mut pages = listing.upload_id(&upload.id).into_paginator().send();
             // AWS lists each number once, and in their order. SeaweedFS has 10 before 2, and one that was sent again twice.
             let mut parts = BTreeMap::new();
@@ -148,10 +162,10 @@ impl S3 {
             }
             Ok(parts.into_values().map(|(_, part)| part).collect())
         };
-        within((&place, PARTS), limit, call).await
+        self.within((&place, PARTS), limit, call).await
     }
 
-    /// Makes an object of the parts, never over another one, within `limit`. Whether the whole is right says its [`Head`](super::Head):
+    /// Makes an object of the parts, under its condition, within `limit`. Whether the whole is right says its [`Head`](super::Head):
     /// servers that imitate S3 disagree on what the checksum of several parts is.
     pub async fn complete_upload(&self, upload: &Upload, parts: &[Part], limit: Duration) -> Result<(), S3Error> {
         let place = upload.object.place();
@@ -170,23 +184,25 @@ impl S3 {
             .key(&upload.object.key)
             .upload_id(&upload.id)
             .multipart_upload(all)
-            .if_none_match("*");
+            .set_expected_bucket_owner(upload.object.owner.clone())
+            .set_if_none_match(upload.object.over.none())
+            .set_if_match(upload.object.over.version());
         let call = async { call.send().await.map(drop).map_err(|error| refusal(&place, PUT, error)) };
-        within((&place, PUT), limit, call).await
+        self.within((&place, PUT), limit, call).await
     }
 
     /// Gives an upload up: its parts are gone. One that is gone already is no error. Within `limit`.
     pub async fn abort_upload(&self, upload: &Upload, limit: Duration) -> Result<(), S3Error> {
         let place = upload.object.place();
         let call = self.client.abort_multipart_upload().bucket(&upload.object.bucket).key(&upload.object.key);
-        let call = call.upload_id(&upload.id);
+        let call = call.upload_id(&upload.id).set_expected_bucket_owner(upload.object.owner.clone());
         let call = async {
             match call.send().await.map_err(|error| refusal(&place, ABORT, error)) {
                 Ok(_) | Err(S3Error::Missing { .. }) => Ok(()),
                 Err(error) => Err(error),
             }
         };
-        within((&place, ABORT), limit, call).await
+        self.within((&place, ABORT), limit, call).await
     }
 
     /// Uploads of keys under a prefix that were begun and neither completed nor aborted: key and id. Within `limit`.
@@ -213,6 +229,6 @@ impl S3 {
                 }
             }
         };
-        within((&place, LIST), limit, call).await
+        self.within((&place, LIST), limit, call).await
     }
 }

@@ -1,28 +1,69 @@
-//! Writing an object that does not exist yet, in one request.
+//! Writing an object in one request.
 
 use super::error::refusal;
-use super::{Checksum, S3, S3Error, place, within};
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+use super::{Checksum, S3, S3Error, place};
+use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
+use aws_sdk_s3::types::{ObjectCannedAcl, ServerSideEncryption, StorageClass};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::Duration;
 
 pub(super) const PUT: &str = "s3:PutObject";
 
+/// What an object may take the place of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// Nothing: it exists already otherwise.
+    #[default]
+    Nothing,
+    /// The one with this tag.
+    Version(String),
+    /// Whatever is there, or nothing: for servers that know no conditions.
+    Anything,
+}
+
+impl Over {
+    pub(super) fn none(&self) -> Option<String> {
+        matches!(self, Self::Nothing).then(|| "*".to_owned())
+    }
+
+    pub(super) fn version(&self) -> Option<String> {
+        match self {
+            Self::Version(tag) => Some(tag.clone()),
+            Self::Nothing | Self::Anything => None,
+        }
+    }
+}
+
 /// Where an object goes, and what is said of it there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object {
     /// The bucket.
     pub bucket: String,
+    /// The account that it has to belong to; `None`: whoever's it is.
+    pub owner: Option<String>,
     /// The key.
     pub key: String,
+    /// What it may take the place of.
+    pub over: Over,
     /// What it is.
     pub content_type: Option<String>,
     /// How its bytes are encoded, if they are.
     pub content_encoding: Option<String>,
     /// How long others may keep it.
     pub cache_control: Option<String>,
+    /// What a browser is to make of it.
+    pub content_disposition: Option<String>,
+    /// The language that it is in.
+    pub content_language: Option<String>,
+    /// Until when it is fresh, as it was written.
+    pub expires: Option<String>,
+    /// Where a website sends those who ask for it.
+    pub redirect: Option<String>,
+    /// Its tags, as a query.
+    pub tags: Option<String>,
+    /// The canned ACL.
+    pub acl: Option<String>,
     /// `None`: the bucket's own default.
     pub storage_class: Option<String>,
     /// The key that it is encrypted with; `None`: the bucket's own default.
@@ -36,8 +77,17 @@ impl Object {
         place(&self.bucket, &self.key)
     }
 
+    /// As a time, which S3 sends back as it was written.
+    pub(super) fn expires(&self) -> Option<DateTime> {
+        self.expires.as_deref().and_then(|text| DateTime::from_str(text, DateTimeFormat::HttpDate).ok())
+    }
+
     pub(super) fn storage(&self) -> Option<StorageClass> {
         self.storage_class.as_deref().map(StorageClass::from)
+    }
+
+    pub(super) fn canned(&self) -> Option<ObjectCannedAcl> {
+        self.acl.as_deref().map(ObjectCannedAcl::from)
     }
 
     pub(super) fn encryption(&self) -> Option<ServerSideEncryption> {
@@ -46,8 +96,8 @@ impl Object {
 }
 
 impl S3 {
-    /// Writes a whole object, never over another one: then it [exists](S3Error::Exists). S3 compares `checksum` with what arrived.
-    /// Within `limit`. The tag that it got.
+    /// Writes a whole object, under its condition: if that does not hold, another one [exists](S3Error::Exists). S3 compares `checksum`
+    /// with what arrived. Within `limit`. The tag that it got.
     pub async fn put(
         &self,
         object: &Object,
@@ -68,13 +118,21 @@ impl S3 {
             .set_server_side_encryption(object.encryption())
             .set_ssekms_key_id(object.kms_key.clone())
             .set_metadata((!object.metadata.is_empty()).then(|| object.metadata.clone()))
+            .set_expected_bucket_owner(object.owner.clone())
+            .set_content_disposition(object.content_disposition.clone())
+            .set_content_language(object.content_language.clone())
+            .set_expires(object.expires())
+            .set_website_redirect_location(object.redirect.clone())
+            .set_tagging(object.tags.clone())
+            .set_acl(object.canned())
             .checksum_crc64_nvme(checksum.text())
-            .if_none_match("*")
+            .set_if_none_match(object.over.none())
+            .set_if_match(object.over.version())
             .body(ByteStream::from(body))
             .customize()
             // The checksum is signed and vouches for the body: no second digest of it.
             .disable_payload_signing();
         let call = async { call.send().await.map_err(|error| refusal(&place, PUT, error)) };
-        Ok(within((&place, PUT), limit, call).await?.e_tag)
+        Ok(self.within((&place, PUT), limit, call).await?.e_tag)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::files::{FilesSource, FilesTarget};
 use super::filter::{Piece, pieces};
+use super::objects::{ObjectsSource, ObjectsTarget};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,12 +13,16 @@ pub enum Definition {
     Rows(Box<RowsDefinition>),
     /// Files that rows point at move into S3, and the rows follow.
     Files(Box<FilesDefinition>),
+    /// A bucket is copied into another one.
+    Objects(Box<ObjectsDefinition>),
 }
 
 /// A migration of kind `rows`.
 pub type RowsDefinition = Defined<Source, Target>;
 /// A migration of kind `files`.
 pub type FilesDefinition = Defined<FilesSource, FilesTarget>;
+/// A migration of kind `objects`.
+pub type ObjectsDefinition = Defined<ObjectsSource, ObjectsTarget>;
 
 /// A migration: from where, to where, and what every kind has.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,64 +41,58 @@ pub struct Defined<S, T> {
     pub throttle: Option<Throttle>,
     /// SHA-256 (lower-case hex) of what `[source]`, `[target]` and `kind` mean: a change has to be accepted.
     pub digest: String,
-    /// SHA-256 of the part of it that cannot be accepted, only `reset`: kind, databases, tables, keys, the bucket.
+    /// SHA-256 of the part of it that cannot be accepted, only `reset`: kind, databases, tables, keys, buckets.
     pub identity: String,
+}
+
+/// What all kinds have, of whichever it is.
+macro_rules! each {
+    ($definition:expr, $it:ident => $what:expr) => {
+        match $definition {
+            Self::Rows($it) => $what,
+            Self::Files($it) => $what,
+            Self::Objects($it) => $what,
+        }
+    };
 }
 
 impl Definition {
     /// The file's stem.
     pub fn name(&self) -> &str {
-        match self {
-            Self::Rows(rows) => &rows.name,
-            Self::Files(files) => &files.name,
-        }
+        each!(self, it => &it.name)
     }
 
     /// When it is finished.
     pub fn mode(&self) -> Mode {
-        match self {
-            Self::Rows(rows) => rows.mode,
-            Self::Files(files) => files.mode,
-        }
+        each!(self, it => it.mode)
     }
 
     /// How fast and how much.
     pub fn limits(&self) -> &Limits {
-        match self {
-            Self::Rows(rows) => &rows.limits,
-            Self::Files(files) => &files.limits,
-        }
+        each!(self, it => &it.limits)
     }
 
     /// What has to be asked before more is moved.
     pub fn throttle(&self) -> Option<&Throttle> {
-        match self {
-            Self::Rows(rows) => rows.throttle.as_ref(),
-            Self::Files(files) => files.throttle.as_ref(),
-        }
+        each!(self, it => it.throttle.as_ref())
     }
 
     /// The digest of what it means.
     pub fn digest(&self) -> &str {
-        match self {
-            Self::Rows(rows) => &rows.digest,
-            Self::Files(files) => &files.digest,
-        }
+        each!(self, it => &it.digest)
     }
 
     /// The digest of the part of it that cannot be accepted, only `reset`.
     pub fn identity(&self) -> &str {
-        match self {
-            Self::Rows(rows) => &rows.identity,
-            Self::Files(files) => &files.identity,
-        }
+        each!(self, it => &it.identity)
     }
 
-    /// The table that is walked.
-    pub fn source(&self) -> &Source {
+    /// The table that is walked; `None`: it is a bucket.
+    pub fn table(&self) -> Option<&Source> {
         match self {
-            Self::Rows(rows) => &rows.source,
-            Self::Files(files) => &files.source.table,
+            Self::Rows(rows) => Some(&rows.source),
+            Self::Files(files) => Some(&files.source.table),
+            Self::Objects(_) => None,
         }
     }
 
@@ -101,7 +100,7 @@ impl Definition {
     pub fn into_rows(self) -> Option<RowsDefinition> {
         match self {
             Self::Rows(rows) => Some(*rows),
-            Self::Files(_) => None,
+            Self::Files(_) | Self::Objects(_) => None,
         }
     }
 
@@ -109,7 +108,7 @@ impl Definition {
     pub fn into_files(self) -> Option<FilesDefinition> {
         match self {
             Self::Files(files) => Some(*files),
-            Self::Rows(_) => None,
+            Self::Rows(_) | Self::Objects(_) => None,
         }
     }
 }
@@ -121,6 +120,8 @@ pub enum Kind {
     Rows,
     /// Files that rows point at.
     Files,
+    /// Objects of a bucket.
+    Objects,
 }
 
 /// When a migration is finished.

@@ -2,6 +2,7 @@
 
 use super::definition::{After, ColumnValue, DatabaseRef, Related, RelatedTarget, SecretRef, Source, Target};
 use super::files::{FileColumn, FilesSource, FilesTarget, StampValue, TextRef};
+use super::objects::{Attribute, BucketRef, Existing, ObjectsSource, ObjectsTarget, StorageClass};
 use crate::digest;
 use serde_json::{Map, Value, json};
 
@@ -119,6 +120,45 @@ pub(super) fn of_files(source: &FilesSource, target: &FilesTarget) -> (String, S
         }
     }
     (sha256(&identity), unchangeable)
+}
+
+/// The same two of a migration of kind `objects`. How one gets to a bucket is no part of either, nor is how many objects go side by side.
+pub(super) fn of_objects(source: &ObjectsSource, target: &ObjectsTarget) -> (String, String) {
+    let mut identity = json!({ "kind": "objects", "source": bucket(&source.place), "target": bucket(&target.place) });
+    let unchangeable = sha256(&identity);
+    let attribute = |attribute: Attribute| match attribute {
+        Attribute::Keep => "keep",
+        Attribute::Drop => "drop",
+        Attribute::Fail => "fail",
+    };
+    let copy = &target.copy;
+    if let Some(meaning) = identity.as_object_mut() {
+        meaning.insert(
+            "copy".to_owned(),
+            json!({
+                "metadata": attribute(copy.metadata),
+                "tags": attribute(copy.tags),
+                "acl": copy.acl,
+                "storage_class": match &copy.storage_class {
+                    StorageClass::Keep => json!("keep"),
+                    StorageClass::Drop => json!("drop"),
+                    StorageClass::Is(name) => json!([name]),
+                },
+                "existing": match copy.existing {
+                    Existing::SkipSame => "skip-same",
+                    Existing::Fail => "fail",
+                    Existing::ReplaceOlder => "replace-older",
+                },
+                "delete_extra": copy.delete_extra.is_some(),
+                "kms_key": target.kms_key,
+            }),
+        );
+    }
+    (sha256(&identity), unchangeable)
+}
+
+fn bucket(place: &BucketRef) -> Value {
+    json!({ "bucket": place.bucket, "prefix": place.prefix, "endpoint": place.endpoint })
 }
 
 fn file(file: &FileColumn) -> Value {

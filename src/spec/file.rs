@@ -1,7 +1,7 @@
 //! A migration file as it is written. These structs are read by serde, and they are what `milkrun schema` prints: their
 //! comments become the schema's descriptions, their examples the hints of error messages.
 
-use super::transfer::{AfterRowSection, FileColumnSection, HttpSection, TargetKey};
+use super::transfer::{AfterRowSection, CopySection, FileColumnSection, HttpSection, TargetKey};
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -17,8 +17,8 @@ pub(super) struct File {
     #[schemars(example = &"orders-history", regex(pattern = r"^[A-Za-z0-9_.-]{1,100}$"))]
     pub(super) name: Option<String>,
     /// What moves: `rows` turns database rows, each with its related rows, into history records, or copies them; `files` moves the
-    /// files that rows point at into S3, and has the rows follow.
-    #[schemars(example = &"rows", extend("enum" = ["rows", "files"]))]
+    /// files that rows point at into S3, and has the rows follow; `objects` copies a bucket.
+    #[schemars(example = &"rows", extend("enum" = ["rows", "files", "objects"]))]
     pub(super) kind: Option<String>,
     /// `once` is complete when a sweep finds nothing more; `continuous` keeps sweeping on the schedule.
     #[schemars(example = &"once", extend("enum" = ["once", "continuous"], "default" = "once"))]
@@ -29,6 +29,8 @@ pub(super) struct File {
     pub(super) target: Option<TargetSection>,
     /// Of `files`: second stores that have to follow, once a row has.
     pub(super) after_row: Option<Vec<AfterRowSection>>,
+    /// Of `objects`: what goes along with each, and what becomes of those that are there.
+    pub(super) copy: Option<CopySection>,
     /// How much at once, and how carefully. Changes apply from the next run.
     pub(super) limits: Option<LimitsSection>,
     /// What has to be asked before more is moved. Changes apply from the next run.
@@ -56,11 +58,11 @@ pub(super) struct ThrottleSection {
     pub(super) above: Option<f64>,
 }
 
-/// From where rows come.
+/// From where rows or objects come.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Source", extend("required" = ["database", "table", "key"]))]
+#[schemars(deny_unknown_fields, rename = "Source")]
 pub(super) struct SourceSection {
-    /// The database that rows are read from.
+    /// Of `rows` and `files`: the database that rows are read from.
     pub(super) database: Option<Database>,
     /// The table's schema. Default: `public` on PostgreSQL, the URL's database elsewhere.
     #[schemars(example = &"sales")]
@@ -91,6 +93,24 @@ pub(super) struct SourceSection {
     pub(super) files: Option<Vec<FileColumnSection>>,
     /// Of `files`: how they are fetched.
     pub(super) http: Option<HttpSection>,
+    /// Of `objects`: the bucket.
+    #[schemars(example = &"assets-us")]
+    pub(super) bucket: Option<String>,
+    /// Of `objects`: what the keys begin with that are copied. Default: nothing.
+    #[schemars(example = &"images/")]
+    pub(super) prefix: Option<String>,
+    /// Of `objects`: the bucket's region. Default: the function's.
+    #[schemars(example = &"us-east-1")]
+    pub(super) region: Option<String>,
+    /// Of `objects`: the role that lists the bucket and, where both are on one server, only that. Default: the function's own.
+    #[schemars(example = &"arn:aws:iam::123456789012:role/assets-reader")]
+    pub(super) role: Option<String>,
+    /// Of `objects`: another S3 than AWS's.
+    #[schemars(example = &"http://127.0.0.1:9000")]
+    pub(super) endpoint: Option<String>,
+    /// Of `objects`: the account that the bucket has to belong to: twelve digits.
+    #[schemars(example = &"123456789012")]
+    pub(super) expected_owner: Option<String>,
 }
 
 /// A table whose rows belong to a row of the table above it: an array in its document, or rows of a table of their own.
@@ -146,9 +166,9 @@ pub(super) struct RelatedTargetSection {
     pub(super) columns: Option<Ordered>,
 }
 
-/// Where records or files go.
+/// Where records, files or objects go.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Target", extend("required" = ["key"]))]
+#[schemars(deny_unknown_fields, rename = "Target")]
 pub(super) struct TargetSection {
     /// Of `rows`: the database that records are written to, the source's or any other.
     pub(super) database: Option<Database>,
@@ -179,22 +199,22 @@ pub(super) struct TargetSection {
         example = BTreeMap::from([("order_id", "id"), ("document", "$document")])
     )]
     pub(super) columns: Option<Ordered>,
-    /// Of `files`: the bucket.
+    /// Of `files` and `objects`: the bucket.
     #[schemars(example = &"user-files")]
     pub(super) bucket: Option<String>,
-    /// Of `files`: what every key in the bucket begins with. Default: nothing.
+    /// Of `files` and `objects`: what every key in the bucket begins with, instead of the source's prefix. Default: nothing.
     #[schemars(example = &"legacy/")]
     pub(super) prefix: Option<String>,
-    /// Of `files`: the bucket's region. Default: the function's.
+    /// Of `files` and `objects`: the bucket's region. Default: the function's.
     #[schemars(example = &"eu-central-1")]
     pub(super) region: Option<String>,
-    /// Of `files`: the role that writes into the bucket. Default: the function's own.
+    /// Of `files` and `objects`: the role that writes into the bucket. Default: the function's own.
     #[schemars(example = &"arn:aws:iam::123456789012:role/files")]
     pub(super) role: Option<String>,
-    /// Of `files`: another S3 than AWS's.
+    /// Of `files` and `objects`: another S3 than AWS's.
     #[schemars(example = &"http://127.0.0.1:9000")]
     pub(super) endpoint: Option<String>,
-    /// Of `files`: the KMS key that objects are encrypted with. Default: as the bucket says.
+    /// Of `files` and `objects`: the KMS key that objects are encrypted with. Default: as the bucket says.
     #[schemars(example = &"alias/files")]
     pub(super) kms_key: Option<String>,
     /// Of `files`: the storage class. Default: as the bucket says.
@@ -209,6 +229,9 @@ pub(super) struct TargetSection {
     /// Of `files`: what a file may be. Default: anything but a page where its name says that it is a picture or a document.
     #[schemars(example = ["image/*", "application/pdf"])]
     pub(super) content_types: Option<Vec<String>>,
+    /// Of `objects`: the account that the bucket has to belong to: twelve digits.
+    #[schemars(example = &"123456789012")]
+    pub(super) expected_owner: Option<String>,
 }
 
 /// How much at once, and how carefully.

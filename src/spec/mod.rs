@@ -11,6 +11,7 @@ mod files;
 pub mod filter;
 mod json_path;
 mod load;
+mod objects;
 mod problem;
 mod reference;
 mod resolve;
@@ -22,12 +23,13 @@ mod unbuilt;
 mod units;
 
 pub use definition::{
-    After, Changed, ColumnValue, DatabaseRef, Defined, Definition, FilesDefinition, Kind, Limits, Mode, PasswordRef,
-    Related, RelatedTarget, RowsDefinition, SecretRef, Source, Target, Throttle,
+    After, Changed, ColumnValue, DatabaseRef, Defined, Definition, FilesDefinition, Kind, Limits, Mode,
+    ObjectsDefinition, PasswordRef, Related, RelatedTarget, RowsDefinition, SecretRef, Source, Target, Throttle,
 };
 pub use files::{FileColumn, FilesSource, FilesTarget, HookRef, HttpSource, Rewrite, StampValue, TextRef};
 pub use json_path::{JsonPath, PathStep};
 pub use load::{LoadError, Migrations};
+pub use objects::{Attribute, BucketRef, Copying, Existing, ObjectsSource, ObjectsTarget, StorageClass};
 pub use problem::{FileError, Problem};
 pub use resolve::{Databases, ResolveError};
 pub use schema::schema;

@@ -71,6 +71,7 @@ pub(super) fn expected(path: &Path) -> &'static str {
         return match (has("integer"), has("array")) {
             (true, _) => "a string or a whole number",
             (_, true) => "a list or a string",
+            _ if has("boolean") => "`false` or a string",
             _ => "a string or a table",
         };
     }
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!(schema["required"], serde_json::json!(["name", "kind", "source", "target"]));
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["properties"]["name"]["type"], "string");
-        assert_eq!(schema["$defs"]["Source"]["required"], serde_json::json!(["database", "table", "key"]));
+        assert_eq!(schema["$defs"]["Related"]["required"], serde_json::json!(["name", "table", "key", "on"]));
         assert_eq!(schema["$defs"]["Limits"]["properties"]["max_batch"]["default"], 10_000);
         assert_eq!(schema["$defs"]["Related"]["properties"]["related"]["items"]["$ref"], "#/$defs/Related");
     }

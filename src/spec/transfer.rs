@@ -1,4 +1,4 @@
-//! The sections of a migration file that belong to files alone, as they are written.
+//! The sections of a migration file that belong to files or to objects alone, as they are written.
 
 use super::file::Ordered;
 use schemars::JsonSchema;
@@ -78,6 +78,67 @@ pub(super) struct AfterRowSection {
         example = BTreeMap::from([("Authorization", "secret:hook-token")])
     )]
     pub(super) headers: Option<Ordered>,
+}
+
+/// What goes along with an object, and what becomes of one that is there.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Copy")]
+pub(super) struct CopySection {
+    /// Headers and what a user has written beside an object: `keep`, `drop`, or `fail` to set aside objects that have any.
+    #[schemars(example = &"keep", extend("enum" = ["keep", "drop", "fail"], "default" = "keep"))]
+    pub(super) metadata: Option<String>,
+    /// Tags: `keep`, `drop`, or `fail` to set aside objects that have any.
+    #[schemars(example = &"keep", extend("enum" = ["keep", "drop", "fail"], "default" = "keep"))]
+    pub(super) tags: Option<String>,
+    /// `drop`: objects belong to the bucket; otherwise the canned ACL that each gets.
+    #[schemars(example = &"drop", extend("enum" = ["drop", "bucket-owner-full-control"], "default" = "drop"))]
+    pub(super) acl: Option<String>,
+    /// The storage class: `keep`, `drop` for the bucket's default, or its name.
+    #[schemars(example = &"keep", extend("default" = "keep"))]
+    pub(super) storage_class: Option<String>,
+    /// What becomes of a target that is there and differs. `skip-same`: what this migration has copied is copied again once its
+    /// source is newer, anything else is a conflict; `fail`: it is a conflict; `replace-older`: it is replaced if it is older.
+    #[schemars(
+        example = &"skip-same",
+        extend("enum" = ["skip-same", "fail", "replace-older"], "default" = "skip-same")
+    )]
+    pub(super) existing: Option<String>,
+    /// `false`, or how many of the target's objects a sweep may delete because they have no source: if there are more, it deletes
+    /// none and pauses the migration.
+    #[schemars(example = &"1%", extend("default" = false))]
+    pub(super) delete_extra: Option<Cap>,
+    /// Objects side by side.
+    #[schemars(example = 64, extend("default" = 64, "minimum" = 1, "maximum" = 256))]
+    pub(super) concurrency: Option<i64>,
+}
+
+/// No, or a share such as `1%`.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Cap {
+    /// `false`; `true` says no share.
+    Flag(bool),
+    /// A share.
+    Share(String),
+}
+
+impl<'de> Deserialize<'de> for Cap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = Cap;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`false` or a string")
+            }
+            fn visit_bool<E>(self, flag: bool) -> Result<Cap, E> {
+                Ok(Cap::Flag(flag))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Cap, E> {
+                Ok(Cap::Share(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// Columns of a unique index for `rows`, the template of an object's key for `files`.

@@ -2,50 +2,44 @@
 //! versions shorten these tables.
 
 use super::definition::Kind;
-use super::problem::{Path, Problems, Step};
+use super::problem::{Path, Problems, Step, listed};
 use toml::{Table, Value};
 
 /// What is said of all of them.
 pub(super) const NOT_BUILT: &str = "is not built in this version yet";
 
 /// Kinds that have a meaning, only not here.
-const KINDS: [(&str, &str); 2] = [
-    ("objects", "this version moves `rows` and `files`"),
-    ("cutover", "the name is reserved; this version moves `rows` and `files`"),
+const KINDS: [(&str, &str); 1] =
+    [("cutover", "the name is reserved; this version moves `rows`, `files` and `objects`")];
+
+/// Fields of objects that later versions have, by section.
+const FIELDS: [(&str, &str, &str); 2] = [
+    ("source", "inventory", "leave it out: the bucket is listed"),
+    ("target", "create", "leave it out, and create the bucket"),
 ];
 
-/// Fields of later versions, by section.
-const FIELDS: [(&[&str], &str, &str); 1] =
-    [(&["source"], "prefix", "leave it out: it belongs to migrations of kind `objects`")];
-
-/// Fields that one kind alone has, by section.
-const OF_ONE_KIND: [(Kind, &str, &[&str]); 4] = [
-    (Kind::Rows, "source", &["exclude", "related"]),
-    (Kind::Files, "source", &["files", "http"]),
-    (Kind::Rows, "target", &["database", "schema", "table", "after", "create"]),
-    (
-        Kind::Files,
-        "target",
-        &[
-            "bucket",
-            "prefix",
-            "region",
-            "role",
-            "endpoint",
-            "kms_key",
-            "storage_class",
-            "cache_control",
-            "url",
-            "content_types",
-        ],
-    ),
+/// Fields that not every kind has, by section.
+const OF_SOME_KINDS: [(&[Kind], &str, &[&str]); 9] = [
+    (&[Kind::Rows], "source", &["exclude", "related"]),
+    (&[Kind::Files], "source", &["files", "http"]),
+    (&[Kind::Rows, Kind::Files], "source", &["database", "schema", "table", "key", "where", "changed", "overlap"]),
+    (&[Kind::Objects], "source", &["bucket", "prefix", "region", "role", "endpoint", "expected_owner", "inventory"]),
+    (&[Kind::Rows], "target", &["database", "schema", "table", "after", "create"]),
+    (&[Kind::Rows, Kind::Files], "target", &["key", "columns"]),
+    (&[Kind::Files], "target", &["storage_class", "cache_control", "url", "content_types"]),
+    (&[Kind::Files, Kind::Objects], "target", &["bucket", "prefix", "region", "role", "endpoint", "kms_key"]),
+    (&[Kind::Objects], "target", &["expected_owner"]),
 ];
+
+/// Sections that one kind alone has.
+const SECTIONS: [(Kind, &str); 2] = [(Kind::Files, "after_row"), (Kind::Objects, "copy")];
 
 /// The kind that a file says it is of, if it is one that is built.
 pub(super) fn kind(file: &Table) -> Option<Kind> {
     match file.get("kind")?.as_str()? {
         "rows" => Some(Kind::Rows),
         "files" => Some(Kind::Files),
+        "objects" => Some(Kind::Objects),
         _ => None,
     }
 }
@@ -61,42 +55,49 @@ pub(super) fn refuse_kind(file: &Table, problems: &mut Problems) -> bool {
 
 /// Refuses fields of later versions and of other kinds, and takes them out of the file.
 pub(super) fn refuse_fields(file: &mut Table, problems: &mut Problems) {
-    for (section, field, hint) in FIELDS {
-        let mut path = Path::root();
-        let mut table = Some(&mut *file);
-        for name in section {
-            path = path.key(name);
-            table = table.and_then(|table| table.get_mut(*name)?.as_table_mut());
-        }
+    let Some(ours) = kind(file) else { return };
+    for (section, field, hint) in FIELDS.into_iter().filter(|_| ours == Kind::Objects) {
+        let table = file.get_mut(section).and_then(Value::as_table_mut);
         if table.and_then(|table| table.remove(field)).is_some() {
-            problems.add(&path.key(field), NOT_BUILT, hint);
+            problems.add(&Path::root().key(section).key(field), NOT_BUILT, hint);
         }
     }
-    let Some(ours) = kind(file) else { return };
-    for (kind, section, fields) in OF_ONE_KIND.into_iter().filter(|(kind, ..)| *kind != ours) {
+    let mut refuse = |path: Path, kinds: &[Kind]| {
+        let message = format!("belongs to migrations of kind {}", listed(kinds.iter().map(|kind| word(*kind)), "and"));
+        problems.add(&path, message, "leave it out, or correct `kind`");
+    };
+    for (kinds, section, fields) in OF_SOME_KINDS.into_iter().filter(|(kinds, ..)| !kinds.contains(&ours)) {
         let Some(table) = file.get_mut(section).and_then(Value::as_table_mut) else { continue };
         for field in fields {
             if table.remove(*field).is_some() {
-                let message = format!("belongs to migrations of kind `{}`", word(kind));
-                problems.add(&Path::root().key(section).key(field), message, "leave it out, or correct `kind`");
+                refuse(Path::root().key(section).key(field), kinds);
             }
+        }
+    }
+    for (kind, section) in SECTIONS.into_iter().filter(|(kind, _)| *kind != ours) {
+        if file.remove(section).is_some() {
+            refuse(Path::root().key(section), &[kind]);
         }
     }
 }
 
 /// Whether a field of this place can stand in a file of this kind.
 pub(super) fn belongs(place: &Path, field: &str, kind: Option<Kind>) -> bool {
-    let [Step::Key(section)] = place.steps() else { return true };
-    let foreign = |(of, name, fields): &(Kind, &str, &[&str])| {
-        *name == section && fields.contains(&field) && kind.is_some_and(|kind| kind != *of)
-    };
-    !OF_ONE_KIND.iter().any(foreign)
+    let Some(kind) = kind else { return true };
+    match place.steps() {
+        [] => !SECTIONS.iter().any(|(of, name)| *name == field && *of != kind),
+        [Step::Key(section)] => !OF_SOME_KINDS
+            .iter()
+            .any(|(kinds, name, fields)| *name == section && fields.contains(&field) && !kinds.contains(&kind)),
+        _ => true,
+    }
 }
 
 /// How a kind is written.
-pub(super) fn word(kind: Kind) -> &'static str {
+fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Rows => "rows",
         Kind::Files => "files",
+        Kind::Objects => "objects",
     }
 }

@@ -79,15 +79,10 @@ const CASES: &[Case] = &[
         &[r#"kind: `tables` is unknown; write `kind = "rows"`"#],
     ),
     (
-        "objects",
-        &[(r#"kind = "rows""#, r#"kind = "objects""#)],
-        &["kind: `objects` is not built in this version yet; this version moves `rows` and `files`"],
-    ),
-    (
         "cutover",
         &[(r#"kind = "rows""#, r#"kind = "cutover""#)],
         &[
-            "kind: `cutover` is not built in this version yet; the name is reserved; this version moves `rows` and `files`",
+            "kind: `cutover` is not built in this version yet; the name is reserved; this version moves `rows`, `files` and `objects`",
         ],
     ),
     (

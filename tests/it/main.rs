@@ -3,6 +3,7 @@
 
 mod bad_files;
 mod bad_files_of_files;
+mod bad_files_of_objects;
 mod breaker;
 mod case_1615;
 mod chaos;
@@ -24,6 +25,7 @@ mod ledger_conformance;
 mod locked;
 mod memory;
 mod migrations;
+mod objects;
 mod overlap;
 mod plan;
 mod purged;
@@ -37,6 +39,7 @@ mod shards;
 #[cfg(not(feature = "failpoints"))]
 mod shipped;
 mod sql;
+mod stages;
 mod stub;
 mod support;
 mod sweep;

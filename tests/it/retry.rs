@@ -197,9 +197,10 @@ fn killed_anywhere_every_item_is_counted_once() {
 /// Runs that are killed at random moments, until one of them completes; how many were.
 fn killed_until_complete(job: &Job, random: &mut StdRng) -> u32 {
     let (mut kills, most) = (0, if full() { 40 } else { 6 });
-    for _ in 0..200 {
+    // Whoever comes after a kill finds the lease held, again and again.
+    for _ in 0..3_000 {
         let mut running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "20s"]);
-        let (since, moment) = (Instant::now(), Duration::from_millis(random.random_range(30..1_500)));
+        let (since, moment) = (Instant::now(), Duration::from_millis(random.random_range(30..600)));
         while running.is_running() && (kills == most || since.elapsed() < moment) {
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -279,7 +279,7 @@ fn arguments() {
         ),
         (
             &["retry", "orders-history", "--class", "conflicts"],
-            "there is no class `conflicts` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`, `gone`, `forbidden`, `blocked`, `wrong_type`, `mismatch`, `unstable`, `timeout`, `server`; did you mean `conflict`?",
+            "there is no class `conflicts` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`, `gone`, `forbidden`, `blocked`, `wrong_type`, `mismatch`, `unstable`, `timeout`, `server`, `archived`; did you mean `conflict`?",
         ),
         (
             &["retry", "orders-history", "--key", "[\"17\"]"],

@@ -16,7 +16,7 @@ use crate::ledger::{LedgerError, Record};
 use serde::{Deserialize, Serialize};
 
 /// The classes of dead letters: first those that every kind has, then those of files.
-pub const CLASSES: [&str; 12] = [
+pub const CLASSES: [&str; 13] = [
     "conflict",
     "poison",
     "too_large",
@@ -29,6 +29,7 @@ pub const CLASSES: [&str; 12] = [
     "unstable",
     "timeout",
     "server",
+    "archived",
 ];
 
 /// A dead letter's body.

@@ -1,6 +1,6 @@
 //! `[source]` and `[target]` of a migration of kind `files`.
 
-use super::{http, identifier, optional_identifier, required, source};
+use super::{bucket, http, identifier, optional_identifier, required, source};
 use crate::hint::nearest;
 use crate::spec::file::{Ordered, SourceSection, TargetSection};
 use crate::spec::files::{FileColumn, FilesSource, FilesTarget, Rewrite, StampValue};
@@ -99,37 +99,15 @@ fn rewrite(path: &Path, section: RewriteSection, problems: &mut Problems) -> Opt
 
 fn target(path: &Path, section: TargetSection, problems: &mut Problems) -> Option<FilesTarget> {
     let at = path.key("bucket");
-    let bucket = required(&at, section.bucket, problems).filter(|bucket| {
-        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
-        let good = (3..=63).contains(&bucket.len()) && bucket.bytes().all(legal);
-        if !good {
-            problems.add(&at, "is not a name that a bucket can have", "write `bucket = \"user-files\"`");
-        }
-        good
-    });
-    let mut plain = |name: &str, value: Option<String>| {
-        if value.as_deref().is_some_and(|text| text.is_empty() || text.chars().any(char::is_control)) {
-            problems.add(&path.key(name), "is empty, or holds a control character", "correct it, or leave it out");
-        }
-        value
-    };
+    let bucket = required(&at, section.bucket, problems).filter(|name| bucket::name(&at, name, problems));
+    let mut plain = |name: &str, value: Option<String>| bucket::plain(&path.key(name), value, problems);
     let region = plain("region", section.region);
     let role = plain("role", section.role);
     let kms_key = plain("kms_key", section.kms_key);
     let storage_class = plain("storage_class", section.storage_class);
     let cache_control = plain("cache_control", section.cache_control);
-    let endpoint = plain("endpoint", section.endpoint);
-    let at = path.key("endpoint");
-    if endpoint.as_deref().is_some_and(|text| {
-        url::Url::parse(text)
-            .map_or(true, |url| !matches!(url.scheme(), "http" | "https") || !url.username().is_empty())
-    }) {
-        problems.add(&at, "is no URL of a server", "write `endpoint = \"http://127.0.0.1:9000\"`, or leave it out");
-    }
-    let prefix = section.prefix.unwrap_or_default();
-    if prefix.len() > 512 {
-        problems.add(&path.key("prefix"), "is longer than 512 bytes", "a key has but 1,024 of them");
-    }
+    let endpoint = bucket::endpoint(&path.key("endpoint"), section.endpoint, problems);
+    let prefix = bucket::prefix(&path.key("prefix"), section.prefix, problems);
     let content_types = types(&path.key("content_types"), section.content_types.unwrap_or_default(), problems);
     let key = key(&path.key("key"), section.key, problems);
     let url = url(&path.key("url"), section.url, problems);

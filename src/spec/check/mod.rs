@@ -1,10 +1,12 @@
 //! From fields to meaning: everything that can be said of a migration file without a database.
 
 mod after_row;
+mod bucket;
 mod feeding;
 mod files;
 mod http;
 mod limits;
+mod objects;
 mod related_target;
 mod source;
 mod target;
@@ -12,10 +14,11 @@ mod target;
 mod tests;
 mod throttle;
 
-use super::definition::{Defined, Definition, Kind, Mode, Source, Target};
+use super::definition::{Defined, Definition, Kind, Mode, Source, Target, Throttle};
 use super::digest;
 use super::file::{File, SourceSection, TargetSection};
 use super::files::{FilesSource, FilesTarget};
+use super::objects::{ObjectsSource, ObjectsTarget};
 use super::problem::{Path, Problems};
 use super::schema;
 use crate::hint::nearest;
@@ -26,7 +29,7 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     let root = Path::root();
     let name = name(&root.key("name"), stem, file.name, problems);
     let kind = required(&root.key("kind"), file.kind, problems);
-    let kinds = [("rows", Kind::Rows), ("files", Kind::Files)];
+    let kinds = [("rows", Kind::Rows), ("files", Kind::Files), ("objects", Kind::Objects)];
     let kind = kind.and_then(|kind| word(&root.key("kind"), &kind, &kinds, problems));
     let mode = file.mode.unwrap_or_else(|| "once".to_owned());
     let mode = word(&root.key("mode"), &mode, &[("once", Mode::Once), ("continuous", Mode::Continuous)], problems);
@@ -42,10 +45,9 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
             }
             both.map(|both| Meaning::Files(Box::new(both)))
         }
-        Some(Kind::Rows) if file.after_row.is_some() => {
-            let hint = "leave it out, or correct `kind`";
-            problems.add(&root.key("after_row"), "belongs to migrations of kind `files`", hint);
-            None
+        Some(Kind::Objects) => {
+            let both = objects::check(source, target, file.copy.unwrap_or_default(), problems);
+            both.map(|both| Meaning::Objects(Box::new(both)))
         }
         // Without a kind the others of its fields are judged as those of the usual one.
         Some(Kind::Rows) | None => rows(source, target, problems).map(|both| Meaning::Rows(Box::new(both))),
@@ -56,6 +58,10 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
         Some(throttle) => Some(throttle?),
         None => None,
     };
+    if kind == Some(Kind::Objects) && matches!(throttle, Some(Throttle::Query { database: None, .. })) {
+        let hint = "write `database = \"$QUEUE_DATABASE_URL\"`: a bucket has none that could be asked";
+        problems.add(&root.key("throttle").key("database"), "is missing", hint);
+    }
     kind?;
     let (name, mode, limits) = (name?, mode?, limits?);
     Some(match meaning? {
@@ -72,6 +78,12 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
             let files = Defined { name, mode, source, target, limits, throttle, digest, identity };
             Definition::Files(Box::new(files))
         }
+        Meaning::Objects(both) => {
+            let (source, target) = *both;
+            let (digest, identity) = digest::of_objects(&source, &target);
+            let objects = Defined { name, mode, source, target, limits, throttle, digest, identity };
+            Definition::Objects(Box::new(objects))
+        }
     })
 }
 
@@ -79,6 +91,7 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
 enum Meaning {
     Rows(Box<(Source, Target)>),
     Files(Box<(FilesSource, FilesTarget)>),
+    Objects(Box<(ObjectsSource, ObjectsTarget)>),
 }
 
 fn rows(

@@ -59,7 +59,7 @@ fn a_bucket_that_cannot_be_reached_fails_the_invocation_as_what_it_is() {
     stage.define_usual("");
     stage.fill(5);
     let before = stage.rows();
-    let reply = stage.job.call(&["run", "photos", "--time-limit", "12s"]).expect(1).reply();
+    let reply = stage.job.call(&["run", "photos", "--time-limit", "8s"]).expect(1).reply();
     assert_eq!(reply["errorType"], "Storage", "{reply}");
     let said = reply["errorMessage"].as_str().unwrap();
     assert!(said.contains("the target's bucket could not be reached"), "{said}");

@@ -141,9 +141,10 @@ impl Drop for FaultProxy {
     }
 }
 
-struct Request {
-    head: String,
-    body: Vec<u8>,
+/// A request as it came.
+pub(super) struct Request {
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
 }
 
 impl Shared {
@@ -204,20 +205,9 @@ impl Shared {
         self.late.lock().expect("no panic while adding").push(thread);
     }
 
-    /// Passes a request on over a connection of its own; the whole reply.
+    /// Passes a request on; the whole reply.
     fn forward(&self, request: &Request) -> Option<Vec<u8>> {
-        let mut server = TcpStream::connect(self.server).ok()?;
-        server.set_nodelay(true).ok()?;
-        let head: String = request
-            .head
-            .lines()
-            .filter(|line| !line.is_empty() && !line.to_ascii_lowercase().starts_with("connection:"))
-            .flat_map(|line| [line, "\r\n"])
-            .collect();
-        server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).ok()?;
-        server.write_all(&request.body).ok()?;
-        let mut reply = Vec::new();
-        server.read_to_end(&mut reply).ok()?;
+        let reply = forward(self.server, request)?;
         if reply.starts_with(b"HTTP/1.1 200") && request.head.contains("DynamoDB_20120810.PutItem") {
             self.note(&request.body);
         }
@@ -241,7 +231,25 @@ impl Shared {
     }
 }
 
-fn read_request(client: &TcpStream) -> Option<Request> {
+/// Passes a request on over a connection of its own; the whole reply.
+pub(super) fn forward(server: SocketAddr, request: &Request) -> Option<Vec<u8>> {
+    let mut server = TcpStream::connect(server).ok()?;
+    server.set_nodelay(true).ok()?;
+    let head: String = request
+        .head
+        .lines()
+        .filter(|line| !line.is_empty() && !line.to_ascii_lowercase().starts_with("connection:"))
+        .flat_map(|line| [line, "\r\n"])
+        .collect();
+    server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).ok()?;
+    server.write_all(&request.body).ok()?;
+    let mut reply = Vec::new();
+    server.read_to_end(&mut reply).ok()?;
+    Some(reply)
+}
+
+/// The next request of a connection; `None`: there is none.
+pub(super) fn read_request(client: &TcpStream) -> Option<Request> {
     let mut client = BufReader::new(client);
     let (mut head, mut length) = (String::new(), 0);
     loop {

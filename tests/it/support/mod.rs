@@ -16,6 +16,7 @@ pub mod postgres;
 pub mod refusing;
 pub mod rie;
 pub mod s3;
+pub mod s3_faults;
 pub mod server;
 pub mod servers;
 pub mod severed;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const MINISTACK: &str = r#"
 tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
 prepare() {
-  IOT_MTLS_ENABLED=0 BIND_HOST=127.0.0.1 GATEWAY_PORT="$2" AWS_ENDPOINT_URL="http://127.0.0.1:$2" SERVICES=s3 \
+  IOT_MTLS_ENABLED=0 BIND_HOST=127.0.0.1 GATEWAY_PORT="$2" AWS_ENDPOINT_URL="http://127.0.0.1:$2" SERVICES=s3,sns \
     "$tools/ministack/bin/ministack" &
   server=$!
 }
@@ -36,7 +36,7 @@ prepare() {
   "$tools/seaweedfs/bin/weed" server -dir="$1/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port="$(free)" \
     -master.port.grpc="$(free)" -volume.port="$(free)" -volume.port.grpc="$(free)" -filer.port="$(free)" -filer.port.grpc="$(free)" \
     -s3.port.iceberg=0 -s3.port.lance=0 \
-    -s3 -s3.port="$2" -s3.port.grpc="$(free)" -s3.config="$1/s3.json" -volume.max=500 -master.volumeSizeLimitMB=64 &
+    -s3 -s3.port="$2" -s3.port.grpc="$(free)" -s3.config="$1/s3.json" -volume.max=2000 -master.volumeSizeLimitMB=64 &
   server=$!
 }
 ready() {

@@ -1,0 +1,122 @@
+//! Objects from one bucket into another of the same S3 on this machine, by its own copy call: beside `s5cmd cp` and `rclone copy`, each with as
+//! many copies side by side. milkrun's side also lists both buckets once more at the end, for its closing sweep.
+
+use super::contest::{Measure, Promise, Side, contest};
+use super::files::{body, tool};
+use super::timed::{Took, milkrun, timed};
+use crate::support::job::Job;
+use crate::support::s3::{Make, bucket};
+use crate::support::servers::Kind;
+use crate::support::slow::Slow;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use futures_util::stream::{StreamExt as _, iter};
+use std::cell::{Cell, RefCell};
+use std::process::Command;
+use std::time::Duration;
+
+/// How many objects, and how long each is.
+const SMALL: (usize, usize) = (20_000, 1 << 10);
+const LARGE: (usize, usize) = (200, 16 << 20);
+/// With each request that much later, fewer do.
+const FAR: (usize, usize) = (5_000, 1 << 10);
+const LATENCY: Duration = Duration::from_millis(30);
+/// Copies at once, of each side.
+const AT_ONCE: usize = 64;
+
+/// Small objects, large ones, and small ones of a server that is far away.
+pub(crate) fn compare() -> bool {
+    let near = [
+        Promise { of: "milkrun", over: "s5cmd cp", least: 0.95, measure: Measure::Rate },
+        Promise { of: "milkrun", over: "rclone copy", least: 1.5, measure: Measure::Rate },
+        Promise { of: "milkrun", over: "s5cmd cp", least: 1.0, measure: Measure::Processor },
+        Promise { of: "milkrun", over: "rclone copy", least: 2.0, measure: Measure::Processor },
+    ];
+    let far = [Promise { of: "milkrun", over: "s5cmd cp", least: 1.0, measure: Measure::Rate }];
+    let small = contest_of("Objects of 1 KB", SMALL, None, &near);
+    let large = contest_of("Objects of 16 MB", LARGE, None, &near);
+    contest_of("Objects of 1 KB, each request 30 ms later", FAR, Some(LATENCY), &far) && small && large
+}
+
+fn contest_of(title: &str, (count, length): (usize, usize), latency: Option<Duration>, promises: &[Promise]) -> bool {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let (_, config, from) = runtime.block_on(bucket(Make::SeaweedFs));
+    let (.., to) = runtime.block_on(bucket(Make::SeaweedFs));
+    let near = config.endpoint_url().expect("an endpoint").to_owned();
+    let client = Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+    runtime.block_on(fill(&client, &from, (count, length)));
+    let slow = latency.map(|latency| {
+        let address = near.trim_start_matches("http://").parse().expect("an address");
+        Slow::start(address, latency)
+    });
+    let endpoint = slow.as_ref().map_or(near, Slow::url);
+    let (job, round) = (RefCell::new(Job::new(Kind::Sqlite)), Cell::new(0));
+    let items = i64::try_from(count).expect("few");
+    // Each begins in a folder of its own: nothing is there yet.
+    let fresh = || {
+        round.set(round.get() + 1);
+        format!("round{}", round.get())
+    };
+    let ours = || {
+        job.borrow_mut().define(&migration(&endpoint, &from, &to, &fresh()));
+        let job = job.borrow();
+        job.cli().run(&["--json", "reset", &job.name, "--confirm", &job.name]).expect(0);
+        milkrun(&job, items)
+    };
+    let s5cmd = || {
+        let (job, folder) = (job.borrow(), fresh());
+        let mut command = Command::new(tool("s5cmd/s5cmd"));
+        command.args(["--endpoint-url", &endpoint, "--numworkers", &AT_ONCE.to_string(), "cp"]);
+        command.args([format!("s3://{from}/*"), format!("s3://{to}/{folder}/")]);
+        command.envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "eu-central-1"),
+        ]);
+        timed(&command, &job).0
+    };
+    let rclone = || {
+        let (job, folder) = (job.borrow(), fresh());
+        let mut command = Command::new(tool("rclone/bin/rclone"));
+        command.args(["copy", &format!("milkrun:{from}"), &format!("milkrun:{to}/{folder}")]);
+        // As fast as it goes: one listing, nothing asked of each object, none is looked for in what is empty.
+        command.args(["--transfers", &AT_ONCE.to_string(), "--checkers", &AT_ONCE.to_string()]);
+        command.args(["--s3-no-check-bucket", "--s3-no-head", "--no-traverse", "--fast-list", "--size-only"]);
+        for (name, value) in [
+            ("TYPE", "s3"),
+            ("PROVIDER", "SeaweedFS"),
+            ("ACCESS_KEY_ID", "test"),
+            ("SECRET_ACCESS_KEY", "test"),
+            ("ENDPOINT", endpoint.as_str()),
+            ("FORCE_PATH_STYLE", "true"),
+        ] {
+            command.env(format!("RCLONE_CONFIG_MILKRUN_{name}"), value);
+        }
+        let took: Took = timed(&command, &job).0;
+        took
+    };
+    let mut sides = vec![Side::new("milkrun", ours), Side::new("s5cmd cp", s5cmd)];
+    if latency.is_none() {
+        sides.push(Side::new("rclone copy", rclone));
+    }
+    contest(title, items, "objects", sides, promises)
+}
+
+async fn fill(client: &Client, bucket: &str, (count, length): (usize, usize)) {
+    let body = bytes::Bytes::from(body(length));
+    let puts = (0..count).map(|n| {
+        let put = client.put_object().bucket(bucket).key(format!("{:03}/{n}.bin", n % 100));
+        let put = put.body(ByteStream::from(body.clone()));
+        async move { put.send().await.expect("it is stored") }
+    });
+    iter(puts).buffer_unordered(16).for_each(|_| async {}).await;
+}
+
+fn migration(endpoint: &str, from: &str, to: &str, folder: &str) -> String {
+    format!(
+        "name = \"assets\"\nkind = \"objects\"\n[source]\nbucket = \"{from}\"\nendpoint = \"{endpoint}\"\n\
+         [target]\nbucket = \"{to}\"\nendpoint = \"{endpoint}\"\nprefix = \"{folder}/\"\n[copy]\nconcurrency = {AT_ONCE}\n\
+         [limits]\nsettle = \"0s\"\n"
+    )
+}

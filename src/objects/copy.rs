@@ -1,0 +1,204 @@
+//! One object: copied by its server, in one call or part by part, or carried from one server to another.
+
+use super::Objects;
+use super::across::PART;
+use super::began::Began;
+use super::compare::{bare, listed};
+use super::failure::{Side, fault};
+use super::look::Todo;
+use super::walk::left;
+use crate::fault::Fault;
+use crate::s3::{Listed, Origin, Over, S3Error};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Bytes of what is copied in one call, at most. S3 would take 5 GB, but a call has to end within a run.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
+const ONE_CALL: u64 = 512 << 20;
+/// Bytes of a key, at most.
+const LONGEST: usize = 1024;
+/// How often an object that changes under way is looked at again.
+const ROUNDS: u32 = 4;
+/// What takes longer is looked at again afterwards: its source may have changed meanwhile.
+const LONG: Duration = Duration::from_millis(500);
+/// The first wait of an object whose server stumbles.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What became of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was copied: so many bytes.
+    Copied(u64),
+    /// It was there, so many bytes.
+    There(u64),
+    /// There is none any more: it is no item.
+    Gone,
+    /// It is set aside, and why.
+    Aside(&'static str, String),
+    /// There was no time for it, or not for all of it.
+    Unfinished,
+}
+
+/// How an object is to be copied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) began: Began,
+    /// What is there is looked at before, not only when it is met.
+    pub(super) looks_first: bool,
+    /// Whatever differs is copied again.
+    pub(super) overwrites: bool,
+    /// A killed run had announced it, and may have copied it.
+    pub(super) recovered: bool,
+}
+
+/// Why a copy did not come about.
+pub(super) enum Stop {
+    /// What is there, or the source, is not as it was expected.
+    Otherwise,
+    /// The source or the upload is not there any more.
+    Lost,
+    /// The time is up.
+    Time,
+    /// It is the object's own fault.
+    Aside(&'static str, String),
+    /// No object fares better.
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Stop {
+    /// What a side's refusal means for one object.
+    pub(super) fn of(side: Side, error: &S3Error) -> Self {
+        match error {
+            S3Error::Exists { .. } => Self::Otherwise,
+            S3Error::Missing { .. } => Self::Lost,
+            S3Error::Archived { .. } => Self::Aside("archived", "it is archived: restore it, then `retry`".to_owned()),
+            S3Error::Denied { action, .. } => Self::Aside(
+                "forbidden",
+                format!(
+                    "the {}'s bucket does not let it be copied: allow `{action}` and the reading of its source, its tags and its key of KMS, \
+                     then `retry`",
+                    side.word()
+                ),
+            ),
+            S3Error::Refused { code, .. } => {
+                Self::Aside("poison", format!("the {}'s bucket refuses it: {code}", side.word()))
+            }
+            error => Self::Fault(fault(side, error)),
+        }
+    }
+}
+
+impl Objects {
+    /// Copies an object, unless it is there. What passes by itself is tried again for as long as there is time.
+    pub(super) async fn bring(&self, ours: &Listed, way: Way, deadline: Instant) -> Result<Fate, Fault> {
+        let mut wait = WAIT;
+        // Whether a copy of this very call may have arrived without anybody having heard of it.
+        let mut tried = false;
+        loop {
+            let fault = match self.bring_once(ours, way, &mut tried, deadline).await {
+                Err(fault) if fault.class.passes() => fault,
+                done => return done,
+            };
+            let now = Instant::now();
+            if now >= deadline {
+                return Ok(Fate::Unfinished);
+            }
+            if now + wait >= deadline {
+                return Err(fault);
+            }
+            tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+            wait *= 2;
+        }
+    }
+
+    async fn bring_once(&self, ours: &Listed, way: Way, tried: &mut bool, deadline: Instant) -> Result<Fate, Fault> {
+        let Some(target) = self.target_key(&ours.key) else { return Ok(Fate::Gone) };
+        if target.len() > LONGEST {
+            let message = "its key behind `target.prefix` would be longer than the 1,024 bytes that S3 takes";
+            return Ok(Fate::Aside("poison", message.to_owned()));
+        }
+        if let Some(why) = self.unwanted(ours, deadline).await? {
+            return Ok(Fate::Aside("poison", why.to_owned()));
+        }
+        let (mut ours, mut over) = (ours.clone(), Over::Nothing);
+        let mut looks = way.looks_first || *tried || !way.began.conditional || self.is_long(ours.bytes);
+        for _ in 0..ROUNDS {
+            if Instant::now() >= deadline {
+                return Ok(Fate::Unfinished);
+            }
+            if looks {
+                match self.look(ours.clone(), &target, way, deadline).await? {
+                    Todo::Copy(now, what) => (ours, over) = (now, what),
+                    // It was not there before.
+                    Todo::Nothing(now, theirs) if *tried && theirs.at.is_some_and(|at| at > way.began.at) => {
+                        self.remember(&now, &theirs.etag, deadline).await?;
+                        return Ok(Fate::Copied(now.bytes));
+                    }
+                    Todo::Nothing(now, _) => return Ok(Fate::There(now.bytes)),
+                    Todo::Gone => return Ok(Fate::Gone),
+                    Todo::Conflict(message) => return Ok(Fate::Aside("conflict", message)),
+                    Todo::Unstable => break,
+                }
+            }
+            looks = true;
+            let started = Instant::now();
+            let copied = self.copy_once(&ours, &target, over.clone(), deadline).await;
+            // A lost reply, which the SDK tries again by itself, ends as a condition that does not hold.
+            *tried |= !matches!(copied, Err(Stop::Time | Stop::Aside(..)));
+            match copied {
+                Ok(etag) => {
+                    self.remember(&ours, &etag, deadline).await?;
+                    if started.elapsed() < LONG {
+                        return Ok(Fate::Copied(ours.bytes));
+                    }
+                    match self.now(&ours.key, deadline).await? {
+                        Some(now) if bare(&now.etag) != bare(&ours.etag) => ours = now,
+                        _ => return Ok(Fate::Copied(ours.bytes)),
+                    }
+                }
+                Err(Stop::Time) => return Ok(Fate::Unfinished),
+                Err(Stop::Aside(class, message)) => return Ok(Fate::Aside(class, message)),
+                Err(Stop::Fault(fault)) => return Err(fault),
+                Err(Stop::Otherwise | Stop::Lost) => match self.now(&ours.key, deadline).await? {
+                    None => return Ok(Fate::Gone),
+                    Some(now) => ours = now,
+                },
+            }
+        }
+        let message = "it changed again and again while it was copied: `retry` when it is at rest";
+        Ok(Fate::Aside("unstable", message.to_owned()))
+    }
+
+    /// An object as it is now; `None`: there is none any more.
+    async fn now(&self, key: &str, deadline: Instant) -> Result<Option<Listed>, Fault> {
+        let head = self.source.head_of(&self.from, key, left(deadline)).await;
+        Ok(head.map_err(|error| fault(Side::Source, &error))?.map(|head| listed(key, head)))
+    }
+
+    /// It comes in parts.
+    fn is_long(&self, bytes: u64) -> bool {
+        bytes > if self.one_server { ONE_CALL } else { PART }
+    }
+
+    /// One attempt at this version, over what is expected to be there. The tag of the copy.
+    async fn copy_once(&self, ours: &Listed, target: &str, over: Over, deadline: Instant) -> Result<String, Stop> {
+        let object = self.bare(ours, target, over);
+        // Boxed: they are too large to be moved about.
+        match (self.one_server, self.is_long(ours.bytes)) {
+            (true, true) => Box::pin(self.copy_in_parts(ours, object, deadline)).await,
+            (false, true) => Box::pin(self.carry_in_parts(ours, object, deadline)).await,
+            (false, false) => Box::pin(self.carry(ours, object, deadline)).await,
+            (true, false) => {
+                let origin = Origin { bucket: &self.from, key: &ours.key, etag: &ours.etag };
+                let copied = self.target.copy(origin, &object, self.along(), left(deadline)).await;
+                copied.map_err(|error| Stop::of(Side::Target, &error))
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! An object that is more than one call can copy, or than is held in memory at once: part by part, some side by side. What has arrived
+//! stays; where the run ends, the next one goes on.
+
+use super::Objects;
+use super::across::PART;
+use super::compare::bare;
+use super::copy::Stop;
+use super::failure::{Side, fault};
+use super::walk::left;
+use crate::engine::shelves::Shelf;
+use crate::fault::Fault;
+use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload};
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::ops::Range;
+use tokio::time::Instant;
+
+/// Parts of an object, at most, and bytes of a part that a server copies. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+const PARTS: u64 = 10_000;
+const COPIED_PART: u64 = 256 << 20;
+/// Parts of one object side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+/// How the parts of an object come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// Copied by their server.
+    Copied,
+    /// Through the process.
+    Carried,
+}
+
+impl Objects {
+    /// Has the server copy an object part by part. The tag of the copy.
+    pub(super) async fn copy_in_parts(&self, ours: &Listed, object: Object, deadline: Instant) -> Result<String, Stop> {
+        self.in_parts(ours, object, (How::Copied, COPIED_PART), deadline).await
+    }
+
+    /// Carries an object part by part. The tag of the copy.
+    pub(super) async fn carry_in_parts(
+        &self,
+        ours: &Listed,
+        object: Object,
+        deadline: Instant,
+    ) -> Result<String, Stop> {
+        self.in_parts(ours, object, (How::Carried, PART), deadline).await
+    }
+
+    async fn in_parts(
+        &self,
+        ours: &Listed,
+        object: Object,
+        (how, part): (How, u64),
+        deadline: Instant,
+    ) -> Result<String, Stop> {
+        let size = part_size(ours.bytes, part);
+        let (upload, mut there) = match self.go_on(ours, &object, size, deadline).await? {
+            Some(begun) => begun,
+            None => (self.begin(ours, object, size, deadline).await?, HashMap::new()),
+        };
+        let is_lacking = |(number, range): &(i32, Range<u64>)| {
+            there.get(number).is_none_or(|part: &Part| part.bytes != range.end - range.start)
+        };
+        let lacking: Vec<_> = ranges(ours.bytes, size).filter(is_lacking).collect();
+        let mut coming = iter(lacking)
+            .map(|(number, range)| self.part(ours, &upload, number, (how, range), deadline))
+            .buffer_unordered(SIDE_BY_SIDE);
+        let mut stopped = None;
+        while stopped.is_none()
+            && let Some(part) = coming.next().await
+        {
+            match part {
+                Ok(part) => {
+                    self.further();
+                    there.insert(part.number, part);
+                }
+                Err(stop) => stopped = Some(stop),
+            }
+        }
+        drop(coming);
+        match stopped {
+            None => {}
+            // The next run, or the next attempt, goes on: what was under way is listed, if it has arrived.
+            Some(stop @ (Stop::Time | Stop::Fault(_))) => return Err(stop),
+            Some(stop) => {
+                self.give_up(ours, &upload, deadline).await?;
+                return Err(stop);
+            }
+        }
+        let mut parts: Vec<Part> = there.into_values().collect();
+        parts.sort_by_key(|part| part.number);
+        self.complete(ours, &upload, &parts, deadline).await
+    }
+
+    async fn complete(
+        &self,
+        ours: &Listed,
+        upload: &Upload,
+        parts: &[Part],
+        deadline: Instant,
+    ) -> Result<String, Stop> {
+        let completed = self.target.complete_upload(upload, parts, left(deadline)).await;
+        let head = match completed {
+            Ok(()) => self.made(ours, upload, deadline).await?,
+            // The reply to a completion that succeeded may be what was lost: then what is there is made of so many parts.
+            Err(S3Error::Missing { .. } | S3Error::Exists { .. }) => {
+                let made = self.made(ours, upload, deadline).await?;
+                let made = made.filter(|etag| bare(etag).ends_with(&format!("-{}", parts.len())));
+                if made.is_none() {
+                    self.give_up(ours, upload, deadline).await?;
+                }
+                made
+            }
+            Err(error) => return Err(Stop::of(Side::Target, &error)),
+        };
+        self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?;
+        // Otherwise it is somebody else's by now, or nobody's.
+        head.ok_or(Stop::Otherwise)
+    }
+
+    /// The tag of what an upload has become, if that is as long as its source.
+    async fn made(&self, ours: &Listed, upload: &Upload, deadline: Instant) -> Result<Option<String>, Stop> {
+        let head = self.target.head_of(&self.to, &upload.object.key, left(deadline)).await;
+        let head = head.map_err(|error| Stop::of(Side::Target, &error))?;
+        Ok(head.filter(|head| head.bytes == ours.bytes).map(|head| head.etag.unwrap_or_default()))
+    }
+
+    async fn part(
+        &self,
+        ours: &Listed,
+        upload: &Upload,
+        number: i32,
+        (how, range): (How, Range<u64>),
+        deadline: Instant,
+    ) -> Result<Part, Stop> {
+        if Instant::now() >= deadline {
+            return Err(Stop::Time);
+        }
+        let wrong = |side| move |error: S3Error| Stop::of(side, &error);
+        if how == How::Copied {
+            let origin = Origin { bucket: &self.from, key: &ours.key, etag: &ours.etag };
+            let copied = self.target.copy_part(upload, number, origin, range, left(deadline)).await;
+            return copied.map_err(wrong(Side::Target));
+        }
+        let _memory = self.hold(range.end - range.start, deadline).await?;
+        let got = self.source.version(&self.from, &ours.key, &ours.etag, Some(range), left(deadline)).await;
+        let body = got.map_err(wrong(Side::Source))?.body;
+        self.target.put_part(upload, number, body, left(deadline)).await.map_err(wrong(Side::Target))
+    }
+
+    /// Begins an upload, which takes nothing along by itself, and gives those up that killed runs have left of it.
+    async fn begin(&self, ours: &Listed, object: Object, size: u64, deadline: Instant) -> Result<Upload, Stop> {
+        let wrong = |side| move |error: S3Error| Stop::of(side, &error);
+        let open = self.target.open_uploads(&object.bucket, &object.key, left(deadline)).await;
+        for (key, id) in open.map_err(wrong(Side::Target))? {
+            if key == object.key {
+                let left_over = Upload { object: object.clone(), id, streamed: false };
+                self.target.abort_upload(&left_over, left(deadline)).await.map_err(wrong(Side::Target))?;
+            }
+        }
+        let head = self.source.head_of(&self.from, &ours.key, left(deadline)).await.map_err(wrong(Side::Source))?;
+        let same = |head: &Head| head.etag.as_deref().map(bare) == Some(bare(&ours.etag));
+        let Some(head) = head.filter(same) else { return Err(Stop::Otherwise) };
+        let object = self.dressed(ours, &head, object, deadline).await?;
+        let upload = self.target.begin_upload(&object, false, left(deadline)).await.map_err(wrong(Side::Target))?;
+        let record = Map::from_iter([
+            ("id".to_owned(), json!(upload.id)),
+            ("source".to_owned(), json!(bare(&ours.etag))),
+            ("part".to_owned(), json!(size)),
+        ]);
+        self.shelves.put(Shelf::Upload, &object.key, record, left(deadline)).await?;
+        Ok(upload)
+    }
+
+    /// The upload that an earlier run has begun of this version, and what has arrived of it.
+    async fn go_on(
+        &self,
+        ours: &Listed,
+        object: &Object,
+        size: u64,
+        deadline: Instant,
+    ) -> Result<Option<(Upload, HashMap<i32, Part>)>, Stop> {
+        let Some(record) = self.shelves.get(Shelf::Upload, &object.key, left(deadline)).await? else { return Ok(None) };
+        let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
+        let upload = Upload { object: object.clone(), id: text("id").to_owned(), streamed: false };
+        let same = text("source") == bare(&ours.etag) && record.get("part").and_then(Value::as_u64) == Some(size);
+        let parts = match self.target.parts(&upload, left(deadline)).await {
+            Ok(parts) if same => parts,
+            Ok(_) => {
+                self.give_up(ours, &upload, deadline).await?;
+                return Ok(None);
+            }
+            Err(S3Error::Missing { .. }) => {
+                self.shelves.forget(Shelf::Upload, &object.key, left(deadline)).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(Stop::of(Side::Target, &error)),
+        };
+        Ok(Some((upload, parts.into_iter().map(|part| (part.number, part)).collect())))
+    }
+
+    /// Gives up what is open of uploads that this migration has begun and that nothing will go on with: once a sweep has looked at all of the
+    /// source, their objects are gone, or have become something else.
+    pub(super) async fn tidy_up(&self, deadline: Instant) -> Result<(), Fault> {
+        let prefix = &self.definition.target.place.prefix;
+        let open = self.target.open_uploads(&self.to.name, prefix, left(deadline)).await;
+        let open = match open {
+            // What cannot be listed is for a rule of the bucket.
+            Err(S3Error::Unsupported { .. }) => return Ok(()),
+            open => open.map_err(|error| fault(Side::Target, &error))?,
+        };
+        for (key, id) in open {
+            let kept = self.shelves.get(Shelf::Upload, &key, left(deadline)).await?;
+            if kept.is_none_or(|kept| kept.get("id").and_then(Value::as_str) != Some(&id)) {
+                continue;
+            }
+            let upload = Upload { object: self.small(key), id, streamed: false };
+            let aborted = self.target.abort_upload(&upload, left(deadline)).await;
+            aborted.map_err(|error| fault(Side::Target, &error))?;
+            self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, ours: &Listed, upload: &Upload, deadline: Instant) -> Result<(), Stop> {
+        let aborted = self.target.abort_upload(upload, left(deadline)).await;
+        aborted.map_err(|error| Stop::of(Side::Target, &error))?;
+        tracing::info!(migration = %self.definition.name, bytes = ours.bytes, "an upload was given up: its object has changed");
+        Ok(self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?)
+    }
+}
+
+/// Bytes of a part, in whole MiB: so many that there are not too many of them.
+fn part_size(bytes: u64, least: u64) -> u64 {
+    bytes.div_ceil(PARTS).max(least).next_multiple_of(1 << 20)
+}
+
+/// The parts of an object: number and bytes.
+fn ranges(bytes: u64, size: u64) -> impl Iterator<Item = (i32, Range<u64>)> {
+    let starts = (0..bytes.div_ceil(size.max(1))).map(move |place| place * size);
+    (1..).zip(starts.map(move |start| start..(start + size).min(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_few_enough_and_make_up_the_whole() {
+        for bytes in [1, PART, PART + 1, 5 << 30, (5 << 40) - 1, 50 << 40] {
+            let size = part_size(bytes, PART);
+            let parts: Vec<_> = ranges(bytes, size).collect();
+            assert!(parts.len() as u64 <= PARTS && size.is_multiple_of(1 << 20), "{bytes}");
+            assert_eq!(parts.first().map(|(number, range)| (*number, range.start)), Some((1, 0)));
+            assert_eq!(parts.last().map(|(_, range)| range.end), Some(bytes));
+            assert!(parts.windows(2).all(|two| two[0].1.end == two[1].1.start && two[0].0 + 1 == two[1].0));
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Both listings side by side: what is missing, what differs, what is extra, and by what each object was found the same. Anything that a
+//! listing does not tell is asked of the object itself, so that it does not matter in which order a server lists.
+
+use super::began::Began;
+use super::compare::{By, Compared, Other, is_rewritten, seconds, told_by_tags};
+use super::extra::Place;
+use super::failure::{Side, fault};
+use super::walk::{Stretch, cursor, key, left};
+use super::{Batch, Objects, What};
+use crate::cursor::Cursor;
+use crate::engine::lease::nonce;
+use crate::engine::migration::{Comparison, Range, Read, Repair};
+use crate::fault::Fault;
+use crate::s3::Listed;
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// Keys that are compared at once, at most: what one line of the report each takes, and a page of the listing.
+const MOST: u64 = 1000;
+/// Keys that are announced at once, at most, and bytes of them: a record holds 100 KB.
+const FOUND: usize = 500;
+const FOUND_BYTES: usize = 48 << 10;
+/// Pages of the other side that are listed beside one of this side, at most: what they do not show is asked for by itself.
+const PAGES: usize = 5;
+/// Examples that one stretch names.
+const EXAMPLES: usize = 20;
+
+impl Objects {
+    /// The next objects that a sweep has to copy.
+    pub(super) async fn next_missing(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> Result<Option<Read<Batch>>, Fault> {
+        let deadline = Instant::now() + limit;
+        let place = Place::of(after);
+        if place != Place::Source {
+            return self.next_doomed(place, size, deadline).await;
+        }
+        // A pass ends behind every key; a stretch that was announced ends at one.
+        let whole = range.bound == super::walk::end();
+        let behind = self.behind_the_source().filter(|_| whole);
+        let Some(mut stretch) = self.stretch(range, after, page_of(size), deadline).await? else {
+            let nothing =
+                |end| Read { batch: Batch(What::Keys(Vec::new())), end, scanned: 1, bytes: 0, found: Vec::new() };
+            return Ok(behind.filter(|_| after != Some(&range.bound)).map(nothing));
+        };
+        let compared = self.compare_all(&stretch, after, deadline).await?;
+        let mut lacking: Vec<Listed> = compared.into_iter().filter_map(|(ours, what)| lacking(ours, what)).collect();
+        let fitting = announced(lacking.iter().map(|object| object.key.as_str()));
+        if fitting < lacking.len() {
+            lacking.truncate(fitting);
+            stretch.end = lacking.last().map_or(stretch.end, |last| cursor(&last.key));
+        } else if whole && stretch.end == super::walk::end() {
+            self.tidy_up(deadline).await?;
+            stretch.end = behind.unwrap_or(stretch.end);
+        }
+        let found = lacking.iter().map(|object| cursor(&object.key)).collect();
+        let Stretch { end, scanned, .. } = stretch;
+        let bytes = memory(&lacking);
+        Ok(Some(Read { batch: Batch(What::Lacking(Arc::new(lacking))), end, scanned, bytes, found }))
+    }
+
+    /// The next stretch of `verify`.
+    pub(super) async fn next_compared(
+        &self,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        repair: Option<&Repair>,
+        limit: Duration,
+    ) -> Result<Option<Read<Comparison>>, Fault> {
+        let deadline = Instant::now() + limit;
+        let Some(stretch) = self.stretch(range, after, page_of(size), deadline).await? else { return Ok(None) };
+        let compared = self.compare_all(&stretch, after, deadline).await?;
+        let mut found = Comparison { checked: compared.len() as u64, ..Comparison::default() };
+        let (mut lines, mut missing, mut different) = (String::new(), Vec::new(), Vec::new());
+        for (ours, what) in compared {
+            let said = match &what {
+                Compared::Same(by, _) => {
+                    found.equal += 1;
+                    json!({"key": ours.key, "bytes": ours.bytes, "same_by": by})
+                }
+                // It was deleted between its listing and its comparison: nothing to compare.
+                Compared::Gone => {
+                    found.checked -= 1;
+                    continue;
+                }
+                Compared::Missing => {
+                    found.missing += 1;
+                    json!({"key": ours.key, "bytes": ours.bytes, "missing": true})
+                }
+                Compared::Differs(_) | Compared::Changed(_) => {
+                    found.different += 1;
+                    json!({"key": ours.key, "bytes": ours.bytes, "different": true})
+                }
+            };
+            lines.push_str(&said.to_string());
+            lines.push('\n');
+            let kind = match &what {
+                Compared::Missing => "missing",
+                Compared::Same(..) => continue,
+                _ => "different",
+            };
+            if found.examples.len() < EXAMPLES {
+                found.examples.push((cursor(&ours.key), kind));
+            }
+            if kind == "missing" { missing.push(ours) } else { different.push(ours) }
+        }
+        self.note("verify", lines, deadline).await?;
+        if let Some(repair) = repair {
+            found.repaired += self.mend(missing, false, deadline).await?;
+            if repair.overwrite {
+                found.repaired += self.mend(different, true, deadline).await?;
+            }
+        }
+        let Stretch { end, scanned, .. } = stretch;
+        Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    /// The next page of the target's bucket: which of its objects are nobody's.
+    pub(super) async fn next_extra(
+        &self,
+        after: Option<&Cursor>,
+        size: u64,
+        limit: Duration,
+    ) -> Result<Option<Read<Comparison>>, Fault> {
+        let deadline = Instant::now() + limit;
+        let place = match after.map(key) {
+            Some(None) => return Ok(None),
+            Some(Some(key)) => Some(key),
+            None => None,
+        };
+        let page = self.extras(place, size, deadline).await?;
+        let examples = page.extra.iter().take(EXAMPLES).map(|key| (cursor(key), "extra")).collect();
+        let found = Comparison { extra: page.extra.len() as u64, examples, ..Comparison::default() };
+        let line = |key: &String| format!("{}\n", json!({"key": key, "extra": true}));
+        self.note("verify", page.extra.iter().map(line).collect(), deadline).await?;
+        let end = page.next.map_or_else(super::walk::end, |key| cursor(&key));
+        Ok(Some(Read { batch: found, end, scanned: page.scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    /// Each object of a stretch beside its target.
+    async fn compare_all(
+        &self,
+        stretch: &Stretch,
+        after: Option<&Cursor>,
+        deadline: Instant,
+    ) -> Result<Vec<(Listed, Compared)>, Fault> {
+        let from = after.and_then(key).and_then(|key| self.target_key(key));
+        let last = stretch.objects.last().and_then(|object| self.target_key(&object.key));
+        let theirs = self.beside((&self.target, &self.to), from.as_deref(), last.as_ref(), deadline).await;
+        let theirs = theirs.map_err(|error| fault(Side::Target, &error))?;
+        let began = self.began(deadline).await?;
+        let theirs = Arc::new(theirs);
+        let mut coming = iter(stretch.objects.clone())
+            .map(|ours| {
+                let theirs = theirs.clone();
+                Box::pin(async move {
+                    let Some(target) = self.target_key(&ours.key) else {
+                        return Ok::<_, Fault>((ours, Compared::Gone));
+                    };
+                    if let Some(listed) = theirs.get(&target)
+                        && told_by_tags(&ours, (listed.bytes, &listed.etag)) == Some(true)
+                        && !is_rewritten(&ours, seconds(listed.modified), began)
+                    {
+                        let other = Other { etag: listed.etag.clone(), at: seconds(listed.modified), ours: false };
+                        return Ok((ours, Compared::Same(By::Tag, other)));
+                    }
+                    let compared = self.compare_patiently(&ours, &target, began, deadline).await?;
+                    Ok((ours, compared))
+                })
+            })
+            .buffered(self.side_by_side());
+        let mut compared = Vec::with_capacity(stretch.objects.len());
+        while let Some(one) = coming.next().await {
+            compared.push(one?);
+        }
+        Ok(compared)
+    }
+
+    /// A server that stumbles over one object is asked again: the others were told already.
+    async fn compare_patiently(
+        &self,
+        ours: &Listed,
+        target: &str,
+        began: Began,
+        deadline: Instant,
+    ) -> Result<Compared, Fault> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match self.compare(ours, target, began, deadline).await {
+                Err(fault) if fault.class.passes() && Instant::now() + wait < deadline => {
+                    tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+                    wait *= 2;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// What the other side lists beside a page of this one: as far as `last`, if its order and the number of its objects allow it.
+    pub(super) async fn beside(
+        &self,
+        (s3, bucket): (&crate::s3::S3, &crate::s3::Bucket),
+        after: Option<&str>,
+        last: Option<&String>,
+        deadline: Instant,
+    ) -> Result<HashMap<String, Listed>, crate::s3::S3Error> {
+        let mut found = HashMap::new();
+        let Some(last) = last else { return Ok(found) };
+        let is_target = std::ptr::eq(bucket, &raw const self.to);
+        let place = if is_target { &self.definition.target.place } else { &self.definition.source.place };
+        let mut after = after.map(str::to_owned);
+        for _ in 0..PAGES {
+            let page = s3.objects(bucket, &place.prefix, after.as_deref(), MOST, left(deadline)).await?;
+            let end = page.objects.last().map(|object| object.key.clone());
+            let reached = page.objects.iter().any(|object| object.key >= *last);
+            found.extend(page.objects.into_iter().map(|object| (object.key.clone(), object)));
+            if reached || !page.more {
+                break;
+            }
+            after = end;
+        }
+        Ok(found)
+    }
+
+    /// Writes lines down where milkrun keeps what is its own.
+    async fn note(&self, folder: &str, lines: String, deadline: Instant) -> Result<(), Fault> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let object = self.small(self.own(&format!("{folder}/{now:015}-{}.ndjson", nonce())));
+        match self.put_small(&object, lines.into_bytes(), deadline).await {
+            // Its key is nobody else's: the reply to the first attempt was lost.
+            Ok(_) | Err(crate::s3::S3Error::Exists { .. }) => Ok(()),
+            Err(error) => Err(fault(Side::Target, &error)),
+        }
+    }
+}
+
+/// How many of these keys are announced at once: they stand in one record.
+pub(super) fn announced<'a>(keys: impl Iterator<Item = &'a str>) -> usize {
+    let mut bytes = 0;
+    let size = |key: &str| serde_json::to_string(key).map_or(0, |json| json.len() + 16);
+    let fitting = keys.take(FOUND).take_while(|key| {
+        bytes += size(key);
+        bytes <= FOUND_BYTES
+    });
+    fitting.count().max(1)
+}
+
+/// How many keys of a page are asked for.
+pub(super) fn page_of(size: u64) -> u64 {
+    size.clamp(1, MOST)
+}
+
+/// Bytes of memory that objects of a listing take, about.
+pub(super) fn memory(objects: &[Listed]) -> u64 {
+    objects.iter().map(|object| (object.key.len() + object.etag.len() + size_of::<Listed>()) as u64).sum()
+}
+
+fn lacking(ours: Listed, what: Compared) -> Option<Listed> {
+    match what {
+        Compared::Same(..) | Compared::Gone => None,
+        Compared::Missing | Compared::Differs(_) => Some(ours),
+        Compared::Changed(now) => Some(now),
+    }
+}

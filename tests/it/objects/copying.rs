@@ -1,0 +1,116 @@
+//! What is copied is the same, bytes and all that belongs to it.
+
+use super::Stage;
+use crate::support::s3::{MAKES, Make};
+use std::time::Duration;
+
+#[test]
+fn a_bucket_is_copied_with_all_that_belongs_to_its_objects() {
+    for (from, to) in MAKES.into_iter().flat_map(|from| MAKES.map(|to| (from, to))) {
+        let mut stage = Stage::new(from, to);
+        stage.define("", "", "prefix = \"eu/\"", "", "max_batch = 60");
+        stage.fill(200);
+        let reply = stage.run();
+        assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &200.into()), "{reply}");
+        stage.assert_same("eu/");
+        let again = stage.run();
+        assert_eq!((&again["outcome"], &again["moved"]), (&"complete".into(), &0.into()), "{again}");
+        let verified = stage.verify();
+        assert_eq!((&verified["outcome"], &verified["equal"]), (&"complete".into(), &200.into()), "{verified}");
+        assert_eq!((&verified["missing"], &verified["extra"]), (&0.into(), &0.into()), "{verified}");
+    }
+}
+
+#[test]
+fn a_sweep_copies_what_was_changed_and_added_and_verify_names_what_is_extra() {
+    for make in MAKES {
+        let mut stage = Stage::new(make, make);
+        stage.define("mode = \"continuous\"", "", "", "", "sweep_every = \"1s\"");
+        stage.fill(120);
+        assert_eq!(stage.run()["progress"]["moved"], 120, "{make:?}");
+        // Times are told in whole seconds.
+        std::thread::sleep(Duration::from_millis(1100));
+        for n in 0..10 {
+            stage.put(&format!("a/{n:02}/{n}.txt"), b"changed");
+            stage.put(&format!("b/{n}"), b"added");
+        }
+        for n in 20..23 {
+            stage.from.delete(&stage.runtime, &format!("a/{:02}/{n}.txt", n % 17));
+        }
+        let mut moved = 0;
+        for _ in 0..4 {
+            moved += stage.run()["moved"].as_u64().unwrap();
+            std::thread::sleep(Duration::from_millis(1100));
+        }
+        assert_eq!(moved, 20, "{make:?}");
+        assert_eq!(stage.to.get(&stage.runtime, "a/03/3.txt").as_deref(), Some(&b"changed"[..]));
+        let verified = stage.verify();
+        assert_eq!(
+            (&verified["equal"], &verified["different"], &verified["extra"]),
+            (&127.into(), &0.into(), &3.into()),
+            "{verified}"
+        );
+    }
+}
+
+#[test]
+fn what_is_extra_is_deleted_as_far_as_that_is_allowed() {
+    for make in MAKES {
+        let mut stage = Stage::new(make, make);
+        let copy = "delete_extra = \"5%\"";
+        stage.define("mode = \"continuous\"", "", "", copy, "sweep_every = \"1s\"");
+        stage.fill(100);
+        assert_eq!(stage.run()["progress"]["moved"], 100, "{make:?}");
+        for n in 0..5 {
+            stage.from.delete(&stage.runtime, &format!("a/{n:02}/{n}.txt"));
+        }
+        std::thread::sleep(Duration::from_millis(1100));
+        let reply = stage.run();
+        assert_eq!(reply["progress"]["moved"], 105, "{make:?}: {reply}");
+        stage.assert_same("");
+        for n in 5..10 {
+            stage.from.delete(&stage.runtime, &format!("a/{n:02}/{n}.txt"));
+        }
+        std::thread::sleep(Duration::from_millis(1100));
+        let paused = stage.job.call(&["run", "assets"]).expect(4).reply();
+        let reason = paused["reason"].as_str().unwrap();
+        assert!(reason.contains("5 of the target's 95 objects have no source"), "{make:?}: {reason}");
+        assert_eq!(stage.runtime.block_on(stage.to.keys()).len(), 95);
+    }
+}
+
+#[test]
+fn an_object_of_many_parts_goes_from_one_server_to_the_other() {
+    for (from, to) in [(Make::Ministack, Make::SeaweedFs), (Make::SeaweedFs, Make::Ministack)] {
+        let mut stage = Stage::new(from, to);
+        stage.define("", "", "", "", "");
+        let body: Vec<u8> =
+            (0..(29 << 20) / 4_u32).flat_map(|n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        stage.put("large", &body);
+        stage.put("empty", b"");
+        let reply = stage.run();
+        assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &2.into()), "{reply}");
+        assert!(stage.to.get(&stage.runtime, "large").is_some_and(|got| got == body));
+        assert_eq!(stage.to.open_uploads(&stage.runtime), 0);
+        let verified = stage.verify();
+        assert_eq!((&verified["equal"], &verified["different"]), (&2.into(), &0.into()), "{verified}");
+    }
+}
+
+#[test]
+fn what_an_object_has_beside_its_bytes_can_be_left_behind_or_refused() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    stage.define("", "", "", "metadata = \"drop\"\ntags = \"drop\"", "");
+    stage.fill(6);
+    assert_eq!(stage.run()["outcome"], "complete");
+    for whole in stage.to.all(&stage.runtime).into_values() {
+        assert!(whole.metadata.is_empty() && whole.tags.is_empty() && whole.cache_control.is_none(), "{whole:?}");
+    }
+    let mut stage = Stage::new(Make::Ministack, Make::SeaweedFs);
+    stage.define("", "", "", "tags = \"fail\"", "stop_when_failed = \"100%\"");
+    stage.fill(6);
+    let reply = stage.run();
+    assert_eq!((&reply["progress"]["moved"], &reply["progress"]["failed"]), (&4.into(), &2.into()), "{reply}");
+    let failed = stage.job.reply(&["failed", "assets"]);
+    assert_eq!(failed["items"][0]["class"], "poison", "{failed}");
+}

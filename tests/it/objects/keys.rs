@@ -1,0 +1,73 @@
+//! Keys are bytes, never paths.
+
+use super::Stage;
+use crate::support::s3::Make;
+
+/// What S3 allows and what often goes wrong.
+fn oddities() -> Vec<String> {
+    let mut keys: Vec<String> = [
+        "../x",
+        "a/../b",
+        "./c",
+        "d//e",
+        "/lead",
+        "trailing/",
+        "a+b",
+        "a b",
+        "%2F",
+        "100%",
+        "c++ %2F?x=1&y#z",
+        "~",
+        "*",
+        "'\"<>&",
+        "back\\slash",
+        "é",
+        "日本語",
+        "\u{202e}rtl",
+        "🧨",
+        "a.b-c_d",
+        "-",
+        "=",
+        "?",
+        "a/",
+        "a",
+        "a-b",
+        "a/b",
+        "\u{fffd}",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    keys.extend((1_u8..0x20).chain([0x7f]).map(|byte| format!("control/{}", char::from(byte))));
+    keys.push("x".repeat(1024));
+    keys.push("ä".repeat(512));
+    keys
+}
+
+#[test]
+fn every_key_that_s3_allows_arrives_under_its_own_name() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    stage.define("", "", "", "", "max_batch = 7");
+    let keys = oddities();
+    for key in &keys {
+        stage.put(key, key.as_bytes());
+    }
+    let reply = stage.run();
+    assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &keys.len().into()), "{reply}");
+    for key in &keys {
+        assert_eq!(stage.to.get(&stage.runtime, key).as_deref(), Some(key.as_bytes()), "{key:?}");
+    }
+    let verified = stage.verify();
+    assert_eq!((&verified["equal"], &verified["extra"]), (&keys.len().into(), &0.into()), "{verified}");
+}
+
+#[test]
+fn a_key_that_becomes_too_long_is_set_aside() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    stage.define("", "", "prefix = \"eu/\"", "", "");
+    stage.put(&"x".repeat(1022), b"long");
+    stage.put("short", b"short");
+    let reply = stage.run();
+    assert_eq!((&reply["progress"]["moved"], &reply["progress"]["failed"]), (&1.into(), &1.into()), "{reply}");
+    let failed = stage.job.reply(&["failed", "assets"]);
+    assert!(failed["items"][0]["message"].as_str().unwrap().contains("1,024 bytes"), "{failed}");
+}

@@ -1,0 +1,120 @@
+//! Kills at any moment: afterwards the target is the source, and everything was counted once.
+
+use super::Stage;
+use crate::support::job::full;
+use crate::support::s3::{MAKES, Make};
+use crate::support::s3_faults::S3Faults;
+use std::time::Duration;
+
+#[test]
+fn a_run_that_is_killed_again_and_again_copies_all_the_same() {
+    for (from, to) in [(MAKES[0], MAKES[0]), (MAKES[1], MAKES[1]), (Make::Ministack, Make::SeaweedFs)] {
+        let mut stage = Stage::new(from, to);
+        stage.define("", "", "", "concurrency = 8", "lease = \"1s\"\nmax_attempts = 1000\nmax_batch = 40");
+        stage.job.set("MILKRUN_LEASE_MARGIN", "-5s");
+        stage.fill(400);
+        let kills = if full() { 60 } else { 15 };
+        for kill in 0..kills {
+            let mut running = stage.job.cli().spawn(&["--json", "run", "assets"]);
+            std::thread::sleep(Duration::from_millis(80 + 23 * (kill % 11)));
+            running.signal("KILL");
+            running.wait();
+        }
+        let reply = stage.run();
+        assert_eq!(reply["outcome"], "complete", "{from:?} to {to:?}: {reply}");
+        let progress = &reply["progress"];
+        let counted = ["moved", "skipped", "failed", "conflicts"].map(|name| progress[name].as_u64().unwrap());
+        assert_eq!(counted.iter().sum::<u64>(), 400, "{progress}");
+        assert_eq!(counted[2..], [0, 0], "{progress}");
+        stage.assert_same("");
+        assert_eq!(stage.to.open_uploads(&stage.runtime), 0);
+    }
+}
+
+#[test]
+fn a_server_that_fails_in_every_way_costs_no_object() {
+    for make in MAKES {
+        let seed = rand::random();
+        println!("seed {seed} before {make:?}");
+        let mut stage = Stage::new(make, make);
+        let faults = S3Faults::before(&stage.to.endpoint, seed, 12);
+        let (from, to) = (stage.from.endpoint.clone(), stage.to.endpoint.clone());
+        (stage.from.endpoint, stage.to.endpoint) = (faults.url(), faults.url());
+        stage.define("", "", "", "concurrency = 8", "lease = \"1s\"\nmax_attempts = 1000\nmax_batch = 50");
+        (stage.from.endpoint, stage.to.endpoint) = (from, to);
+        stage.job.set("MILKRUN_LEASE_MARGIN", "-5s");
+        stage.fill(300);
+        let (kills, objects, at_once) = (6, 300, 8);
+        for kill in 0..kills {
+            let mut running = stage.job.cli().spawn(&["--json", "run", "assets", "--time-limit", "20s"]);
+            std::thread::sleep(Duration::from_millis(900 + 200 * kill));
+            running.signal("KILL");
+            running.wait();
+        }
+        for _ in 0..3 {
+            stage.job.call(&["run", "assets", "--time-limit", "20s"]);
+        }
+        faults.calm();
+        let reply = stage.run();
+        assert_eq!(reply["outcome"], "complete", "seed {seed}, {make:?}: {reply}");
+        let progress = &reply["progress"];
+        let counted = ["moved", "skipped", "failed", "conflicts"].map(|name| progress[name].as_u64().unwrap());
+        assert_eq!(counted.iter().sum::<u64>(), objects, "seed {seed}, {make:?}: {progress}");
+        assert_eq!(counted[2..], [0, 0], "seed {seed}, {make:?}: {progress}");
+        stage.assert_same("");
+        assert_eq!(stage.to.open_uploads(&stage.runtime), 0);
+        let injected = faults.injected();
+        assert!(injected.iter().all(|(_, count)| *count > 0), "seed {seed}: {injected:?}");
+        let most = objects + kills * at_once + injected.iter().map(|(_, count)| count).sum::<u64>();
+        // And the one that tries out what the server can do.
+        assert!(faults.copies() <= most + 2, "seed {seed}, {make:?}: {} copies, {most} allowed", faults.copies());
+    }
+}
+
+#[test]
+fn runs_that_overlap_do_the_same_once() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    stage.define("", "", "", "concurrency = 8", "lease = \"1s\"\nmax_attempts = 1000\nmax_batch = 20");
+    // A lease that is over before it begins: whoever comes takes over.
+    stage.job.set("MILKRUN_LEASE_MARGIN", "-60s");
+    stage.fill(300);
+    let running: Vec<_> = (0..3).map(|_| stage.job.cli().spawn(&["--json", "run", "assets", "--until-done"])).collect();
+    for one in running {
+        one.wait();
+    }
+    stage.job.set("MILKRUN_LEASE_MARGIN", "0s");
+    let reply = stage.run();
+    assert_eq!(reply["outcome"], "complete", "{reply}");
+    let progress = &reply["progress"];
+    let counted = ["moved", "skipped", "failed", "conflicts"].map(|name| progress[name].as_u64().unwrap());
+    assert_eq!((counted.iter().sum::<u64>(), counted[2] + counted[3]), (300, 0), "{progress}");
+    stage.assert_same("");
+}
+
+#[test]
+fn a_source_that_changes_under_the_copy_is_copied_whole_and_again() {
+    let mut stage = Stage::new(Make::Ministack, Make::SeaweedFs);
+    stage.define("mode = \"continuous\"", "", "", "concurrency = 4", "sweep_every = \"1s\"\nmax_batch = 10");
+    let body = |version: u32| vec![u8::try_from(version % 251).unwrap(); 300_000];
+    for n in 0..40 {
+        stage.put(&format!("k{n:02}"), &body(0));
+    }
+    let running = stage.job.cli().spawn(&["--json", "run", "assets", "--until-done"]);
+    for version in 1..=6 {
+        for n in (0..40).step_by(3) {
+            stage.put(&format!("k{n:02}"), &body(version));
+        }
+    }
+    running.wait();
+    // Whole in any case: never a mixture of two versions.
+    for (key, whole) in stage.to.all(&stage.runtime) {
+        assert!(whole.bytes.len() == 300_000 && whole.bytes.iter().all(|byte| *byte == whole.bytes[0]), "{key}");
+    }
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(1100));
+        stage.run();
+    }
+    stage.assert_same("");
+    let status = stage.job.status();
+    assert_eq!((&status["progress"]["conflicts"], &status["progress"]["failed"]), (&0.into(), &0.into()), "{status}");
+}

@@ -1,0 +1,107 @@
+//! Stages of a migration, told to an SNS topic by name: each once, with the reply that it came with.
+
+use crate::support::dynamodb::config;
+use crate::support::file_server::{FileServer, answer};
+use crate::support::job::Job;
+use crate::support::s3::{Make, endpoint};
+use crate::support::servers::Kind;
+use crate::support::shop::Size;
+use aws_sdk_sns::Client;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+const ORDERS: Size = Size { orders: 60, closed: 30, items: 2, discounts: 1 };
+
+/// A topic, and somebody who hears what it says.
+struct Audience {
+    hook: FileServer,
+    endpoint: String,
+    arn: String,
+}
+
+impl Audience {
+    fn new(name: &str) -> Self {
+        let hook = FileServer::start(|_, stream| answer(stream, "200 OK", "", b""));
+        let endpoint = endpoint(Make::Ministack);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let arn = runtime.block_on(async {
+            let client = Client::new(&config(&endpoint).await);
+            let arn = client.create_topic().name(name).send().await.unwrap().topic_arn.unwrap();
+            client.subscribe().topic_arn(&arn).protocol("http").endpoint(hook.url("/stages")).send().await.unwrap();
+            let token = loop {
+                let asked: Vec<Value> = said(&hook);
+                if let Some(token) = asked.iter().find_map(|one| one["Token"].as_str()) {
+                    break token.to_owned();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            };
+            client.confirm_subscription().topic_arn(&arn).token(token).send().await.unwrap();
+            arn
+        });
+        Self { hook, endpoint, arn }
+    }
+
+    /// The messages, once there are so many.
+    fn messages(&self, count: usize) -> Vec<Value> {
+        let patience = Instant::now() + Duration::from_secs(10);
+        loop {
+            let said: Vec<Value> = said(&self.hook);
+            let messages: Vec<Value> = said
+                .iter()
+                .filter(|one| one["Type"] == "Notification")
+                .map(|one| serde_json::from_str(one["Message"].as_str().unwrap()).unwrap())
+                .collect();
+            if messages.len() >= count || Instant::now() > patience {
+                return messages;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn said(hook: &FileServer) -> Vec<Value> {
+    hook.asked().iter().filter_map(|asked| serde_json::from_slice(&asked.body).ok()).collect()
+}
+
+#[test]
+fn a_topic_hears_of_each_stage_once() {
+    let audience = Audience::new("stages");
+    let mut job = Job::shop(Kind::Sqlite, ORDERS, "settle = \"0s\"");
+    job.set("MILKRUN_TOPIC_ARN", &audience.arn);
+    job.set("AWS_ENDPOINT_URL", &audience.endpoint);
+    let name = job.name.clone();
+    let reply = job.reply(&["run", &name, "--until-done"]);
+    assert_eq!(reply["outcome"], "complete", "{reply}");
+    job.reply(&["run", &name]);
+    job.reply(&["verify", &name]);
+    job.reply(&["pause", &name, "--reason", "lunch"]);
+    job.reply(&["resume", &name]);
+    let messages = audience.messages(5);
+    let stages: Vec<&str> = messages.iter().map(|one| one["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["started", "pass done", "complete", "verified", "paused"]);
+    for message in &messages {
+        assert_eq!((&message["v"], &message["migration"]), (&1.into(), &Value::from(name.as_str())), "{message}");
+        assert_eq!(message["reply"]["migration"], message["migration"], "{message}");
+        assert!(message["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{message}");
+    }
+    assert_eq!(messages[2]["reply"]["outcome"], "complete");
+    assert_eq!(messages[4]["reply"]["reason"], "lunch");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(audience.messages(6).len(), 5, "nothing is said twice");
+}
+
+#[test]
+fn a_topic_that_is_not_there_is_no_reason_to_fail_and_is_told_later() {
+    let audience = Audience::new("later");
+    let mut job = Job::shop(Kind::Sqlite, ORDERS, "settle = \"0s\"");
+    job.set("AWS_ENDPOINT_URL", &audience.endpoint);
+    job.set("MILKRUN_TOPIC_ARN", &format!("{}-gone", audience.arn));
+    let name = job.name.clone();
+    let run = job.cli().run(&["--json", "run", &name, "--until-done"]).expect(0);
+    assert_eq!(run.reply()["outcome"], "complete");
+    assert!(run.stderr.contains("does not exist: correct `MILKRUN_TOPIC_ARN`"), "{}", run.stderr);
+    job.set("MILKRUN_TOPIC_ARN", &audience.arn);
+    job.reply(&["run", &name]);
+    let stages: Vec<Value> = audience.messages(3).into_iter().map(|one| one["stage"].clone()).collect();
+    assert_eq!(stages, ["started", "pass done", "complete"]);
+}
