@@ -10,8 +10,9 @@ tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
 
 say() { printf '\n%s\n' "$*"; }
 fail() { echo "demo-objects: $1" >&2; exit 1; }
-# number FIELD: the last such field of a JSON reply on stdin.
-number() { sed -nE "s/.*\"$1\" *: *([0-9]+).*/\1/p" | tail -n 1; }
+# equal, moved: of a JSON reply on stdin.
+equal() { sed -nE 's/.*"equal":([0-9]+).*/\1/p'; }
+moved() { sed -nE 's/.*"progress":\{"moved":([0-9]+).*/\1/p'; }
 free_port() { "$tools/ministack/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -42,7 +43,9 @@ for _ in 1 2; do
   sleep 4
   kill -9 "$run" 2>/dev/null || fail "it was faster than the kill"
   wait "$run" 2>/dev/null || true
-  "${milkrun[@]}" --json status assets-to-eu | sed -E 's/.*"moved":([0-9]+).*/killed after \1 objects/'
+  # Nobody gave its lease back: it runs out.
+  sleep 4.5
+  "${milkrun[@]}" --json status assets-to-eu | moved | sed 's/.*/killed after & objects/'
 done
 
 say "3. The next ones go on where they were: milkrun run assets-to-eu --until-done"
@@ -50,16 +53,16 @@ say "3. The next ones go on where they were: milkrun run assets-to-eu --until-do
 
 say "4. Both listings side by side: milkrun verify assets-to-eu"
 verified=$("${milkrun[@]}" --json verify assets-to-eu | tail -n 1)
-[ "$(number equal <<<"$verified")" = "$objects" ] || fail "not all of them are there: $verified"
+[ "$(equal <<<"$verified")" = "$objects" ] || fail "not all of them are there: $verified"
 "$built/examples/assets" compare "http://127.0.0.1:$s3" assets-us assets-eu
 
 say "5. The source changes, and a sweep brings exactly that"
 sleep 1.1
 "$built/examples/assets" change "http://127.0.0.1:$s3" assets-us
-before=$("${milkrun[@]}" --json status assets-to-eu | number moved)
+before=$("${milkrun[@]}" --json status assets-to-eu | moved)
 sleep 1.1
 "${milkrun[@]}" --json run assets-to-eu --until-done --time-limit 30s >"$folder/sweep.json" || fail "the sweep failed: $(tail -n 1 "$folder/sweep.json")"
-after=$("${milkrun[@]}" --json status assets-to-eu | number moved)
+after=$("${milkrun[@]}" --json status assets-to-eu | moved)
 [ "$((after - before))" = 170 ] || fail "$((after - before)) objects were copied or deleted, not 170"
 echo "150 copied, 20 deleted"
 "$built/examples/assets" compare "http://127.0.0.1:$s3" assets-us assets-eu
