@@ -19,7 +19,7 @@ impl Objects {
         let got = got.map_err(|error| Stop::of(Side::Source, &error))?;
         let object = self.dressed(ours, &got.head, object, deadline).await?;
         let checksum = Checksum::of(&got.body);
-        let put = self.target.put(&object, got.body, checksum, left(deadline)).await;
+        let put = self.writer.put(&object, got.body, checksum, left(deadline)).await;
         Ok(put.map_err(|error| Stop::of(Side::Target, &error))?.unwrap_or_default())
     }
 

@@ -2,6 +2,7 @@
 
 use super::Objects;
 use super::began::Began;
+use super::copy::LONGEST;
 use super::failure::{Side, fault};
 use super::walk::left;
 use crate::engine::shelves::Shelf;
@@ -95,6 +96,9 @@ impl Objects {
         began: Began,
         deadline: Instant,
     ) -> Result<Compared, Fault> {
+        if target.len() > LONGEST {
+            return Ok(Compared::Missing);
+        }
         let theirs = self.target.head_of(&self.to, target, left(deadline)).await;
         let theirs = match theirs {
             Ok(Some(theirs)) => theirs,
@@ -141,11 +145,8 @@ impl Objects {
         Ok(kept.and_then(|kept| Some(Pair { source: text(&kept, "source")?, target: text(&kept, "target")? })))
     }
 
-    /// Remembers which version became which, where their tags do not tell.
+    /// Remembers which version became which: where their tags do not tell, or their times may not.
     pub(super) async fn remember(&self, ours: &Listed, etag: &str, deadline: Instant) -> Result<(), Fault> {
-        if bare(&ours.etag) == bare(etag) {
-            return Ok(());
-        }
         let pair = [("source", bare(&ours.etag)), ("target", bare(etag))];
         let pair = pair.into_iter().map(|(name, tag)| (name.to_owned(), json!(tag))).collect();
         self.shelves.put(Shelf::Pair, &ours.key, pair, left(deadline)).await

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
 const ONE_CALL: u64 = 512 << 20;
 /// Bytes of a key, at most.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 /// How often an object that changes under way is looked at again.
 const ROUNDS: u32 = 4;
 /// What takes longer is looked at again afterwards: its source may have changed meanwhile.
@@ -133,9 +133,11 @@ impl Objects {
                 return Ok(Fate::Unfinished);
             }
             if looks {
+                // What an attempt without an answer has left may be ours.
+                let way = Way { recovered: way.recovered || *tried, ..way };
                 match self.look(ours.clone(), &target, way, deadline).await? {
                     Todo::Copy(now, what) => (ours, over) = (now, what),
-                    // It was not there before.
+                    // An attempt without an answer has made it.
                     Todo::Nothing(now, theirs) if *tried && theirs.at.is_some_and(|at| at > way.began.at) => {
                         self.remember(&now, &theirs.etag, deadline).await?;
                         return Ok(Fate::Copied(now.bytes));
@@ -149,12 +151,14 @@ impl Objects {
             looks = true;
             let started = Instant::now();
             let copied = self.copy_once(&ours, &target, over.clone(), deadline).await;
-            // A lost reply, which the SDK tries again by itself, ends as a condition that does not hold.
-            *tried |= !matches!(copied, Err(Stop::Time | Stop::Aside(..)));
+            *tried |= matches!(copied, Err(Stop::Fault(_)));
             match copied {
                 Ok(etag) => {
-                    self.remember(&ours, &etag, deadline).await?;
-                    if started.elapsed() < LONG {
+                    let long = started.elapsed() >= LONG;
+                    if long || bare(&ours.etag) != bare(&etag) {
+                        self.remember(&ours, &etag, deadline).await?;
+                    }
+                    if !long {
                         return Ok(Fate::Copied(ours.bytes));
                     }
                     match self.now(&ours.key, deadline).await? {
@@ -196,7 +200,7 @@ impl Objects {
             (false, false) => Box::pin(self.carry(ours, object, deadline)).await,
             (true, false) => {
                 let origin = Origin { bucket: &self.from, key: &ours.key, etag: &ours.etag };
-                let copied = self.target.copy(origin, &object, self.along(), left(deadline)).await;
+                let copied = self.writer.copy(origin, &object, self.along(), left(deadline)).await;
                 copied.map_err(|error| Stop::of(Side::Target, &error))
             }
         }

@@ -8,6 +8,7 @@ use super::{Batch, Objects, What};
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::Read;
 use crate::fault::{Class, Fault};
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 /// The first part of a cursor beyond the source's keys.
@@ -38,6 +39,11 @@ impl Place {
         }
     }
 
+    /// Where the counting begins.
+    fn anew() -> Self {
+        Self::Count { key: None, keys: 0, extra: 0 }
+    }
+
     fn cursor(&self) -> Cursor {
         let text = |key: &Option<String>| KeyPart::Text(key.clone().unwrap_or_default());
         let word = |word: &str| KeyPart::Text(word.to_owned());
@@ -63,7 +69,7 @@ impl Objects {
     /// Where a sweep goes on that has looked at all of the source; `None`: nowhere.
     pub(super) fn behind_the_source(&self) -> Option<Cursor> {
         self.definition.target.copy.delete_extra?;
-        Some(Place::Count { key: None, keys: 0, extra: 0 }.cursor())
+        Some(Place::anew().cursor())
     }
 
     /// The next step of a sweep behind the source.
@@ -80,48 +86,48 @@ impl Objects {
         match place {
             Place::Source => Ok(None),
             Place::Count { key, keys, extra } => {
+                if key.is_none() {
+                    self.counts_all.store(true, Ordering::Relaxed);
+                }
                 let page = self.extras(key.as_deref(), size, deadline).await?;
                 let (keys, extra) = (keys + page.ours, extra + page.extra.len() as u64);
+                let scanned = page.scanned.max(1);
                 if let Some(key) = page.next {
-                    return read(Vec::new(), Place::Count { key: Some(key), keys, extra }, page.scanned.max(1));
+                    return read(Vec::new(), Place::Count { key: Some(key), keys, extra }, scanned);
                 }
-                self.check_cap(keys, extra)?;
-                let end = if extra > 0 { Place::Delete { key: None, left: extra } } else { Place::Source };
-                read(Vec::new(), end, page.scanned.max(1))
+                let left = self.most(keys);
+                if extra > left {
+                    // What an earlier run has counted may have been mended since.
+                    if !self.counts_all.swap(false, Ordering::Relaxed) {
+                        return read(Vec::new(), Place::anew(), scanned);
+                    }
+                    return Err(too_many(keys, extra));
+                }
+                read(Vec::new(), if extra > 0 { Place::Delete { key: None, left } } else { Place::Source }, scanned)
             }
             Place::Delete { key, left } => {
                 let mut page = self.extras(key.as_deref(), size, deadline).await?;
+                let scanned = page.scanned.max(1);
                 let fitting = announced(page.extra.iter().map(String::as_str));
                 if fitting < page.extra.len() {
                     page.extra.truncate(fitting);
                     page.next = page.extra.last().cloned();
                 }
-                // More than were counted: the source has lost some since, and nobody has looked at how many.
-                let Some(left) = left.checked_sub(page.extra.len() as u64) else { return Err(Self::too_many()) };
+                // More than the cap: the source has lost some since they were counted. Counted again, it will tell.
+                let Some(left) = left.checked_sub(page.extra.len() as u64) else {
+                    return read(Vec::new(), Place::anew(), scanned);
+                };
                 let item = |key: String| Cursor(vec![KeyPart::Text(DELETE.to_owned()), KeyPart::Text(key)]);
                 let end = page.next.map_or(Place::Source, |key| Place::Delete { key: Some(key), left });
-                read(page.extra.into_iter().map(item).collect(), end, page.scanned.max(1))
+                read(page.extra.into_iter().map(item).collect(), end, scanned)
             }
         }
     }
 
-    fn too_many() -> Fault {
-        let message = "more of the target's objects have no source than were counted a moment ago: no more were deleted; look at what is \
-                       missing in the source, then `resume`";
-        Fault { advised: true, ..Fault::new(Class::Fatal, message) }
-    }
-
-    fn check_cap(&self, keys: u64, extra: u64) -> Result<(), Fault> {
-        let cap = u64::from(self.definition.target.copy.delete_extra.unwrap_or(0));
-        // In hundredths of a percent.
-        if extra.saturating_mul(10_000) <= keys.saturating_mul(cap) {
-            return Ok(());
-        }
-        let message = format!(
-            "{extra} of the target's {keys} objects have no source, which is more than `copy.delete_extra` allows: nothing was deleted; \
-             look at what is missing in the source, then raise the cap and `resume`, or leave it out"
-        );
-        Err(Fault { advised: true, ..Fault::new(Class::Fatal, message) })
+    /// How many of so many objects may be deleted.
+    fn most(&self, keys: u64) -> u64 {
+        // The cap is in hundredths of a percent.
+        keys.saturating_mul(self.definition.target.copy.delete_extra.unwrap_or(0).into()) / 10_000
     }
 
     /// Deletes a target that has no source. Whether it did.
@@ -159,6 +165,14 @@ impl Objects {
         let extra = theirs.into_iter().filter(|(source, _)| is_extra(source)).map(|(_, target)| target).collect();
         Ok(Extras { extra, ours, scanned, next })
     }
+}
+
+fn too_many(keys: u64, extra: u64) -> Fault {
+    let message = format!(
+        "{extra} of the target's {keys} objects have no source, which is more than `copy.delete_extra` allows: no more are deleted; look at \
+         what is missing in the source, then `resume`, or raise the cap, or leave it out"
+    );
+    Fault { advised: true, ..Fault::new(Class::Fatal, message) }
 }
 
 /// A page of the target.

@@ -25,8 +25,9 @@ use crate::engine::shelves::{Nowhere, Shelves};
 use crate::s3::{Bucket, Listed, S3};
 use crate::spec::{BucketRef, ObjectsDefinition};
 use began::Began;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -41,6 +42,8 @@ pub struct Objects {
     /// Where objects come from, as the source's role sees it, and where they go.
     source: S3,
     target: S3,
+    /// The target as it is written to: no call is tried again without anybody knowing.
+    writer: S3,
     from: Bucket,
     to: Bucket,
     /// What is kept from one run to the next.
@@ -52,6 +55,10 @@ pub struct Objects {
     memory: Semaphore,
     /// Parts of objects larger than a run that have arrived.
     carried: AtomicU64,
+    /// Targets whose uploads are under way.
+    under_way: Mutex<HashSet<String>>,
+    /// What is extra is being counted by this process from the beginning.
+    counts_all: AtomicBool,
 }
 
 /// A batch: objects that were listed, or the keys of objects that are looked up when it is written.
@@ -76,11 +83,14 @@ impl Objects {
             one_server: definition.source.place.is_beside(&definition.target.place),
             definition: definition.clone(),
             source,
+            writer: target.asked_once(),
             target,
             shelves: Arc::new(Nowhere),
             began: OnceCell::new(),
             memory: semaphore(MEMORY),
             carried: AtomicU64::new(0),
+            under_way: Mutex::default(),
+            counts_all: AtomicBool::new(false),
         }
     }
 
@@ -110,6 +120,10 @@ impl Objects {
 
     fn side_by_side(&self) -> usize {
         usize::try_from(self.definition.target.copy.concurrency).unwrap_or(1)
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn further(&self) {

@@ -35,7 +35,7 @@ enum How {
 impl Objects {
     /// Has the server copy an object part by part. The tag of the copy.
     pub(super) async fn copy_in_parts(&self, ours: &Listed, object: Object, deadline: Instant) -> Result<String, Stop> {
-        self.in_parts(ours, object, (How::Copied, COPIED_PART), deadline).await
+        self.known_in_parts(ours, object, (How::Copied, COPIED_PART), deadline).await
     }
 
     /// Carries an object part by part. The tag of the copy.
@@ -45,7 +45,22 @@ impl Objects {
         object: Object,
         deadline: Instant,
     ) -> Result<String, Stop> {
-        self.in_parts(ours, object, (How::Carried, PART), deadline).await
+        self.known_in_parts(ours, object, (How::Carried, PART), deadline).await
+    }
+
+    /// As long as an upload is under way, nobody tidies it up.
+    async fn known_in_parts(
+        &self,
+        ours: &Listed,
+        object: Object,
+        how: (How, u64),
+        deadline: Instant,
+    ) -> Result<String, Stop> {
+        let key = object.key.clone();
+        self.under_way().insert(key.clone());
+        let done = self.in_parts(ours, object, how, deadline).await;
+        self.under_way().remove(&key);
+        done
     }
 
     async fn in_parts(
@@ -101,7 +116,7 @@ impl Objects {
         parts: &[Part],
         deadline: Instant,
     ) -> Result<String, Stop> {
-        let completed = self.target.complete_upload(upload, parts, left(deadline)).await;
+        let completed = self.writer.complete_upload(upload, parts, left(deadline)).await;
         let head = match completed {
             Ok(()) => self.made(ours, upload, deadline).await?,
             // The reply to a completion that succeeded may be what was lost: then what is there is made of so many parts.
@@ -208,10 +223,13 @@ impl Objects {
         let open = self.target.open_uploads(&self.to.name, prefix, left(deadline)).await;
         let open = match open {
             // What cannot be listed is for a rule of the bucket.
-            Err(S3Error::Unsupported { .. }) => return Ok(()),
+            Err(S3Error::Unsupported { .. } | S3Error::Denied { .. }) => return Ok(()),
             open => open.map_err(|error| fault(Side::Target, &error))?,
         };
         for (key, id) in open {
+            if self.under_way().contains(&key) {
+                continue;
+            }
             let kept = self.shelves.get(Shelf::Upload, &key, left(deadline)).await?;
             if kept.is_none_or(|kept| kept.get("id").and_then(Value::as_str) != Some(&id)) {
                 continue;

@@ -42,6 +42,9 @@ impl Objects {
         let deadline = Instant::now() + limit;
         let place = Place::of(after);
         if place != Place::Source {
+            if self.definition.target.copy.delete_extra.is_none() {
+                return Ok(None);
+            }
             return self.next_doomed(place, size, deadline).await;
         }
         // A pass ends behind every key; a stretch that was announced ends at one.

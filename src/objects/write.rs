@@ -137,8 +137,11 @@ impl Objects {
         match &batch.0 {
             What::Listed(objects) | What::Lacking(objects) => Ok((objects.clone(), Vec::new())),
             What::Keys(keys) => {
-                let found = self.looked_up(keys, deadline).await?;
-                Ok((Arc::new(found), keys.iter().filter_map(doomed).map(str::to_owned).collect()))
+                let found = Arc::new(self.looked_up(keys, deadline).await?);
+                // Nothing is deleted any more once that is not asked any more.
+                let asked = self.definition.target.copy.delete_extra.is_some();
+                let doomed = keys.iter().filter_map(doomed).filter(|_| asked).map(str::to_owned);
+                Ok((found, doomed.collect()))
             }
         }
     }

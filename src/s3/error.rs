@@ -111,6 +111,12 @@ pub enum S3Error {
 
 debug_is_display!(S3Error);
 
+/// Whether a key of KMS cannot be used, and not merely at the moment.
+fn is_key_gone(code: &str) -> bool {
+    code.starts_with("KMS.")
+        && !["Throttl", "Internal", "Timeout", "Unavailable"].iter().any(|part| code.contains(part))
+}
+
 /// What no repetition mends. <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 const REFUSED: [&str; 8] = [
     "EntityTooLarge",
@@ -154,7 +160,7 @@ where
         (Some("PreconditionFailed"), _) | (None, Some(412)) => S3Error::Exists { place },
         (Some("InvalidObjectState"), _) => S3Error::Archived { place },
         (Some("NotImplemented"), _) | (None, Some(501)) => S3Error::Unsupported { place },
-        (Some(code), _) if REFUSED.contains(&code) || code.starts_with("KMS.") => {
+        (Some(code), _) if REFUSED.contains(&code) || is_key_gone(code) => {
             S3Error::Refused { place, code: code.to_owned() }
         }
         (Some("BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch"), _) => S3Error::Damaged { place },

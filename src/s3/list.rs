@@ -66,7 +66,15 @@ impl S3 {
             // A key may hold what XML cannot.
             .encoding_type(EncodingType::Url);
         let call = async {
-            let page = listing.send().await.map_err(|error| refusal(&place, LIST, error))?;
+            let mut page = listing.clone().send().await.map_err(|error| refusal(&place, LIST, error))?;
+            // A page may be empty and not the last one.
+            while page.is_truncated == Some(true) && page.contents.as_ref().is_none_or(Vec::is_empty) {
+                let Some(mark) = page.next_continuation_token else {
+                    return Err(S3Error::Unclear { place: place.clone() });
+                };
+                let next = listing.clone().continuation_token(mark).send().await;
+                page = next.map_err(|error| refusal(&place, LIST, error))?;
+            }
             let encoded = page.encoding_type == Some(EncodingType::Url);
             let mut objects = Vec::new();
             for object in page.contents.unwrap_or_default() {
@@ -80,7 +88,7 @@ impl S3 {
                     class: object.storage_class.map(|class| class.as_str().to_owned()),
                 });
             }
-            Ok(Listing { more: page.is_truncated == Some(true) && !objects.is_empty(), objects })
+            Ok(Listing { more: page.is_truncated == Some(true), objects })
         };
         self.within((&place, LIST), limit, call).await
     }

@@ -25,6 +25,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
+use aws_sdk_s3::config::retry::RetryConfig;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,6 +83,13 @@ impl S3 {
 }
 
 impl S3 {
+    /// The same, but no call is tried again by the SDK: whoever asks wants to know that a reply was lost.
+    #[must_use]
+    pub fn asked_once(&self) -> Self {
+        let config = self.client.config().to_builder().retry_config(RetryConfig::disabled());
+        Self { client: Client::from_conf(config.build()), ..self.clone() }
+    }
+
     /// How many requests in a second it bears, over all clones of this.
     pub fn pace(&self) -> &Pace {
         &self.pace
