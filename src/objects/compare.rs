@@ -44,6 +44,8 @@ pub(super) enum Compared {
 pub(super) struct Other {
     /// Its tag.
     pub(super) etag: String,
+    /// Its length.
+    pub(super) bytes: u64,
     /// When it was written, in Unix seconds.
     pub(super) at: Option<i64>,
     /// It is known to be what this migration wrote, of whichever version.
@@ -107,7 +109,7 @@ impl Objects {
             Err(error) => return Err(fault(Side::Target, &error)),
         };
         let etag = theirs.etag.clone().unwrap_or_default();
-        let mut other = Other { etag: etag.clone(), at: seconds(theirs.modified), ours: false };
+        let mut other = Other { etag: etag.clone(), bytes: theirs.bytes, at: seconds(theirs.modified), ours: false };
         match told_by_tags(ours, (theirs.bytes, &etag)) {
             Some(true) if is_rewritten(ours, other.at, began) => return Ok(Compared::Differs(other)),
             Some(true) => return Ok(Compared::Same(By::Tag, other)),

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 /// The first part of a cursor beyond the source's keys.
 const COUNT: &str = "count";
+const REFUSED: &str = "refused";
 const DELETE: &str = "delete";
 
 /// Where a sweep is.
@@ -22,6 +23,8 @@ pub(super) enum Place {
     Source,
     /// It counts what is extra: the last key of the target, of so many keys, of which so many are extra.
     Count { key: Option<String>, keys: u64, extra: u64 },
+    /// There are too many: of so many keys of the target so many are extra.
+    Refused { keys: u64, extra: u64 },
     /// It deletes what is extra: the last key of the target, and how many more there may be.
     Delete { key: Option<String>, left: u64 },
 }
@@ -33,6 +36,9 @@ impl Place {
         match parts.as_slice() {
             [COUNT, key, keys, extra] => {
                 Self::Count { key: some(key), keys: keys.parse().unwrap_or(0), extra: extra.parse().unwrap_or(0) }
+            }
+            [REFUSED, keys, extra] => {
+                Self::Refused { keys: keys.parse().unwrap_or(0), extra: extra.parse().unwrap_or(0) }
             }
             [DELETE, key, left] => Self::Delete { key: some(key), left: left.parse().unwrap_or(0) },
             _ => Self::Source,
@@ -51,6 +57,9 @@ impl Place {
             Self::Source => super::walk::end(),
             Self::Count { key, keys, extra } => {
                 Cursor(vec![word(COUNT), text(key), KeyPart::Int(keys.to_string()), KeyPart::Int(extra.to_string())])
+            }
+            Self::Refused { keys, extra } => {
+                Cursor(vec![word(REFUSED), KeyPart::Int(keys.to_string()), KeyPart::Int(extra.to_string())])
             }
             Self::Delete { key, left } => Cursor(vec![word(DELETE), text(key), KeyPart::Int(left.to_string())]),
         }
@@ -86,9 +95,6 @@ impl Objects {
         match place {
             Place::Source => Ok(None),
             Place::Count { key, keys, extra } => {
-                if key.is_none() {
-                    self.counts_all.store(true, Ordering::Relaxed);
-                }
                 let page = self.extras(key.as_deref(), size, deadline).await?;
                 let (keys, extra) = (keys + page.ours, extra + page.extra.len() as u64);
                 let scanned = page.scanned.max(1);
@@ -97,14 +103,14 @@ impl Objects {
                 }
                 let left = self.most(keys);
                 if extra > left {
-                    // What an earlier run has counted may have been mended since.
-                    if !self.counts_all.swap(false, Ordering::Relaxed) {
-                        return read(Vec::new(), Place::anew(), scanned);
-                    }
-                    return Err(too_many(keys, extra));
+                    self.refused.store(true, Ordering::Relaxed);
+                    return read(Vec::new(), Place::Refused { keys, extra }, scanned);
                 }
                 read(Vec::new(), if extra > 0 { Place::Delete { key: None, left } } else { Place::Source }, scanned)
             }
+            Place::Refused { keys, extra } if self.refused.load(Ordering::Relaxed) => Err(too_many(keys, extra)),
+            // Another run than the one that has counted: it was resumed, and what was missing may be there again.
+            Place::Refused { .. } => read(Vec::new(), Place::anew(), 1),
             Place::Delete { key, left } => {
                 let mut page = self.extras(key.as_deref(), size, deadline).await?;
                 let scanned = page.scanned.max(1);
@@ -196,6 +202,7 @@ mod tests {
         for place in [
             Place::Count { key: None, keys: 0, extra: 0 },
             Place::Count { key: Some("a/b".to_owned()), keys: 12, extra: 3 },
+            Place::Refused { keys: 95, extra: 5 },
             Place::Delete { key: None, left: 3 },
             Place::Delete { key: Some("count".to_owned()), left: 0 },
         ] {

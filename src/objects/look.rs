@@ -62,8 +62,9 @@ fn may_replace(existing: Existing, ours: &Listed, theirs: &Other, way: Way) -> b
     let times = seconds(ours.modified).zip(theirs.at);
     let newer = |slack| times.is_some_and(|(ours, theirs)| ours + slack > theirs);
     let since = theirs.at.is_some_and(|at| at > way.began.at);
-    // What a killed run had announced, it may have copied just before.
-    let own = theirs.ours || since && (way.recovered || newer(SLACK + 1));
+    // What a killed run had announced, or what an attempt without an answer was at, may have been copied just before: then it is as long.
+    let copied = way.recovered && theirs.bytes == ours.bytes;
+    let own = theirs.ours || since && (copied || newer(SLACK + 1));
     match existing {
         Existing::Fail => false,
         Existing::SkipSame => own,
@@ -92,7 +93,7 @@ mod tests {
             modified: Some(at * 1000 + 999),
             class: None,
         };
-        let theirs = |at| Other { etag: "b".to_owned(), at: Some(at), ours: false };
+        let theirs = |at| Other { etag: "b".to_owned(), bytes: 3, at: Some(at), ours: false };
         let began = Began { at: 100, conditional: true };
         let way = Way { began, looks_first: true, overwrites: false, recovered: false };
         for (existing, source, target, replaced) in [
@@ -114,6 +115,11 @@ mod tests {
         assert!(!may_replace(Existing::ReplaceOlder, &ours(120), &unknown, way));
         assert!(may_replace(Existing::SkipSame, &ours(80), &Other { ours: true, ..theirs(120) }, way));
         assert!(may_replace(Existing::SkipSame, &ours(80), &theirs(120), Way { recovered: true, ..way }));
+        let longer = Other { bytes: 4, ..theirs(120) };
+        assert!(
+            !may_replace(Existing::SkipSame, &ours(80), &longer, Way { recovered: true, ..way }),
+            "somebody else's"
+        );
         assert!(!may_replace(Existing::SkipSame, &ours(120), &theirs(90), Way { recovered: true, ..way }));
     }
 }

@@ -57,8 +57,8 @@ pub struct Objects {
     carried: AtomicU64,
     /// Targets whose uploads are under way.
     under_way: Mutex<HashSet<String>>,
-    /// What is extra is being counted by this process from the beginning.
-    counts_all: AtomicBool,
+    /// This run has counted more that is extra than may be deleted.
+    refused: AtomicBool,
 }
 
 /// A batch: objects that were listed, or the keys of objects that are looked up when it is written.
@@ -90,7 +90,7 @@ impl Objects {
             memory: semaphore(MEMORY),
             carried: AtomicU64::new(0),
             under_way: Mutex::default(),
-            counts_all: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
         }
     }
 

@@ -174,7 +174,8 @@ impl Objects {
                         && told_by_tags(&ours, (listed.bytes, &listed.etag)) == Some(true)
                         && !is_rewritten(&ours, seconds(listed.modified), began)
                     {
-                        let other = Other { etag: listed.etag.clone(), at: seconds(listed.modified), ours: false };
+                        let (etag, bytes, at) = (listed.etag.clone(), listed.bytes, seconds(listed.modified));
+                        let other = Other { etag, bytes, at, ours: false };
                         return Ok((ours, Compared::Same(By::Tag, other)));
                     }
                     let compared = self.compare_patiently(&ours, &target, began, deadline).await?;

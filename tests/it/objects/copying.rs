@@ -76,6 +76,17 @@ fn what_is_extra_is_deleted_as_far_as_that_is_allowed() {
         let reason = paused["reason"].as_str().unwrap();
         assert!(reason.contains("5 of the target's 95 objects have no source, which is more"), "{make:?}: {reason}");
         assert_eq!(stage.runtime.block_on(stage.to.keys()).len(), 95);
+        // What was missing is there again, so that what is extra is counted anew.
+        for n in 5..9 {
+            stage.put(&format!("a/{n:02}/{n}.txt"), b"back");
+        }
+        stage.job.reply(&["resume", "assets"]);
+        let resumed = stage.job.call(&["run", "assets"]).reply();
+        assert_ne!(resumed["outcome"], "paused", "{make:?}: {resumed}");
+        std::thread::sleep(Duration::from_millis(1100));
+        stage.run();
+        assert_eq!(stage.runtime.block_on(stage.to.keys()).len(), 94);
+        assert_eq!(stage.to.get(&stage.runtime, "a/05/5.txt").as_deref(), Some(&b"back"[..]), "{make:?}");
     }
 }
 

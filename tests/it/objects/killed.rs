@@ -13,13 +13,18 @@ fn a_run_that_is_killed_again_and_again_copies_all_the_same() {
         stage.define("", "", "", "concurrency = 8", "lease = \"1s\"\nmax_attempts = 1000\nmax_batch = 40");
         stage.job.set("MILKRUN_LEASE_MARGIN", "-5s");
         stage.fill(400);
-        let kills = if full() { 60 } else { 15 };
+        let kills: u64 = if full() { 60 } else { 15 };
+        let (mut hits, mut under_way) = (0, 0);
         for kill in 0..kills {
             let mut running = stage.job.cli().spawn(&["--json", "run", "assets"]);
-            std::thread::sleep(Duration::from_millis(80 + 23 * (kill % 11)));
-            running.signal("KILL");
+            // The first one finds out what the server can do, for a second.
+            std::thread::sleep(Duration::from_millis(if kill == 0 { 1200 } else { 80 + 23 * (kill % 11) }));
+            hits += u64::from(running.signal("KILL"));
             running.wait();
+            let moved = stage.job.status()["progress"]["moved"].as_u64().unwrap();
+            under_way += u64::from((1..400).contains(&moved));
         }
+        assert!(hits > kills / 4 && under_way > 0, "{from:?} to {to:?}: {hits} of {kills} hit, {under_way} on the way");
         let reply = stage.run();
         assert_eq!(reply["outcome"], "complete", "{from:?} to {to:?}: {reply}");
         let progress = &reply["progress"];
