@@ -186,6 +186,9 @@ impl<M: Migration> Walk<'_, M> {
             reading.recovered = true;
             return Ok(Kept::Yes);
         }
+        if ready.found.is_empty() && self.lease.checkpoint().interrupted.is_none() {
+            self.narrow.interrupted();
+        }
         let (end, found, leaving) = (ready.end.clone(), ready.found.clone(), ready.leaving);
         let change = move |it: &mut Checkpoint| {
             if !found.is_empty() {

@@ -28,6 +28,8 @@ impl<M: Migration> Walk<'_, M> {
         let Some(read) = self.read(size).await? else { return Ok(Fetched::Over(Walked::Stopped(StoppedBy::Fence))) };
         Ok(match read {
             Ok(Some(ready)) => Fetched::Ready(ready),
+            // Before all else: it may be nearer than the end of what was interrupted, of which more is left then.
+            Ok(None) if self.narrow.forget() => Fetched::Again,
             Ok(None) if self.letters.is_none() && self.lease.checkpoint().interrupted.is_some() => {
                 // All that is left of it is gone.
                 let gone = self.lease.checkpoint().interrupted_items.unwrap_or(0);
@@ -47,7 +49,6 @@ impl<M: Migration> Walk<'_, M> {
                     Kept::Fenced => Fetched::Over(Walked::Stopped(StoppedBy::Fence)),
                 }
             }
-            Ok(None) if self.narrow.forget() => Fetched::Again,
             Ok(None) => Fetched::Over(Walked::ToTheEnd),
             Err(fault) => match self.mend(fault, Failed { wide: size, single: None, end: None }).await? {
                 Mended::Over(walked) => Fetched::Over(walked),
@@ -80,7 +81,7 @@ impl<M: Migration> Walk<'_, M> {
         }
         let bounds = Bounds {
             interrupted: checkpoint.interrupted.clone(),
-            suspect: self.narrow.suspect().cloned(),
+            suspect: self.narrow.suspect(checkpoint.interrupted.as_ref()).cloned(),
             // A sweep of what changed walks all shards' keys, and their letters are counted in their own records.
             letters: checkpoint.has_letters(self.several()) || self.several() && self.state.since.is_some(),
             several: self.several(),

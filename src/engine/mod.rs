@@ -15,6 +15,7 @@ mod commit;
 pub mod dead;
 mod effects;
 mod ended;
+mod escaped;
 pub mod failpoint;
 mod fetch;
 mod hold;

@@ -15,6 +15,8 @@ pub(super) struct Narrow {
     cap: Option<u64>,
     /// The end of a batch that was too much.
     suspect: Option<Cursor>,
+    /// It lies behind the end of a smaller batch that may have been applied: of two such ends the later one is nearer.
+    behind: bool,
     /// Keys ahead among which there is a bad item; 0: none is known.
     bad: u64,
     /// The last batch was a bad item: where there are two in a row, there are likely more.
@@ -27,9 +29,14 @@ impl Narrow {
         self.cap
     }
 
-    /// A batch is cut here.
-    pub(super) fn suspect(&self) -> Option<&Cursor> {
-        self.suspect.as_ref()
+    /// A batch is cut here, unless that is behind `interrupted`, the end of what may have been applied.
+    pub(super) fn suspect(&self, interrupted: Option<&Cursor>) -> Option<&Cursor> {
+        self.suspect.as_ref().filter(|_| !self.behind || interrupted.is_none())
+    }
+
+    /// The batch that was tried last may have been applied, and nothing before it.
+    pub(super) fn interrupted(&mut self) {
+        self.behind = self.suspect.is_some();
     }
 
     /// So many keys were too much at once; `end` is the last of them.
@@ -143,8 +150,18 @@ mod tests {
         let mut narrow = Narrow::default();
         narrow.too_much(100, Some(end.clone()));
         narrow.passed(50, None, 1000);
-        assert_eq!((narrow.cap(), narrow.suspect()), (Some(50), Some(&end)));
+        assert_eq!((narrow.cap(), narrow.suspect(None)), (Some(50), Some(&end)));
         narrow.passed(50, Some(&end), 1000);
-        assert_eq!((narrow.cap(), narrow.suspect()), (None, None));
+        assert_eq!((narrow.cap(), narrow.suspect(None)), (None, None));
+    }
+
+    #[test]
+    fn what_may_have_been_applied_inside_of_what_was_too_much_ends_first() {
+        let end = Cursor(Vec::new());
+        let mut narrow = Narrow::default();
+        narrow.too_much(100, Some(end.clone()));
+        assert_eq!(narrow.suspect(Some(&end)), Some(&end), "a batch within what a killed run had announced");
+        narrow.interrupted();
+        assert_eq!((narrow.suspect(Some(&end)), narrow.suspect(None)), (None, Some(&end)));
     }
 }

@@ -1,7 +1,6 @@
 //! Passes: opened with a frozen bound, and closed, each by one conditional write of whichever run comes first.
 
 use super::chance::fraction;
-use super::checkpoint::Counters;
 use super::failpoint::{Point, reach};
 use super::hold::hold;
 use super::lease::Lease;
@@ -105,15 +104,15 @@ impl<M: Migration> Run<'_, M> {
         })
     }
 
-    /// Closes the pass, in which so much was counted, by one conditional write, unless somebody else was there before.
-    pub(super) async fn close_pass(&self, stored: Stored, found: Counters) -> Result<Stored, EngineError> {
+    /// Closes the pass, in which so many items were found, by one conditional write, unless somebody else was there before.
+    pub(super) async fn close_pass(&self, stored: Stored, found: u64) -> Result<Stored, EngineError> {
         let (life, pass) = (stored.state.life, stored.state.pass);
         let now = (self.terms.clock)();
         reach(Point::BeforeClosePass).await;
         let closed = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
             let ours = state.life == life && state.pass == pass && state.open;
             if ours {
-                state.close_pass(found.items(), &self.sweeps, now);
+                state.close_pass(found, &self.sweeps, now);
             }
             ours
         })
@@ -123,7 +122,7 @@ impl<M: Migration> Run<'_, M> {
     }
 
     /// Repeats a read that failed for a passing reason, as long as the budget lasts.
-    async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
+    pub(super) async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
         &self,
         call: impl Fn(Duration) -> F,
     ) -> Result<T, Fault> {

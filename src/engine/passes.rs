@@ -78,7 +78,16 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(ended);
             }
             stored = match self.all_done(&stored, lead.as_ref()).await? {
-                Some(found) => self.close_pass(stored, found).await?,
+                Some(found) => {
+                    let mut found = found.items();
+                    if found == 0 && self.sweeps.has_to_look_beyond(&stored.state) {
+                        found = match self.escaped(lead.as_mut(), &stored).await? {
+                            Ok(escaped) => escaped,
+                            Err(ended) => return Ok(*ended),
+                        };
+                    }
+                    self.close_pass(stored, found).await?
+                }
                 // Others hold the rest, or have gone on.
                 None => state::load(&*self.ledger, &self.migration, self.budget.call()).await?,
             };

@@ -40,7 +40,7 @@ impl<B> Ready<B> {
 pub(super) struct Bounds {
     /// What a killed run had announced: batches lie wholly inside or outside of it.
     pub(super) interrupted: Option<Cursor>,
-    /// A batch that failed: inside of it batches stay small.
+    /// A batch that failed, if its end is nearer than that: inside of it batches stay small.
     pub(super) suspect: Option<Cursor>,
     /// There are dead letters: a sweep passes over their items.
     pub(super) letters: bool,

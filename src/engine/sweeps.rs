@@ -83,6 +83,11 @@ impl Sweeps {
         self.mode == Mode::Once && state.complete
     }
 
+    /// Whether a sweep that found nothing would complete a migration although it looked only at what had changed up to its bound.
+    pub(super) fn has_to_look_beyond(&self, state: &State) -> bool {
+        state.since.is_some() && self.completes(state, 0)
+    }
+
     /// Whether a pass that found so many items without a target completes the migration.
     pub(super) fn completes(&self, state: &State, found: u64) -> bool {
         // Sweeps since the first pass, or since a changed definition was accepted.

@@ -7,8 +7,8 @@ use milkrun::engine::migration::{Aside, Effort, Layout, Migration, Outcome, Rang
 use milkrun::fault::{Class, Fault};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -58,6 +58,11 @@ pub(super) struct Keys {
 /// What the virtual clock begins with, in Unix microseconds.
 const BEGINNING: u64 = 1_700_000_000_000_000;
 
+/// The server says that a write is too much for it.
+pub(super) const TOO_MUCH: u8 = 1;
+/// The reply to a commit is lost.
+pub(super) const LOST: u8 = 4;
+
 /// The kind.
 #[derive(Clone)]
 pub(super) struct SourceDouble {
@@ -67,8 +72,8 @@ pub(super) struct SourceDouble {
     injected: Arc<AtomicU64>,
     /// Where it was cut into shards; whoever asks again is told the same.
     cuts: Arc<Mutex<Vec<u64>>>,
-    /// The reply to the next commit is lost, whatever chance says.
-    lose: Arc<AtomicBool>,
+    /// What goes wrong with the next writes, whatever chance says.
+    next: Arc<Mutex<VecDeque<Option<u8>>>>,
     /// Reads that are answered; those after them are not.
     reads: Arc<AtomicU64>,
     /// How long the answer to where the source ends is on its way.
@@ -108,7 +113,7 @@ impl SourceDouble {
             rate: Arc::new(AtomicU64::new(rate)),
             injected: Arc::default(),
             cuts: Arc::default(),
-            lose: Arc::default(),
+            next: Arc::default(),
             reads: Arc::new(AtomicU64::new(u64::MAX)),
             late_ms: Arc::default(),
             after: After::Keep,
@@ -218,7 +223,12 @@ impl SourceDouble {
 
     /// The reply to the next commit will be lost.
     pub(super) fn lose_a_reply(&self) {
-        self.lose.store(true, Ordering::SeqCst);
+        self.go_wrong([Some(LOST)]);
+    }
+
+    /// This is what goes wrong with the next writes, one after the other.
+    pub(super) fn go_wrong(&self, with: impl IntoIterator<Item = Option<u8>>) {
+        self.next.lock().unwrap().extend(with);
     }
 
     /// This item cannot be moved.
@@ -541,10 +551,11 @@ impl Migration for SourceDouble {
         self.work(batch.len() as u64).await;
         let _locked = if self.takes_away() { Some(self.locks.lock().await) } else { None };
         let unknown = || Fault { uncertain: true, ..Fault::new(Class::Transient, "a fault was injected") };
-        let fault = self.draw();
+        let planned = self.next.lock().unwrap().pop_front();
+        let fault = planned.unwrap_or_else(|| self.draw());
         match fault {
             Some(0) => return Err(Fault::new(Class::Transient, "a fault was injected")),
-            Some(1) => return Err(Fault::new(Class::Capacity, "a fault was injected")),
+            Some(TOO_MUCH) => return Err(Fault::new(Class::Capacity, "a fault was injected")),
             // It commits when nobody waits for it any more.
             Some(2) => {
                 let ((moves, _), tables, wait) = (self.judge(batch)?, self.clone(), self.random(3000));
@@ -576,7 +587,7 @@ impl Migration for SourceDouble {
         }
         // What comes from here on is the reply to the commit.
         self.work(3).await;
-        if fault == Some(4) || self.lose.swap(false, Ordering::SeqCst) {
+        if fault == Some(LOST) {
             return Err(unknown());
         }
         let all = fit.len() as u64;
