@@ -12,30 +12,11 @@ use std::cell::RefCell;
 use std::process::Command;
 
 const SCALE: f64 = 0.1;
-const COLUMNS: [&str; 16] = [
-    "l_orderkey",
-    "l_linenumber",
-    "l_partkey",
-    "l_suppkey",
-    "l_quantity",
-    "l_extendedprice",
-    "l_discount",
-    "l_tax",
-    "l_returnflag",
-    "l_linestatus",
-    "l_shipdate",
-    "l_commitdate",
-    "l_receiptdate",
-    "l_shipinstruct",
-    "l_shipmode",
-    "l_comment",
-];
-
 /// Two lanes, and batches as large as pgloader is given: limits that a user sets who has two cores and is in a hurry.
 const TWO_LANES: &str = "shards = 2\nlanes = 2\nmax_batch = 25000\n";
 
 fn migration(limits: &str) -> String {
-    let columns = COLUMNS.map(|name| format!("{name} = \"{name}\"\n")).concat();
+    let columns = tpch::ITEM.map(|name| format!("{name} = \"{name}\"\n")).concat();
     format!(
         "name = \"items-archive\"\nkind = \"rows\"\n[source]\ndatabase = \"$SHOP_DATABASE_URL\"\ntable = \"lineitem\"\n\
          key = [\"l_orderkey\", \"l_linenumber\"]\n[target]\ndatabase = \"$ARCHIVE_DATABASE_URL\"\ntable = \"items_archive\"\n\

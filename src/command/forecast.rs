@@ -30,6 +30,9 @@ const THROUGH: f64 = 40e6;
 /// Seconds that two calls to S3 and a share of the journal and of the rows' transaction take: an assumption.
 const STORING_S: f64 = 0.06;
 
+/// Seconds that a call to S3 takes: an assumption.
+const CALL_S: f64 = 0.05;
+
 /// What one item takes, where it takes more than a share of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Work {
@@ -50,6 +53,15 @@ impl Work {
         let parts = (bytes / part).ceil().max(1.0);
         let puts = if parts > 1.0 { parts + 2.0 } else { 1.0 };
         Self { rate, requests: files * (puts + 1.0), usd: files * (puts * PUT + GET) }
+    }
+
+    /// An object of so many bytes, so many at once, copied by its server or carried from one to another.
+    pub(super) fn of_objects(bytes: f64, at_once: f64, one_server: bool) -> Self {
+        let called = at_once / CALL_S;
+        if one_server {
+            return Self { rate: called, requests: 1.0, usd: PUT };
+        }
+        Self { rate: (called / 3.0).min(THROUGH / bytes.max(1.0)), requests: 3.0, usd: PUT + 2.0 * GET }
     }
 }
 
@@ -77,6 +89,8 @@ impl Forecast {
         "no run has measured the speed yet: runs, wall clock and cost assume 5,000 keys a second and a run a minute";
 
     pub(super) const SAMPLED: &str = "no run has measured the speed yet: runs, wall clock and cost follow from the files that were looked at, and a run a minute";
+
+    pub(super) const LISTED: &str = "no run has measured the speed yet: runs, wall clock and cost follow from the listing, 50 ms for a call to S3, and a run a minute";
 
     #[expect(
         clippy::cast_precision_loss,

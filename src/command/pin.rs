@@ -96,7 +96,7 @@ impl Handler {
         now.columns = kind.columns_digest();
         let name = definition.name();
         match &stored.state.pin {
-            Some(pin) if *pin == now => Ok(Pinned::Yes(Box::new(stored))),
+            Some(pin) if *pin == now && !stored.state.relearn => Ok(Pinned::Yes(Box::new(stored))),
             Some(pin) if stored.state.relearn && pin.file == now.file => {
                 let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
                     match &mut state.pin {
@@ -107,7 +107,8 @@ impl Handler {
                     true
                 })
                 .await?;
-                Ok(Pinned::Yes(Box::new(stored)))
+                // Somebody may have accepted another one meanwhile.
+                Box::pin(self.pin(definition, kind, stored, budget)).await
             }
             Some(pin) => {
                 let same_file = pin.file == now.file;
@@ -135,7 +136,8 @@ impl Handler {
                     fresh
                 })
                 .await?;
-                Ok(Pinned::Yes(Box::new(stored)))
+                // Somebody else may have pinned another one.
+                Box::pin(self.pin(definition, kind, stored, budget)).await
             }
         }
     }

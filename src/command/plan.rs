@@ -12,8 +12,9 @@ use crate::engine::shards;
 use crate::engine::state::{self, Stored};
 use crate::engine::throttle::Gauge as _;
 use crate::files::Files;
+use crate::objects::Objects;
 use crate::rows::Rows;
-use crate::spec::{Definition, Mode, Problem};
+use crate::spec::{Definition, Mode, Problem, Source};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -69,10 +70,7 @@ impl Handler {
                 let work = found.look_at_files(files, limit, search).await?;
                 (files.estimate(SystemTime::now(), search).await, work)
             }
-            Kind::Objects(objects) => {
-                found.problems.extend(objects.try_buckets(limit).await);
-                (objects.estimate(SystemTime::now(), search).await, None)
-            }
+            Kind::Objects(objects) => found.look_at_objects(objects, limit, search).await,
         };
         let stored = state::load(&*self.ledger, definition.name(), budget.call()).await?;
         found.compare(definition, Some(kind.columns_digest()), &stored);
@@ -84,11 +82,23 @@ impl Handler {
         let lanes = if kind.is_serial() { 1 } else { definition.limits().lanes.min(shards) };
         let forecast = Forecast::of(&tuner, estimate, work, definition.limits(), lanes, budget);
         if forecast.assumed {
-            let why = if work.is_some() { Forecast::SAMPLED } else { Forecast::ASSUMPTION };
+            let why = match kind {
+                Kind::Rows(_) => Forecast::ASSUMPTION,
+                Kind::Files(_) if work.is_none() => Forecast::ASSUMPTION,
+                Kind::Files(_) => Forecast::SAMPLED,
+                Kind::Objects(_) => Forecast::LISTED,
+            };
             found.warnings.push(why.to_owned());
         }
-        if !estimate.exact {
-            found.warnings.push("the total is the database's own estimate: counting would take too long".to_owned());
+        if !estimate.exact && found.problems.is_empty() {
+            found.warnings.push(match kind {
+                Kind::Rows(_) | Kind::Files(_) => {
+                    "the total is the database's own estimate: counting would take too long".to_owned()
+                }
+                Kind::Objects(_) => {
+                    "there are more objects than could be listed: the figures are those of what was".to_owned()
+                }
+            });
         }
         if let Some(asked) = self.throttle(definition, budget.call()).await? {
             if let Some(reason) = asked.gauge.reason(LOOK.min(budget.remaining())).await {
@@ -98,7 +108,14 @@ impl Handler {
         }
         if definition.mode() == Mode::Continuous {
             let every = definition.limits().sweep_every.as_secs();
-            found.sweep = Some(json!({"every_s": every, "keys": estimate.keys, "cost_usd": forecast.sweep_usd}));
+            let by_changes = definition.table().and_then(Source::walked_by_changes).is_some();
+            found.sweep = Some(if by_changes {
+                // With every run, and as much as has changed since the one before: nobody knows how much that will be.
+                json!({"reads": "changes"})
+            } else {
+                let (keys, usd) = (estimate.keys, forecast.sweep_usd);
+                json!({"reads": "everything", "every_s": every, "keys": keys, "cost_usd": usd})
+            });
         }
         found.estimate = estimate;
         found.forecast = Some(forecast);
@@ -188,6 +205,34 @@ impl Found {
         let each = sampled.urls as f64 / sampled.rows.max(1) as f64;
         let at_once = f64::from(files.side_by_side(sampled.hosts.len()));
         Ok(Some(Work::of_files(each, mean as f64, waited, at_once, files.part_bytes() as f64)))
+    }
+
+    /// Two buckets, and what copying takes, as far as the source could be listed.
+    #[expect(clippy::cast_precision_loss, reason = "rough figures")]
+    async fn look_at_objects(
+        &mut self,
+        objects: &Objects,
+        limit: Duration,
+        search: Duration,
+    ) -> (Estimate, Option<Work>) {
+        let access = objects.try_access(limit / 2).await;
+        self.problems.extend(access.problems);
+        self.warnings.extend(access.warnings);
+        self.tell(access.statements);
+        let survey = objects.survey(search).await;
+        for (class, count) in &survey.archived {
+            self.warnings.push(format!(
+                "{count} of the {} objects that were listed are {class}: they would be set aside as `archived` until they are restored",
+                survey.objects
+            ));
+        }
+        let mean = survey.bytes as f64 / survey.objects.max(1) as f64;
+        self.sample = Some(
+            json!({"objects": survey.objects, "bytes": survey.bytes, "mean_bytes": mean.round(), "whole": survey.whole}),
+        );
+        let (at_once, one_server) = objects.at_work();
+        let estimate = Estimate { keys: survey.objects, items: survey.objects, exact: survey.whole };
+        (estimate, Some(Work::of_objects(mean, f64::from(at_once), one_server)))
     }
 
     fn tell(&mut self, statements: Vec<(&'static str, String)>) {

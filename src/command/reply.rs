@@ -52,6 +52,9 @@ pub(super) fn run(migration: Option<&str>, id: &str, report: &Report, budget: &B
     if let Some(reason) = &report.reason {
         reply.insert("reason".into(), json!(reason));
     }
+    if !report.fallbacks.is_empty() {
+        reply.insert("fallbacks".into(), json!(report.fallbacks));
+    }
     reply.insert("stopped_by".into(), json!(report.stopped_by));
     counted(&mut reply, &report.counters);
     reply.insert("bytes".into(), json!(report.counters.bytes));

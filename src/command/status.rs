@@ -41,7 +41,7 @@ pub(super) async fn of(
         .collect();
     // A file that cannot be read does not say that keys may be shown.
     let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits().log_keys) };
-    let dead = dead(ledger, name, state.life, limit).await?;
+    let (dead, are_all) = dead(ledger, name, state.life, limit).await?;
     let last = ledger.list(name, item::RUN, None, 1, true, limit).await?.records.into_iter().next();
     let mut reply = Map::new();
     reply.insert("v".into(), json!(VERSION));
@@ -69,6 +69,9 @@ pub(super) async fn of(
     let to_retry = dead.values().map(|letters| letters.to_retry).sum::<u64>();
     if to_retry > 0 {
         reply.insert("to_retry".into(), json!(to_retry));
+    }
+    if !are_all {
+        reply.insert("dead_more".into(), json!(true));
     }
     reply.insert("leases".into(), json!(leases));
     // Where the walk is, as the replies of runs tell it. A file that cannot be read does not say that keys may be shown.
@@ -136,12 +139,13 @@ impl OfClass {
     }
 }
 
+/// Dead letters by class, and whether these are all.
 async fn dead(
     ledger: &dyn Ledger,
     name: &str,
     life: u64,
     limit: Duration,
-) -> Result<BTreeMap<String, OfClass>, CommandError> {
+) -> Result<(BTreeMap<String, OfClass>, bool), CommandError> {
     let mut classes: BTreeMap<String, OfClass> = BTreeMap::new();
     let mut after = None;
     let mut seen = 0;
@@ -156,7 +160,7 @@ async fn dead(
         }
         after = page.next;
         if after.is_none() || seen >= COUNTED {
-            return Ok(classes);
+            return Ok((classes, after.is_none()));
         }
     }
 }

@@ -272,12 +272,10 @@ impl Checkpoint {
         }
     }
 
-    /// Whether items are set aside, as far as this shard has counted. Of several shards the first one counts what a retry
-    /// made of the letters of all.
-    pub fn has_letters(&self, several: bool) -> bool {
+    /// Whether items are set aside, where this is the only shard.
+    pub fn has_letters(&self) -> bool {
         let Counters { conflicts, failed, .. } = self.counters;
-        let resolved = if several { 0 } else { self.resolved.conflicts + self.resolved.failed };
-        conflicts + failed > resolved
+        conflicts + failed > self.resolved.conflicts + self.resolved.failed
     }
 
     /// Remembers items that were announced and not accounted for. Some of those that are remembered already may be among

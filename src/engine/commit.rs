@@ -33,10 +33,13 @@ impl<M: Migration> Walk<'_, M> {
             scanned: if ready.end.is_some() { ready.scanned } else { 0 },
         };
         let passed = batch.items();
+        // This very batch may have been applied before its one item was set aside.
+        let itself = ready.end.is_some() && self.lease.checkpoint().interrupted == ready.end;
+        let (inside, at_its_end) =
+            (ready.recovered && ready.end.is_some() || itself, ready.passes_interrupted || itself);
         // What a killed run had moved and taken away is lacking at the end of what it had announced.
-        let inside = ready.recovered && ready.end.is_some();
         if inside {
-            batch.moved += self.lease.checkpoint().clone().pass_interrupted(passed, ready.passes_interrupted);
+            batch.moved += self.lease.checkpoint().clone().pass_interrupted(passed, at_its_end);
         }
         // Where it may have to wait for its turn, a batch is announced only then: who is killed while it waits has done nothing.
         let announced =
@@ -63,12 +66,13 @@ impl<M: Migration> Walk<'_, M> {
                         if !capped {
                             it.tuner.settle(ready.scanned, target, run.limits.max_batch);
                         }
+                        it.interrupted_keys.retain(|key| !outcome.aside.iter().any(|aside| aside.key == *key));
                     } else {
                         it.interrupted_keys.retain(|key| !ready.found.contains(key));
                     }
                     if inside {
-                        it.pass_interrupted(passed, ready.passes_interrupted);
-                    } else if ready.passes_interrupted {
+                        it.pass_interrupted(passed, at_its_end);
+                    } else if at_its_end {
                         it.interrupted = None;
                     }
                     it.counters.add(&batch);

@@ -44,7 +44,8 @@ impl<M: Migration> Walk<'_, M> {
         let there = self.lease.checkpoint();
         // What a killed run had announced may look the same, and knows nothing of letters.
         let named = ready.letters.is_empty() || !there.retrying.is_empty();
-        if announced.is_none() || there.announced == announced && named {
+        let same = there.announced == announced && there.leaving == ready.leaving;
+        if announced.is_none() || same && named {
             return Ok(Kept::Yes);
         }
         reach(Point::BeforeAnnounce).await;
@@ -148,15 +149,20 @@ impl<M: Migration> Walk<'_, M> {
     /// Writes a batch. Meanwhile the next one is read, the switches are looked at, and the lease is kept alive.
     /// `None`: the lease was lost.
     async fn write(&mut self, ready: &Ready<M::Batch>, size: u64) -> Result<Option<Tried<M::Batch>>, EngineError> {
-        let effort =
-            Effort { limit: self.run.budget.remaining(), recovered: ready.recovered, run: self.run.id.clone() };
+        let counters = &self.lease.checkpoint().counters;
+        let effort = Effort {
+            limit: self.run.budget.remaining(),
+            recovered: ready.recovered,
+            fresh: counters.moved + counters.skipped == 0,
+            run: self.run.id.clone(),
+        };
         let (run, state, bound) = (self.run, self.state.clone(), self.bound.clone());
         let bounds = Bounds {
             interrupted: self.lease.checkpoint().interrupted.clone().filter(|_| !ready.passes_interrupted),
             suspect: None,
-            letters: self.lease.checkpoint().has_letters(self.several())
-                || self.several() && self.state.since.is_some(),
+            letters: self.several() || self.lease.checkpoint().has_letters(),
             several: self.several(),
+            open_end: false,
         };
         let narrow = self.narrow.cap().is_some();
         let effects = async {

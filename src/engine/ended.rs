@@ -30,12 +30,16 @@ impl Ended {
         Self::new(outcome, StoppedBy::End, stored.state)
     }
 
-    /// What ends a run between two steps: a life that is over, a pause, and that everything is complete.
-    pub(super) fn between(stored: &Stored, life: u64) -> Option<Self> {
-        if stored.state.life != life {
+    /// What ends a run between two steps: a life that is over, a pause, that everything is complete, and that another definition than the
+    /// run's was accepted.
+    pub(super) fn between(stored: &Stored, begun: &State) -> Option<Self> {
+        if stored.state.life != begun.life {
             return Some(Self::fenced(stored.clone()));
         }
-        Self::if_paused(stored).or_else(|| stored.state.complete.then(|| Self::complete_or_more(stored.clone())))
+        let more = || Self::new(Outcome::More, StoppedBy::Pause, stored.state.clone());
+        Self::if_paused(stored)
+            .or_else(|| stored.state.complete.then(|| Self::complete_or_more(stored.clone())))
+            .or_else(|| (stored.state.pin != begun.pin).then(more))
     }
 
     /// What follows from the ends of the walks of all lanes; `kept`: a lease is left. `None`: all came to their ends.

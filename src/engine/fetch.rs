@@ -82,9 +82,10 @@ impl<M: Migration> Walk<'_, M> {
         let bounds = Bounds {
             interrupted: checkpoint.interrupted.clone(),
             suspect: self.narrow.suspect(checkpoint.interrupted.as_ref()).cloned(),
-            // A sweep of what changed walks all shards' keys, and their letters are counted in their own records.
-            letters: checkpoint.has_letters(self.several()) || self.several() && self.state.since.is_some(),
+            // Of several shards each may hold letters that another one has counted.
+            letters: self.several() || checkpoint.has_letters(),
             several: self.several(),
+            open_end: false,
         };
         let after = checkpoint.cursor.clone().or(self.start.clone());
         let reading = stretch(self.run, &self.state, &self.bound, &bounds, after.as_ref(), size);

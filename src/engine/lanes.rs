@@ -55,7 +55,7 @@ impl<M: Migration> Run<'_, M> {
     }
 
     /// Takes the first of these shards that nobody holds.
-    pub(super) async fn take(&self, numbers: impl IntoIterator<Item = u32>, life: u64) -> Result<Taken, EngineError> {
+    pub(super) async fn take(&self, numbers: impl IntoIterator<Item = u32>) -> Result<Taken, EngineError> {
         let mut first: Option<u64> = None;
         for shard in numbers {
             reach(Point::BeforeAcquire).await;
@@ -63,7 +63,6 @@ impl<M: Migration> Run<'_, M> {
                 self.ledger.clone(),
                 &self.migration,
                 &item::shard(shard),
-                life,
                 &self.id,
                 self.terms.clone(),
                 self.budget.call(),
@@ -217,7 +216,7 @@ impl<M: Migration> Run<'_, M> {
             }
         }
         while let Some(number) = free.pop_front() {
-            if let Taken::Ours(held) = self.take([number], state.life).await? {
+            if let Taken::Ours(held) = self.take([number]).await? {
                 ours.insert(number);
                 lanes.chunk.enter(number, held.lease.checkpoint());
                 return Ok(Some(*held));

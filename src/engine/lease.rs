@@ -94,7 +94,6 @@ impl Lease {
         ledger: Arc<dyn Ledger>,
         migration: &str,
         item: &str,
-        life: u64,
         run: &str,
         terms: Terms,
         limit: Duration,
@@ -110,10 +109,8 @@ impl Lease {
             {
                 return Ok(Acquired::Held { owner: holder.clone(), until: checkpoint.lease_until });
             }
-            let mut takeover = Takeover::default();
-            if checkpoint.life == life {
-                takeover = inherit(&mut checkpoint, held_by.is_some(), now);
-            }
+            // Of whichever life: what this one does not know of may be later.
+            let takeover = inherit(&mut checkpoint, held_by.is_some(), now);
             checkpoint.pace.begin_run(now, &checkpoint.counters.clone());
             checkpoint.run = Some(RunMark { id: run.to_owned(), at: now });
             (checkpoint.lease_until, checkpoint.lease_expires) = terms.until();

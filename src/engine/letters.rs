@@ -164,7 +164,7 @@ pub(super) fn count(it: &mut Checkpoint, pending: &[Pending], outcome: &Outcome,
     it.retrying.retain(|letter| !pending.contains(letter));
 }
 
-/// The next letters that were put back.
+/// The next letters that were put back. Where the ledger fails in between, nothing of it has happened.
 async fn next(
     letters: &Letters,
     reading: &mut Reading,
@@ -172,24 +172,26 @@ async fn next(
     several: bool,
 ) -> Result<Vec<Pending>, LedgerError> {
     let (mut found, mut bytes) = (Vec::new(), 0);
-    while !reading.over {
-        let (page, next) = letters.page(reading.after.as_deref()).await?;
+    let (mut after, mut over, mut left) = (reading.after.clone(), reading.over, reading.left);
+    'pages: while !over {
+        let (page, next) = letters.page(after.as_deref()).await?;
         let counted = if several { letters.counted(&page).await? } else { page.iter().map(|_| true).collect() };
         for ((record, letter), counted) in page.into_iter().zip(counted) {
             if letter.retry > 0 && !counted {
-                reading.left = true;
+                left = true;
             } else if letter.retry > 0 {
                 bytes += letter.cursor.json().len() + 64;
                 if found.len() == most || bytes > BYTES && !found.is_empty() {
-                    return Ok(found);
+                    break 'pages;
                 }
                 found.push(Pending { key: letter.cursor, class: letter.class, retry: letter.retry });
             }
-            reading.after = Some(record.item);
+            after = Some(record.item);
         }
-        reading.over = next.is_none();
-        reading.after = next.or(reading.after.take());
+        over = next.is_none();
+        after = next.or(after);
     }
+    (reading.after, reading.over, reading.left) = (after, over, left);
     Ok(found)
 }
 
@@ -227,6 +229,6 @@ mod tests {
         // Sixteen items were passed; one of them is gone.
         assert_eq!(checkpoint::passed([&it]), 15);
         assert_eq!(it.settled, [key(3), key(5), key(6)]);
-        assert!(it.retrying.is_empty() && it.has_letters(false));
+        assert!(it.retrying.is_empty() && it.has_letters());
     }
 }

@@ -15,7 +15,8 @@ pub struct Range {
     /// A sweep looks only at what changed since then, in the order of changes: the cursors in it are those of
     /// [`Migration::recent`].
     pub since: Option<SystemTime>,
-    /// Targets beyond the bound belong to it too, which only `verify` looks at: nothing is still to be moved to there.
+    /// It goes on behind the bound. For `verify` that are targets: nothing is still to be moved to there. For a sweep, of changes alone,
+    /// what changed since the bound was frozen; its last stretch has no end and is of one moment.
     pub open_end: bool,
 }
 
@@ -48,6 +49,8 @@ pub struct Effort {
     pub limit: Duration,
     /// The batch lies in what a killed run had announced: an equal item was moved by it and counts as moved.
     pub recovered: bool,
+    /// Nothing of this shard has ever been moved, or found equal: what refuses every item may refuse all there are.
+    pub fresh: bool,
     /// The invocation's id, for `$run`.
     pub run: String,
 }
@@ -217,6 +220,18 @@ pub trait Migration: Send + Sync {
         _limit: Duration,
     ) -> impl Future<Output = Result<bool, Fault>> + Send {
         std::future::ready(Ok(true))
+    }
+
+    /// Gives up what killed runs have left behind and nothing goes on with. Asked once a sweep has walked to its end, perhaps by several
+    /// runs. A kind may leave nothing.
+    fn tidy_up(&self, _limit: Duration) -> impl Future<Output = Result<(), Fault>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// What its servers cannot do, in the words of their protocol, so that something less strict was done instead; as far as this run has
+    /// found out.
+    fn fallbacks(&self) -> Vec<&'static str> {
+        Vec::new()
     }
 
     /// Compares source and target after `after`, up to `size` keys; `None` when nothing is left in the range.

@@ -57,7 +57,8 @@ impl<M: Migration> Run<'_, M> {
         let (life, pass) = (stored.state.life, stored.state.pass);
         reach(Point::BeforeOpenPass).await;
         let opened = state::update(&*self.ledger, &self.migration, stored.clone(), self.budget.call(), |now| {
-            let ours = now.life == life && now.pass == pass && !now.open && now.paused.is_none();
+            let same = now.life == life && now.pin == stored.state.pin;
+            let ours = same && now.pass == pass && !now.open && now.paused.is_none();
             if ours {
                 now.open_pass(bound.clone(), now_us);
                 now.since = since;
@@ -106,11 +107,12 @@ impl<M: Migration> Run<'_, M> {
 
     /// Closes the pass, in which so many items were found, by one conditional write, unless somebody else was there before.
     pub(super) async fn close_pass(&self, stored: Stored, found: u64) -> Result<Stored, EngineError> {
-        let (life, pass) = (stored.state.life, stored.state.pass);
+        let (life, pass, pin) = (stored.state.life, stored.state.pass, stored.state.pin.clone());
         let now = (self.terms.clock)();
         reach(Point::BeforeClosePass).await;
         let closed = state::update(&*self.ledger, &self.migration, stored, self.budget.call(), |state| {
-            let ours = state.life == life && state.pass == pass && state.open;
+            // Under another definition it may have found more.
+            let ours = state.life == life && state.pin == pin && state.pass == pass && state.open;
             if ours {
                 state.close_pass(found, &self.sweeps, now);
             }

@@ -21,7 +21,7 @@ impl<M: Migration> Run<'_, M> {
         mut stored: Stored,
         chunk: &Chunk,
     ) -> Result<Ended, EngineError> {
-        let life = stored.state.life;
+        let begun = stored.state.clone();
         if let Some(held) = lead.as_mut() {
             if let Some(walked) = self.check_in(held, &stored.state).await? {
                 let walked = self.heed(walked, &stored).await?;
@@ -29,7 +29,7 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(ended.unwrap_or_else(|| Ended::fenced(stored)));
             }
             // The holder of the first shard takes the dead letters that were put back before anything else.
-            if held.shard == 0 && held.lease.checkpoint().life == life {
+            if held.shard == 0 && held.lease.checkpoint().life == begun.life {
                 stored = match Box::pin(self.letters(held, stored, chunk)).await? {
                     Ok(stored) => stored,
                     Err(ended) => return Ok(*ended),
@@ -60,7 +60,7 @@ impl<M: Migration> Run<'_, M> {
                 *lead = Some(held);
                 let Some(opened) = opened? else { return Ok(Ended::fenced(stored)) };
                 stored = opened;
-                if let Some(ended) = Ended::between(&stored, life) {
+                if let Some(ended) = Ended::between(&stored, &begun) {
                     return Ok(ended);
                 }
                 if let Some(ended) = self.change_shard(lead, &stored, chunk).await? {
@@ -78,20 +78,14 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(ended);
             }
             stored = match self.all_done(&stored, lead.as_ref()).await? {
-                Some(found) => {
-                    let mut found = found.items();
-                    if found == 0 && self.sweeps.has_to_look_beyond(&stored.state) {
-                        found = match self.escaped(lead.as_mut(), &stored).await? {
-                            Ok(escaped) => escaped,
-                            Err(ended) => return Ok(*ended),
-                        };
-                    }
-                    self.close_pass(stored, found).await?
-                }
+                Some(counted) => match self.before_closing(lead.as_mut(), &stored, counted.items()).await? {
+                    Ok(found) => self.close_pass(stored, found).await?,
+                    Err(ended) => return Ok(*ended),
+                },
                 // Others hold the rest, or have gone on.
                 None => state::load(&*self.ledger, &self.migration, self.budget.call()).await?,
             };
-            if let Some(ended) = Ended::between(&stored, life) {
+            if let Some(ended) = Ended::between(&stored, &begun) {
                 return Ok(ended);
             }
             if self.sweeps.is_idle(&stored.state) && !stored.state.has_retry() {
@@ -116,7 +110,7 @@ impl<M: Migration> Run<'_, M> {
         let Offer::Free(numbers) = shards::offer(state, &shards, self.shard, (self.terms.clock)()) else {
             return Ok(None);
         };
-        let Taken::Ours(held) = self.take(numbers, state.life).await? else { return Ok(None) };
+        let Taken::Ours(held) = self.take(numbers).await? else { return Ok(None) };
         chunk.enter(held.shard, held.lease.checkpoint());
         Ok(Some(*held))
     }
@@ -145,7 +139,7 @@ impl<M: Migration> Run<'_, M> {
         if only >= stored.state.shards() {
             return Ok(Some(self.waits_for_others(stored.clone())));
         }
-        match self.take([only], stored.state.life).await? {
+        match self.take([only]).await? {
             Taken::Ours(held) => {
                 chunk.enter(only, held.lease.checkpoint());
                 *lead = Some(*held);
@@ -187,7 +181,7 @@ impl<M: Migration> Run<'_, M> {
         chunk: &Chunk,
     ) -> Result<Result<Stored, Box<Ended>>, EngineError> {
         let over = |ended| Ok(Err(Box::new(ended)));
-        let (life, asked) = (stored.state.life, stored.state.retry);
+        let (life, asked, pin) = (stored.state.life, stored.state.retry, stored.state.pin.clone());
         let bound = stored.state.bound.clone().or(stored.state.covered.clone());
         let left_behind = !held.lease.checkpoint().retrying.is_empty();
         if !stored.state.has_retry() && !left_behind {
@@ -224,6 +218,9 @@ impl<M: Migration> Run<'_, M> {
         }
         if let Some(ended) = Ended::if_paused(&stored) {
             return over(ended);
+        }
+        if stored.state.pin != pin {
+            return over(Ended::new(Outcome::More, StoppedBy::Pause, stored.state));
         }
         if self.sweeps.is_complete(&stored.state) {
             return over(Ended::complete_or_more(stored));

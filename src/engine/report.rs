@@ -172,6 +172,8 @@ pub struct Report {
     pub refused: bool,
     /// The epoch that this run worked under.
     pub epoch: u64,
+    /// What servers cannot do, so that something less strict was done instead.
+    pub fallbacks: Vec<&'static str>,
 }
 
 impl Report {
@@ -192,6 +194,7 @@ impl Report {
             progress,
             refused: false,
             epoch: 0,
+            fallbacks: Vec::new(),
         }
     }
 }

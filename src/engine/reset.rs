@@ -1,5 +1,6 @@
 //! `reset`: the progress is forgotten, and a new life begins.
 
+use super::checkpoint::Checkpoint;
 use super::dead::Letters;
 use super::lease::nonce;
 use super::state::{self, State};
@@ -17,7 +18,7 @@ pub async fn begin_anew(ledger: &Arc<dyn Ledger>, name: &str, now: u64, limit: D
     let old = stored.state.life;
     let stored = state::update(&**ledger, name, stored, limit, |state| anew(state, old)).await?;
     for prefix in [item::MOVE, item::VERIFY, item::ROLLBACK] {
-        fence(&**ledger, name, prefix, limit).await?;
+        fence(&**ledger, (name, old), prefix, limit).await?;
     }
     let letters = Letters { ledger: Arc::clone(ledger), migration: name.to_owned(), life: stored.state.life };
     letters.forget_earlier_lives(now).await?;
@@ -33,14 +34,23 @@ fn anew(state: &mut State, old: u64) -> bool {
     ours
 }
 
-/// Takes the shards from whoever holds them: an epoch above every one given out, and nobody's.
-async fn fence(ledger: &dyn Ledger, name: &str, prefix: &str, limit: Duration) -> Result<(), LedgerError> {
+/// Takes the shards of a life from whoever holds them: an epoch above every one given out, and nobody's.
+async fn fence(
+    ledger: &dyn Ledger,
+    (name, old): (&str, u64),
+    prefix: &str,
+    limit: Duration,
+) -> Result<(), LedgerError> {
     let mut after = None;
     loop {
         let page = ledger.list(name, prefix, after.as_deref(), 100, false, limit).await?;
         for record in page.records {
             let mut seen = Some(record);
             while let Some(stored) = seen {
+                // Whoever works in the new life already is none of those that are to stop.
+                if Checkpoint::from_record(&stored).is_ok_and(|it| it.life > old) {
+                    break;
+                }
                 let freed = Record {
                     seq: stored.seq + 1,
                     epoch: stored.epoch + 1,

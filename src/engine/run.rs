@@ -89,7 +89,7 @@ impl<M: Migration> Run<'_, M> {
         };
         chunk.know(&shards);
         let taken = match shards::offer(&state, &shards, self.shard, (self.terms.clock)()) {
-            Offer::Free(numbers) => self.take(numbers, state.life).await?,
+            Offer::Free(numbers) => self.take(numbers).await?,
             Offer::Held(until) => Taken::Held(until),
         };
         let held = match taken {
@@ -141,6 +141,7 @@ impl<M: Migration> Run<'_, M> {
             progress: progress(&ended.state, &chunk),
             refused,
             epoch,
+            fallbacks: self.kind.fallbacks(),
         })
     }
 
@@ -158,7 +159,10 @@ impl<M: Migration> Run<'_, M> {
         {
             tracing::error!(target: PAUSED, migration = %self.migration, "paused: {reason}");
             let now = (self.terms.clock)();
-            pause(&*self.ledger, &self.migration, stored.clone(), reason, now, self.budget.call()).await?;
+            let stored = pause(&*self.ledger, &self.migration, stored.clone(), reason, now, self.budget.call()).await?;
+            if stored.state.paused.is_none() {
+                return Ok(Walked::Stopped(StoppedBy::Pause));
+            }
         }
         Ok(walked)
     }
@@ -200,7 +204,8 @@ pub fn show_key(json: &str, log_keys: bool) -> String {
     format!("sha256:{:.16}…", digest::sha256(json))
 }
 
-/// Pauses a migration on milkrun's own account, unless it was `reset` meanwhile: the new life has done nothing yet.
+/// Pauses a migration on milkrun's own account, unless it was `reset` meanwhile, or another definition was accepted: that one has done
+/// nothing yet.
 pub async fn pause(
     ledger: &dyn Ledger,
     migration: &str,
@@ -209,9 +214,9 @@ pub async fn pause(
     now: u64,
     limit: Duration,
 ) -> Result<Stored, LedgerError> {
-    let life = stored.state.life;
+    let (life, pin) = (stored.state.life, stored.state.pin.clone());
     state::update(ledger, migration, stored, limit, |state| {
-        let fresh = state.paused.is_none() && state.life == life;
+        let fresh = state.paused.is_none() && state.life == life && state.pin == pin;
         if fresh {
             state.paused = Some(Pause { reason: reason.to_owned(), by: "milkrun".to_owned(), at: now });
         }

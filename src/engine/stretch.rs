@@ -46,6 +46,8 @@ pub(super) struct Bounds {
     pub(super) letters: bool,
     /// There are several shards: somebody else may be retrying them meanwhile.
     pub(super) several: bool,
+    /// A sweep over changes goes on behind the bound.
+    pub(super) open_end: bool,
 }
 
 /// Reads one stretch.
@@ -62,7 +64,7 @@ pub(super) async fn stretch<M: Migration>(
         bound: nearest.clone(),
         pass_started: state.pass_started_at(),
         since: state.since_at(),
-        open_end: false,
+        open_end: bounds.open_end,
     };
     let limit = run.budget.remaining();
     let read = if state.pass > 1 {
@@ -72,10 +74,7 @@ pub(super) async fn stretch<M: Migration>(
     };
     let Some(mut read) = read else { return Ok(None) };
     if bounds.letters && !read.found.is_empty() {
-        let Some(left) = pass_over_letters(run, state, &range, after, size, (read, bounds.several)).await? else {
-            return Ok(None);
-        };
-        read = left;
+        read = pass_over_letters(run, state, &range, after, size, (read, bounds.several)).await?;
     }
     let Read { batch, end, scanned, found, .. } = read;
     let leaving = if run.kind.takes_away() && state.pass <= 1 {
@@ -106,7 +105,7 @@ async fn pass_over_letters<M: Migration>(
     after: Option<&Cursor>,
     size: u64,
     (mut read, several): (Read<M::Batch>, bool),
-) -> Result<Option<Read<M::Batch>>, Fault> {
+) -> Result<Read<M::Batch>, Fault> {
     let letters = letters::of(run, state);
     let (mut with, mut without) = (HashSet::new(), HashSet::new());
     loop {
@@ -123,11 +122,16 @@ async fn pass_over_letters<M: Migration>(
             if read.found.len() < found {
                 read.batch = run.kind.fetch(range, &read.found);
             }
-            return Ok(Some(read));
+            return Ok(read);
         }
         let range = Range { bound: read.end.clone(), ..range.clone() };
         let again = in_time(&run.budget, run.kind.sweep(&range, after, size, run.budget.remaining())).await?;
-        let Some(again) = again else { return Ok(None) };
+        let Some(again) = again else {
+            // Its rows are gone, or have changed again. What lies behind it is another matter.
+            read.found.clear();
+            read.batch = run.kind.fetch(&range, &[]);
+            return Ok(read);
+        };
         read = again;
     }
 }
@@ -157,9 +161,10 @@ mod tests {
         Cursor(vec![KeyPart::Int(number.to_string())])
     }
 
-    /// Two items without a target; by the second look another shard's holder has moved the first, whose letter it retried.
+    /// Two items without a target; by the second look another shard's holder has moved the first, whose letter it retried. Or by then
+    /// there is nothing any more.
     #[derive(Default)]
-    struct Moving(AtomicU32);
+    struct Moving(AtomicU32, bool);
 
     impl Migration for Moving {
         type Batch = Vec<Cursor>;
@@ -186,6 +191,9 @@ mod tests {
             _: Duration,
         ) -> Result<Option<Read<Vec<Cursor>>>, Fault> {
             let looks = self.0.fetch_add(1, Ordering::SeqCst);
+            if looks > 0 && self.1 {
+                return Ok(None);
+            }
             let found = if looks == 0 { vec![key(1), key(2)] } else { vec![key(2)] };
             Ok(Some(Read { batch: found.clone(), end: key(9), scanned: 9, bytes: 0, found }))
         }
@@ -207,9 +215,15 @@ mod tests {
         for (several, found) in [(true, vec![key(2)]), (false, vec![key(1), key(2)])] {
             let kind = Moving::default();
             let run = Run::new("m", &kind, &limits, ledger.clone(), Duration::from_secs(30), 512);
-            let bounds = Bounds { interrupted: None, suspect: None, letters: true, several };
+            let bounds = Bounds { interrupted: None, suspect: None, letters: true, several, open_end: false };
             let ready = stretch(&run, &state, &key(9), &bounds, None, 100).await.unwrap().unwrap();
             assert_eq!((&ready.found, &ready.batch), (&found, &found));
         }
+        // A stretch that is empty by now is not the end of the shard.
+        let kind = Moving(AtomicU32::new(0), true);
+        let run = Run::new("m", &kind, &limits, ledger.clone(), Duration::from_secs(30), 512);
+        let bounds = Bounds { interrupted: None, suspect: None, letters: true, several: true, open_end: false };
+        let ready = stretch(&run, &state, &key(20), &bounds, None, 100).await.unwrap().unwrap();
+        assert_eq!((ready.found, ready.end), (Vec::new(), Some(key(9))));
     }
 }

@@ -90,9 +90,9 @@ impl Sweeps {
 
     /// Whether a pass that found so many items without a target completes the migration.
     pub(super) fn completes(&self, state: &State, found: u64) -> bool {
-        // Sweeps since the first pass, or since a changed definition was accepted.
+        // Sweeps since the first pass, or since a changed definition was accepted: one in whose midst that was counts as none.
         let sweeps = state.pass.saturating_sub(state.accepted_in.max(1));
-        self.mode == Mode::Once && state.pass > 1 && (found == 0 || sweeps >= self.most)
+        self.mode == Mode::Once && sweeps > 0 && (found == 0 || sweeps >= self.most)
     }
 }
 
@@ -121,6 +121,21 @@ mod tests {
         }
         state.accepted_in = state.pass;
         assert_eq!(sweeps.due(&state), Some(35_000), "an accepted definition waits for nothing but settle");
+    }
+
+    #[test]
+    fn a_sweep_in_whose_midst_a_definition_was_accepted_completes_nothing() {
+        let once = Sweeps::once(&Limits::default()).by_changes(Duration::ZERO);
+        let mut state = State::default();
+        state.open_pass(None, 1_000_000);
+        state.close_pass(5, &once, 0);
+        state.open_pass(None, 2_000_000);
+        state.accepted_in = state.pass;
+        state.close_pass(0, &once, 0);
+        assert!(!state.complete && once.since(&state).is_none(), "the next one looks at everything");
+        state.open_pass(None, 3_000_000);
+        state.close_pass(0, &once, 0);
+        assert!(state.complete);
     }
 
     #[test]

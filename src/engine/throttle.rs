@@ -1,5 +1,5 @@
-//! The throttle: something outside that says whether more may be moved now. Looked at between batches, once a second at
-//! most. What cannot be read says no.
+//! The throttle: something outside that says whether more may be moved now. Looked at before each batch; where that takes long, no more
+//! often than that it takes a tenth of the time, but once a second in any case. What cannot be read says no.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// A look is good for so long.
-const FRESH: Duration = Duration::from_secs(1);
+/// A look is good for so many times as long as it took, and no longer than this.
+const FRESH: (u32, Duration) = (10, Duration::from_secs(1));
 /// A look takes no longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -29,7 +29,7 @@ pub struct Throttled {
     pub since: u64,
 }
 
-/// What was seen, and when.
+/// Until when something was seen to be so, and what.
 type Look = (Instant, Option<String>);
 
 /// A run's throttle, or none.
@@ -45,20 +45,21 @@ impl Throttle {
         Self { gauge: Some(gauge), ..Self::default() }
     }
 
-    /// Why nothing may be moved now, as of a second ago at most.
+    /// Why nothing may be moved now, as of the last look.
     pub(super) async fn reason(&self, limit: Duration) -> Option<String> {
         let gauge = self.gauge.as_ref()?;
         let mut seen = self.seen.lock().await;
-        if let Some((at, reason)) = &*seen
-            && at.elapsed() < FRESH
+        if let Some((until, reason)) = &*seen
+            && Instant::now() < *until
         {
             return reason.clone();
         }
-        let limit = limit.min(PATIENCE);
+        let (limit, began) = (limit.min(PATIENCE), Instant::now());
         let reason = tokio::time::timeout(limit, gauge.reason(limit)).await;
         let reason =
             reason.unwrap_or_else(|_| Some(format!("the throttle did not answer within {} ms", limit.as_millis())));
-        *seen = Some((Instant::now(), reason.clone()));
+        let fresh = (began.elapsed() * FRESH.0).min(FRESH.1);
+        *seen = Some((Instant::now() + fresh, reason.clone()));
         reason
     }
 

@@ -108,6 +108,8 @@ impl<M: Migration> Walk<'_, M> {
         match now {
             Some(now) if now.life != self.state.life => Some(Walked::Stopped(StoppedBy::Fence)),
             Some(State { paused: Some(pause), .. }) => Some(Walked::Paused(StoppedBy::Pause, pause.reason)),
+            // Another definition was accepted: a run that goes by it goes on.
+            Some(now) if now.pin != self.state.pin => Some(Walked::Stopped(StoppedBy::Pause)),
             _ => None,
         }
     }

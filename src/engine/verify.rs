@@ -59,16 +59,8 @@ impl<M: Migration> Run<'_, M> {
             Aim::Compare(_) => item::verify(0),
             Aim::TakeBack => item::rollback(0),
         };
-        let acquired = Lease::acquire(
-            self.ledger.clone(),
-            &self.migration,
-            &record,
-            state.life,
-            &self.id,
-            self.terms.clone(),
-            call,
-        )
-        .await?;
+        let acquired =
+            Lease::acquire(self.ledger.clone(), &self.migration, &record, &self.id, self.terms.clone(), call).await?;
         let mut lease = match acquired {
             Acquired::Ours(lease) => lease,
             Acquired::Held { until, .. } => {

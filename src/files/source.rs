@@ -115,6 +115,10 @@ impl Files {
     ) -> Result<Option<Read<Batch>>, RowsError> {
         let deadline = Deadline::after(limit);
         let size = size.min(MOST);
+        if range.since.is_some() && !self.walker.walks_changes(range) {
+            // A definition that does not know changes was accepted: the next sweep looks at everything.
+            return Ok(None);
+        }
         let (mut end, mut scanned, rows) = if self.walker.walks_changes(range) {
             let Some((end, scanned, keys)) = self.walker.changes(range, after, size, limit).await? else {
                 return Ok(None);

@@ -5,7 +5,7 @@ use super::digests::{Digested, Digests};
 use super::failure::{Failure, fault};
 use super::strays;
 use super::transfer::Job;
-use crate::s3::{Object, Part, S3Error, Upload, is_md5};
+use crate::s3::{Object, OpenUpload, Part, S3Error, Upload, is_md5};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -84,7 +84,7 @@ impl Files {
     /// Gives up what is open of an object: what a killed run has left, or a call whose reply was lost.
     pub(super) async fn give_up_others(&self, object: &Object, deadline: Instant) -> Result<(), Failure> {
         let open = self.s3.open_uploads(&object.bucket, &object.key, left(deadline)).await;
-        for (key, id) in open.map_err(|error| self.refused(&error, deadline))? {
+        for OpenUpload { key, id, .. } in open.map_err(|error| self.refused(&error, deadline))? {
             if key == object.key {
                 self.give_up(&Upload { object: object.clone(), id, streamed: false }).await;
             }
@@ -113,7 +113,7 @@ impl Files {
         deadline: Instant,
     ) -> Result<Option<String>, Failure> {
         match self.s3.complete_upload(upload, parts, left(deadline)).await {
-            Ok(()) => self.verified(&upload.object, digested, deadline).await,
+            Ok(_) => self.verified(&upload.object, digested, deadline).await,
             Err(S3Error::Exists { .. }) => {
                 self.give_up(upload).await;
                 self.existing(&upload.object, digested, deadline).await

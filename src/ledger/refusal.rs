@@ -25,12 +25,13 @@ where
     if service.raw().status().is_server_error() {
         return unreachable(table, format!("{answer} (HTTP {})", service.raw().status()));
     }
+    if matches!(code, "ProvisionedThroughputExceededException" | "RequestLimitExceeded" | "ThrottlingException") {
+        let hint = "it throttles: make the table on demand, or raise its capacity";
+        return unreachable(table, format!("{answer}; {hint}"));
+    }
     let hint = match code {
         "ResourceNotFoundException" => "create the table, or set MILKRUN_LEDGER; the region counts too".to_owned(),
         "AccessDeniedException" => format!("allow dynamodb:{operation} on table/{table} in the function's role"),
-        "ProvisionedThroughputExceededException" | "RequestLimitExceeded" | "ThrottlingException" => {
-            "it throttles: make the table on demand, or raise its capacity".to_owned()
-        }
         "UnrecognizedClientException"
         | "ExpiredTokenException"
         | "InvalidSignatureException"

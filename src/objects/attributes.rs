@@ -1,9 +1,9 @@
 //! What belongs to an object besides its bytes: kept, dropped, or a reason to set it aside.
 
 use super::Objects;
-use super::failure::{Side, fault};
+use super::copy::Stop;
+use super::failure::Side;
 use super::walk::left;
-use crate::fault::Fault;
 use crate::s3::{Along, Head, Listed, Object, Over};
 use crate::spec::{Attribute, StorageClass};
 use tokio::time::Instant;
@@ -46,8 +46,9 @@ impl Objects {
         head: &Head,
         bare: Object,
         deadline: Instant,
-    ) -> Result<Object, Fault> {
+    ) -> Result<Object, Stop> {
         let mut object = bare;
+        self.leave(ours, head);
         if self.along().metadata {
             let head = head.clone();
             object = Object {
@@ -64,26 +65,26 @@ impl Objects {
         }
         if self.along().tags && head.tags != Some(0) {
             let tags = self.source.tags(&self.from, &ours.key, left(deadline)).await;
-            let tags = tags.map_err(|error| fault(Side::Source, &error))?;
+            let tags = tags.map_err(|error| Stop::of(Side::Source, &error))?;
             object.tags = query(&tags);
         }
         Ok(object)
     }
 
     /// Why an object is set aside for what belongs to it; `None`: it is not.
-    pub(super) async fn unwanted(&self, ours: &Listed, deadline: Instant) -> Result<Option<&'static str>, Fault> {
+    pub(super) async fn unwanted(&self, ours: &Listed, deadline: Instant) -> Result<Option<&'static str>, Stop> {
         let copy = &self.definition.target.copy;
         if copy.metadata != Attribute::Fail && copy.tags != Attribute::Fail {
             return Ok(None);
         }
         let head = self.source.head_of(&self.from, &ours.key, left(deadline)).await;
-        let Some(head) = head.map_err(|error| fault(Side::Source, &error))? else { return Ok(None) };
+        let Some(head) = head.map_err(|error| Stop::of(Side::Source, &error))? else { return Ok(None) };
         if copy.metadata == Attribute::Fail && has_metadata(&head) {
             return Ok(Some("it has metadata, which `copy.metadata` lets no object have"));
         }
         if copy.tags == Attribute::Fail && head.tags != Some(0) {
             let tags = self.source.tags(&self.from, &ours.key, left(deadline)).await;
-            if !tags.map_err(|error| fault(Side::Source, &error))?.is_empty() {
+            if !tags.map_err(|error| Stop::of(Side::Source, &error))?.is_empty() {
                 return Ok(Some("it has tags, which `copy.tags` lets no object have"));
             }
         }

@@ -47,6 +47,7 @@ impl Objects {
             if let Some(began) = self.recorded(deadline).await? {
                 return Ok(began);
             }
+            self.make_bucket(deadline).await.map_err(|error| fault(Side::Target, &error))?;
             let conditional = self.probe(deadline).await.map_err(|error| fault(Side::Target, &error))?;
             if !conditional {
                 tracing::warn!(
@@ -85,6 +86,16 @@ impl Objects {
         // Without a time nothing is known to be ours.
         let at = head.modified.map_or(i64::MAX, |ms| ms.div_euclid(1000));
         Ok(Some(Began { at, conditional: record.conditional }))
+    }
+
+    /// Makes the target's bucket, if it is missing and is to be made.
+    async fn make_bucket(&self, deadline: Instant) -> Result<(), S3Error> {
+        if !self.definition.target.create || self.target.has_bucket(&self.to, left(deadline)).await? {
+            return Ok(());
+        }
+        self.target.create_bucket(&self.to, left(deadline)).await?;
+        tracing::info!(migration = %self.definition.name, bucket = self.to.name, "the target's bucket was made");
+        Ok(())
     }
 
     /// Whether the target's server heeds a condition, of the call that objects are copied by.

@@ -2,8 +2,8 @@
 
 use super::Objects;
 use super::began::Began;
-use super::copy::LONGEST;
-use super::failure::{Side, fault};
+use super::copy::{LONGEST, Stop};
+use super::failure::Side;
 use super::walk::left;
 use crate::engine::shelves::Shelf;
 use crate::fault::Fault;
@@ -37,6 +37,8 @@ pub(super) enum Compared {
     Gone,
     /// The source is another version by now.
     Changed(Listed),
+    /// One of both may not be looked at: the class of what is wrong, and why.
+    Shut(&'static str, String),
 }
 
 /// A target that is there.
@@ -104,9 +106,10 @@ impl Objects {
         let theirs = self.target.head_of(&self.to, target, left(deadline)).await;
         let theirs = match theirs {
             Ok(Some(theirs)) => theirs,
+            Ok(None) => return Ok(Compared::Missing),
             // What cannot be named cannot be there.
-            Ok(None) | Err(S3Error::Refused { .. }) => return Ok(Compared::Missing),
-            Err(error) => return Err(fault(Side::Target, &error)),
+            Err(error) if error.is_no_key() => return Ok(Compared::Missing),
+            Err(error) => return shut(Side::Target, &error),
         };
         let etag = theirs.etag.clone().unwrap_or_default();
         let mut other = Other { etag: etag.clone(), bytes: theirs.bytes, at: seconds(theirs.modified), ours: false };
@@ -128,7 +131,11 @@ impl Objects {
             }
         }
         let head = self.source.head_of(&self.from, &ours.key, left(deadline)).await;
-        let Some(head) = head.map_err(|error| fault(Side::Source, &error))? else { return Ok(Compared::Gone) };
+        let head = match head {
+            Ok(Some(head)) => head,
+            Ok(None) => return Ok(Compared::Gone),
+            Err(error) => return shut(Side::Source, &error),
+        };
         if head.etag.as_deref().map(bare) != Some(bare(&ours.etag)) {
             return Ok(Compared::Changed(listed(&ours.key, head)));
         }
@@ -153,6 +160,11 @@ impl Objects {
         let pair = pair.into_iter().map(|(name, tag)| (name.to_owned(), json!(tag))).collect();
         self.shelves.put(Shelf::Pair, &ours.key, pair, left(deadline)).await
     }
+}
+
+/// What a side's refusal to be looked at means: it may be this one object's.
+fn shut(side: Side, error: &S3Error) -> Result<Compared, Fault> {
+    Stop::of(side, error).aside().map(|(class, message)| Compared::Shut(class, message))
 }
 
 /// Bare tags of a source and of its target.

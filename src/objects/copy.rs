@@ -7,8 +7,8 @@ use super::compare::{bare, listed};
 use super::failure::{Side, fault};
 use super::look::Todo;
 use super::walk::left;
-use crate::fault::Fault;
-use crate::s3::{Listed, Origin, Over, S3Error};
+use crate::fault::{Class, Fault};
+use crate::s3::{Listed, Object, Origin, Over, S3Error};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -94,6 +94,19 @@ impl Stop {
     }
 }
 
+impl Stop {
+    /// Class and message, if it is the object's own fault; otherwise the migration's.
+    pub(super) fn aside(self) -> Result<(&'static str, String), Fault> {
+        match self {
+            Self::Aside(class, message) => Ok((class, message)),
+            Self::Fault(fault) => Err(fault),
+            Self::Otherwise | Self::Lost | Self::Time => {
+                Err(Fault::new(Class::Transient, "a bucket did not say what there is of an object"))
+            }
+        }
+    }
+}
+
 impl Objects {
     /// Copies an object, unless it is there. What passes by itself is tried again for as long as there is time.
     pub(super) async fn bring(&self, ours: &Listed, way: Way, deadline: Instant) -> Result<Fate, Fault> {
@@ -102,8 +115,12 @@ impl Objects {
         let mut tried = false;
         loop {
             let fault = match self.bring_once(ours, way, &mut tried, deadline).await {
-                Err(fault) if fault.class.passes() => fault,
-                done => return done,
+                Ok(fate) => return Ok(fate),
+                Err(Stop::Fault(fault)) if fault.class.passes() => fault,
+                Err(Stop::Fault(fault)) => return Err(fault),
+                Err(Stop::Aside(class, message)) => return Ok(Fate::Aside(class, message)),
+                Err(Stop::Lost) => return Ok(Fate::Gone),
+                Err(Stop::Otherwise | Stop::Time) => return Ok(Fate::Unfinished),
             };
             let now = Instant::now();
             if now >= deadline {
@@ -117,7 +134,7 @@ impl Objects {
         }
     }
 
-    async fn bring_once(&self, ours: &Listed, way: Way, tried: &mut bool, deadline: Instant) -> Result<Fate, Fault> {
+    async fn bring_once(&self, ours: &Listed, way: Way, tried: &mut bool, deadline: Instant) -> Result<Fate, Stop> {
         let Some(target) = self.target_key(&ours.key) else { return Ok(Fate::Gone) };
         if target.len() > LONGEST {
             let message = "its key behind `target.prefix` would be longer than the 1,024 bytes that S3 takes";
@@ -142,9 +159,15 @@ impl Objects {
                         self.remember(&now, &theirs.etag, deadline).await?;
                         return Ok(Fate::Copied(now.bytes));
                     }
-                    Todo::Nothing(now, _) => return Ok(Fate::There(now.bytes)),
+                    Todo::Nothing(now, _) => {
+                        if way.recovered {
+                            // Whoever copied it may not have come to say what it left behind.
+                            self.with_hidden(&now, Object::default(), deadline).await?;
+                        }
+                        return Ok(Fate::There(now.bytes));
+                    }
                     Todo::Gone => return Ok(Fate::Gone),
-                    Todo::Conflict(message) => return Ok(Fate::Aside("conflict", message)),
+                    Todo::Aside(class, message) => return Ok(Fate::Aside(class, message)),
                     Todo::Unstable => break,
                 }
             }
@@ -166,9 +189,7 @@ impl Objects {
                         _ => return Ok(Fate::Copied(ours.bytes)),
                     }
                 }
-                Err(Stop::Time) => return Ok(Fate::Unfinished),
-                Err(Stop::Aside(class, message)) => return Ok(Fate::Aside(class, message)),
-                Err(Stop::Fault(fault)) => return Err(fault),
+                Err(stop @ (Stop::Time | Stop::Aside(..) | Stop::Fault(_))) => return Err(stop),
                 Err(Stop::Otherwise | Stop::Lost) => match self.now(&ours.key, deadline).await? {
                     None => return Ok(Fate::Gone),
                     Some(now) => ours = now,
@@ -180,9 +201,9 @@ impl Objects {
     }
 
     /// An object as it is now; `None`: there is none any more.
-    async fn now(&self, key: &str, deadline: Instant) -> Result<Option<Listed>, Fault> {
+    async fn now(&self, key: &str, deadline: Instant) -> Result<Option<Listed>, Stop> {
         let head = self.source.head_of(&self.from, key, left(deadline)).await;
-        Ok(head.map_err(|error| fault(Side::Source, &error))?.map(|head| listed(key, head)))
+        Ok(head.map_err(|error| Stop::of(Side::Source, &error))?.map(|head| listed(key, head)))
     }
 
     /// It comes in parts.
@@ -199,6 +220,7 @@ impl Objects {
             (false, true) => Box::pin(self.carry_in_parts(ours, object, deadline)).await,
             (false, false) => Box::pin(self.carry(ours, object, deadline)).await,
             (true, false) => {
+                let object = Box::pin(self.with_hidden(ours, object, deadline)).await?;
                 let origin = Origin { bucket: &self.from, key: &ours.key, etag: &ours.etag };
                 let copied = self.writer.copy(origin, &object, self.along(), left(deadline)).await;
                 copied.map_err(|error| Stop::of(Side::Target, &error))

@@ -8,6 +8,7 @@ use super::{Batch, Objects, What};
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::Read;
 use crate::fault::{Class, Fault};
+use crate::s3::S3Error;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
@@ -139,9 +140,11 @@ impl Objects {
     /// Deletes a target that has no source. Whether it did.
     pub(super) async fn delete_extra(&self, target: &str, deadline: Instant) -> Result<bool, Fault> {
         let Some(source) = self.source_key(target) else { return Ok(false) };
-        let head = self.source.head_of(&self.from, &source, left(deadline)).await;
-        if head.map_err(|error| fault(Side::Source, &error))?.is_some() {
-            return Ok(false);
+        match self.source.head_of(&self.from, &source, left(deadline)).await {
+            Ok(None) => {}
+            // What may not be looked at may be there.
+            Ok(Some(_)) | Err(S3Error::Denied { .. } | S3Error::Refused { .. }) => return Ok(false),
+            Err(error) => return Err(fault(Side::Source, &error)),
         }
         let deleted = self.target.delete(&self.to, target, left(deadline)).await;
         deleted.map_err(|error| fault(Side::Target, &error))?;
@@ -163,9 +166,11 @@ impl Objects {
         let known = known.map_err(|error| fault(Side::Source, &error))?;
         let unknown: Vec<Cursor> =
             theirs.iter().filter(|(source, _)| !known.contains_key(source)).map(|(source, _)| cursor(source)).collect();
-        let there = self.looked_up(&unknown, deadline).await?;
+        let found = self.looked_up(&unknown, deadline).await?;
         let is_extra = |source: &str| {
-            unknown.iter().any(|one| key(one) == Some(source)) && !there.iter().any(|object| object.key == source)
+            unknown.iter().any(|one| key(one) == Some(source))
+                && !found.there.iter().any(|object| object.key == source)
+                && !found.shut.iter().any(|aside| key(&aside.key) == Some(source))
         };
         let ours = theirs.len() as u64;
         let extra = theirs.into_iter().filter(|(source, _)| is_extra(source)).map(|(_, target)| target).collect();

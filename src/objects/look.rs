@@ -23,8 +23,8 @@ pub(super) enum Todo {
     Nothing(Listed, Other),
     /// There is none any more.
     Gone,
-    /// It is a conflict, and why.
-    Conflict(String),
+    /// It is set aside, and why.
+    Aside(&'static str, String),
     /// It changed each time that it was looked at.
     Unstable,
 }
@@ -46,7 +46,8 @@ impl Objects {
                     let over = if conditional { Over::Version(theirs.etag) } else { Over::Anything };
                     Todo::Copy(ours, over)
                 }
-                Compared::Differs(theirs) => Todo::Conflict(conflict(&ours, &theirs)),
+                Compared::Differs(theirs) => Todo::Aside("conflict", conflict(&ours, &theirs)),
+                Compared::Shut(class, message) => Todo::Aside(class, message),
                 Compared::Changed(now) => {
                     ours = now;
                     continue;

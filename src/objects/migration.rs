@@ -1,6 +1,6 @@
 //! What the engine asks of a kind, answered by objects.
 
-use super::walk::{Stretch, end, left};
+use super::walk::{Stretch, end};
 use super::{Batch, Objects, What};
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
@@ -8,9 +8,6 @@ use crate::fault::Fault;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
-
-/// How long keys are counted, at most.
-const COUNTING: Duration = Duration::from_secs(2);
 
 impl Migration for Objects {
     type Batch = Batch;
@@ -27,7 +24,7 @@ impl Migration for Objects {
     }
 
     async fn estimate(&self, _pass_started: SystemTime, limit: Duration) -> Estimate {
-        self.count_keys(limit.min(COUNTING)).await
+        self.survey(limit).await.estimate()
     }
 
     async fn read(
@@ -65,13 +62,32 @@ impl Migration for Objects {
     async fn count(&self, batch: &Batch, limit: Duration) -> Result<Option<u64>, Fault> {
         Ok(Some(match &batch.0 {
             What::Listed(objects) | What::Lacking(objects) => objects.len() as u64,
-            What::Keys(keys) => self.looked_up(keys, Instant::now() + limit).await?.len() as u64,
+            What::Keys(keys) => {
+                let found = self.looked_up(keys, Instant::now() + limit).await?;
+                (found.there.len() + found.shut.len()) as u64
+            }
         }))
     }
 
     async fn is_item(&self, _range: &Range, key: &Cursor, limit: Duration) -> Result<bool, Fault> {
-        let there = self.looked_up(std::slice::from_ref(key), Instant::now() + limit).await?;
-        Ok(there.iter().any(|object| self.target_key(&object.key).is_some()))
+        let found = self.looked_up(std::slice::from_ref(key), Instant::now() + limit).await?;
+        let is_ours = found.there.iter().any(|object| self.target_key(&object.key).is_some());
+        Ok(is_ours || !found.shut.is_empty())
+    }
+
+    async fn tidy_up(&self, limit: Duration) -> Result<(), Fault> {
+        self.give_up_left_overs(Instant::now() + limit).await
+    }
+
+    fn fallbacks(&self) -> Vec<&'static str> {
+        let facts = self.facts.get();
+        let lacks = [
+            ("if-none-match", self.began.get().is_some_and(|began| !began.conditional)),
+            // Then nobody knows whether there is any, and none is taken along.
+            ("object-lock", facts.is_some_and(|facts| facts.locks.is_none())),
+            ("website-redirect", facts.is_some_and(|facts| facts.is_website.is_none())),
+        ];
+        lacks.into_iter().filter(|(_, lacks)| *lacks).map(|(name, _)| name).collect()
     }
 
     async fn verify(
@@ -97,24 +113,5 @@ impl Migration for Objects {
             return Ok(None);
         }
         self.next_extra(after, size, limit).await
-    }
-}
-
-impl Objects {
-    /// How many keys there are, if they are so few that they can be counted within `limit`.
-    async fn count_keys(&self, limit: Duration) -> Estimate {
-        let deadline = Instant::now() + limit;
-        let (mut count, mut place) = (0, None);
-        while Instant::now() < deadline {
-            let prefix = &self.definition.source.place.prefix;
-            let page = self.source.objects(&self.from, prefix, place.as_deref(), 1000, left(deadline)).await;
-            let Ok(page) = page else { return Estimate::default() };
-            count += page.objects.len() as u64;
-            match page.objects.into_iter().next_back() {
-                Some(last) if page.more => place = Some(last.key),
-                _ => return Estimate { keys: count, items: count, exact: true },
-            }
-        }
-        Estimate::default()
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! [`walk`](walk) lists the source from the last key on, [`compare`](compare) tells whether a target is the same, [`look`](look) what
 //! becomes of one that is not, [`copy`](copy) brings one object there ([`parts`](parts) a large one, [`across`](across) one between
-//! servers). [`began`](began) is when it all began and what the target's server can do. [`migration`](migration) is what the engine asks.
+//! servers), and [`losses`](losses) sees to what would be left behind. [`began`](began) is when it all began and what the target's server can do. [`access`](access) tries out what a run will need.
+//! [`migration`](migration) is what the engine asks.
 
+mod access;
 mod across;
 mod attributes;
 mod began;
@@ -12,6 +14,7 @@ mod copy;
 mod extra;
 mod failure;
 mod look;
+mod losses;
 mod migration;
 mod paces;
 mod parts;
@@ -22,9 +25,11 @@ mod write;
 
 use crate::cursor::Cursor;
 use crate::engine::shelves::{Nowhere, Shelves};
-use crate::s3::{Bucket, Listed, S3};
+use crate::s3::{Bucket, Facts, Listed, S3};
 use crate::spec::{BucketRef, ObjectsDefinition};
+pub use access::Access;
 use began::Began;
+pub use plan::Survey;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +64,10 @@ pub struct Objects {
     under_way: Mutex<HashSet<String>>,
     /// This run has counted more that is extra than may be deleted.
     refused: AtomicBool,
+    /// What the source's bucket is like.
+    facts: OnceCell<Facts>,
+    /// What did not go along with objects of the batch, a line each.
+    losses: Mutex<Vec<String>>,
 }
 
 /// A batch: objects that were listed, or the keys of objects that are looked up when it is written.
@@ -91,6 +100,8 @@ impl Objects {
             carried: AtomicU64::new(0),
             under_way: Mutex::default(),
             refused: AtomicBool::new(false),
+            facts: OnceCell::new(),
+            losses: Mutex::default(),
         }
     }
 

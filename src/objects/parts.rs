@@ -9,7 +9,7 @@ use super::failure::{Side, fault};
 use super::walk::left;
 use crate::engine::shelves::Shelf;
 use crate::fault::Fault;
-use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload};
+use crate::s3::{Head, Listed, Object, OpenUpload, Origin, Part, S3Error, Upload};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde_json::{Map, Value, json};
@@ -117,8 +117,10 @@ impl Objects {
         deadline: Instant,
     ) -> Result<String, Stop> {
         let completed = self.writer.complete_upload(upload, parts, left(deadline)).await;
-        let head = match completed {
-            Ok(()) => self.made(ours, upload, deadline).await?,
+        let made = match completed {
+            // What is there a moment later may be somebody else's.
+            Ok(Some(etag)) => Some(etag),
+            Ok(None) => self.made(ours, upload, deadline).await?,
             // The reply to a completion that succeeded may be what was lost: then what is there is made of so many parts.
             Err(S3Error::Missing { .. } | S3Error::Exists { .. }) => {
                 let made = self.made(ours, upload, deadline).await?;
@@ -132,7 +134,7 @@ impl Objects {
         };
         self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?;
         // Otherwise it is somebody else's by now, or nobody's.
-        head.ok_or(Stop::Otherwise)
+        made.ok_or(Stop::Otherwise)
     }
 
     /// The tag of what an upload has become, if that is as long as its source.
@@ -165,12 +167,14 @@ impl Objects {
         self.target.put_part(upload, number, body, left(deadline)).await.map_err(wrong(Side::Target))
     }
 
-    /// Begins an upload, which takes nothing along by itself, and gives those up that killed runs have left of it.
+    /// Begins an upload, which takes nothing along by itself, and gives those up that killed runs have left of it: what was begun before the
+    /// migration is somebody else's.
     async fn begin(&self, ours: &Listed, object: Object, size: u64, deadline: Instant) -> Result<Upload, Stop> {
         let wrong = |side| move |error: S3Error| Stop::of(side, &error);
         let open = self.target.open_uploads(&object.bucket, &object.key, left(deadline)).await;
-        for (key, id) in open.map_err(wrong(Side::Target))? {
-            if key == object.key {
+        let since = self.began(deadline).await?.at;
+        for OpenUpload { key, id, begun } in open.map_err(wrong(Side::Target))? {
+            if key == object.key && begun.is_some_and(|at| at >= since) {
                 let left_over = Upload { object: object.clone(), id, streamed: false };
                 self.target.abort_upload(&left_over, left(deadline)).await.map_err(wrong(Side::Target))?;
             }
@@ -218,15 +222,15 @@ impl Objects {
 
     /// Gives up what is open of uploads that this migration has begun and that nothing will go on with: once a sweep has looked at all of the
     /// source, their objects are gone, or have become something else.
-    pub(super) async fn tidy_up(&self, deadline: Instant) -> Result<(), Fault> {
+    pub(super) async fn give_up_left_overs(&self, deadline: Instant) -> Result<(), Fault> {
         let prefix = &self.definition.target.place.prefix;
         let open = self.target.open_uploads(&self.to.name, prefix, left(deadline)).await;
         let open = match open {
-            // What cannot be listed is for a rule of the bucket.
-            Err(S3Error::Unsupported { .. } | S3Error::Denied { .. }) => return Ok(()),
+            // What cannot be listed is for a rule of the bucket. One that is not there holds none.
+            Err(S3Error::Unsupported { .. } | S3Error::Denied { .. } | S3Error::Missing { .. }) => return Ok(()),
             open => open.map_err(|error| fault(Side::Target, &error))?,
         };
-        for (key, id) in open {
+        for OpenUpload { key, id, .. } in open {
             if self.under_way().contains(&key) {
                 continue;
             }

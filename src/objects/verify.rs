@@ -62,7 +62,6 @@ impl Objects {
             lacking.truncate(fitting);
             stretch.end = lacking.last().map_or(stretch.end, |last| cursor(&last.key));
         } else if whole && stretch.end == super::walk::end() {
-            self.tidy_up(deadline).await?;
             stretch.end = behind.unwrap_or(stretch.end);
         }
         let found = lacking.iter().map(|object| cursor(&object.key)).collect();
@@ -103,6 +102,11 @@ impl Objects {
                 Compared::Differs(_) | Compared::Changed(_) => {
                     found.different += 1;
                     json!({"key": ours.key, "bytes": ours.bytes, "different": true})
+                }
+                // Nobody can say that it is equal.
+                Compared::Shut(class, _) => {
+                    found.different += 1;
+                    json!({"key": ours.key, "bytes": ours.bytes, "different": true, "why": class})
                 }
             };
             lines.push_str(&said.to_string());
@@ -237,7 +241,7 @@ impl Objects {
     }
 
     /// Writes lines down where milkrun keeps what is its own.
-    async fn note(&self, folder: &str, lines: String, deadline: Instant) -> Result<(), Fault> {
+    pub(super) async fn note(&self, folder: &str, lines: String, deadline: Instant) -> Result<(), Fault> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -275,7 +279,7 @@ pub(super) fn memory(objects: &[Listed]) -> u64 {
 fn lacking(ours: Listed, what: Compared) -> Option<Listed> {
     match what {
         Compared::Same(..) | Compared::Gone => None,
-        Compared::Missing | Compared::Differs(_) => Some(ours),
+        Compared::Missing | Compared::Differs(_) | Compared::Shut(..) => Some(ours),
         Compared::Changed(now) => Some(now),
     }
 }

@@ -1,9 +1,9 @@
 //! A batch: its objects are copied side by side. Whatever was done before a run is killed is found again by the next one.
 
 use super::compare::listed;
-use super::copy::{Fate, Way};
+use super::copy::{Fate, Stop, Way};
 use super::extra::doomed;
-use super::failure::{Side, fault};
+use super::failure::Side;
 use super::walk::{cursor, key, left};
 use super::{Batch, Objects, What};
 use crate::cursor::Cursor;
@@ -32,25 +32,45 @@ struct Sums {
     fault: Option<Fault>,
 }
 
+/// What a batch holds, as it is now.
+struct Items {
+    objects: Arc<Vec<Listed>>,
+    /// Objects that may not be looked at.
+    shut: Vec<Aside>,
+    /// Targets that it deletes.
+    doomed: Vec<String>,
+}
+
+/// What there is under some keys of the source.
+#[derive(Debug, Default)]
+pub(super) struct LookedUp {
+    /// Objects.
+    pub(super) there: Vec<Listed>,
+    /// What may not be looked at, and is none the less there.
+    pub(super) shut: Vec<Aside>,
+}
+
 impl Objects {
     pub(super) async fn copy_batch(&self, batch: &Batch, effort: &Effort) -> Result<Outcome, Fault> {
         let end = Instant::now() + effort.limit;
         let deadline = end - (effort.limit / 10).clamp(RESERVE.0, RESERVE.1).min(effort.limit / 2);
         let carried = self.carried.load(Ordering::Relaxed);
         let began = self.began(deadline).await?;
-        let (objects, doomed) = self.items_of(batch, deadline).await?;
+        let Items { objects, shut, doomed } = self.items_of(batch, deadline).await?;
         let recovered = effort.recovered;
         // In the first pass a target is met, if there is one; otherwise it is known, or likely, to be there.
         let looks_first = recovered || !matches!(batch.0, What::Listed(_));
         let way = Way { began, looks_first, overwrites: false, recovered };
         let mut sums = Sums::default();
+        sums.outcome.aside = shut;
         self.bring_all(&objects, way, &mut sums, deadline).await;
         if sums.fault.is_none() {
             self.delete_all(doomed, &mut sums, deadline).await;
         }
         self.keep_paces(end).await;
+        let reported = self.report_losses(end).await;
         // What has arrived is found again, and was copied by this batch.
-        if let Some(fault) = sums.fault {
+        if let Some(fault) = sums.fault.or(reported.err()) {
             return Err(Fault { uncertain: true, ..fault });
         }
         if sums.unfinished > 0 {
@@ -64,7 +84,7 @@ impl Objects {
             };
             return Err(Fault { uncertain: true, ..Fault::new(class, message) });
         }
-        if let Some(fault) = forbidden(&sums.outcome) {
+        if let Some(fault) = forbidden(&sums.outcome).filter(|_| effort.fresh) {
             return Err(fault);
         }
         Ok(sums.outcome)
@@ -132,34 +152,41 @@ impl Objects {
         }
     }
 
-    /// The objects of a batch, those that are named as they are now, and the targets that it deletes.
-    async fn items_of(&self, batch: &Batch, deadline: Instant) -> Result<(Arc<Vec<Listed>>, Vec<String>), Fault> {
+    async fn items_of(&self, batch: &Batch, deadline: Instant) -> Result<Items, Fault> {
         match &batch.0 {
-            What::Listed(objects) | What::Lacking(objects) => Ok((objects.clone(), Vec::new())),
+            What::Listed(objects) | What::Lacking(objects) => {
+                Ok(Items { objects: objects.clone(), shut: Vec::new(), doomed: Vec::new() })
+            }
             What::Keys(keys) => {
-                let found = Arc::new(self.looked_up(keys, deadline).await?);
+                let LookedUp { there, shut } = self.looked_up(keys, deadline).await?;
                 // Nothing is deleted any more once that is not asked any more.
                 let asked = self.definition.target.copy.delete_extra.is_some();
                 let doomed = keys.iter().filter_map(doomed).filter(|_| asked).map(str::to_owned);
-                Ok((found, doomed.collect()))
+                Ok(Items { objects: Arc::new(there), shut, doomed: doomed.collect() })
             }
         }
     }
 
     /// Those of these keys that are objects of the source.
-    pub(super) async fn looked_up(&self, keys: &[Cursor], deadline: Instant) -> Result<Vec<Listed>, Fault> {
+    pub(super) async fn looked_up(&self, keys: &[Cursor], deadline: Instant) -> Result<LookedUp, Fault> {
         let keys: Vec<String> = keys.iter().filter_map(key).map(str::to_owned).collect();
         let mut coming = iter(keys)
             .map(|key| {
                 Box::pin(async move {
                     let head = self.source.head_of(&self.from, &key, left(deadline)).await;
-                    head.map(|head| head.map(|head| listed(&key, head)))
+                    (key, head)
                 })
             })
             .buffered(self.side_by_side());
-        let mut found = Vec::new();
-        while let Some(object) = coming.next().await {
-            found.extend(object.map_err(|error| fault(Side::Source, &error))?);
+        let mut found = LookedUp::default();
+        while let Some((key, head)) = coming.next().await {
+            match head {
+                Ok(head) => found.there.extend(head.map(|head| listed(&key, head))),
+                Err(error) => {
+                    let (class, message) = Stop::of(Side::Source, &error).aside()?;
+                    found.shut.push(Aside { key: cursor(&key), class, message });
+                }
+            }
         }
         Ok(found)
     }
@@ -183,7 +210,7 @@ impl Objects {
     }
 }
 
-/// Where nothing at all is allowed, the migration waits for a person: its objects are not to blame.
+/// Where nothing at all is allowed from the beginning, the migration waits for a person: its objects are not to blame.
 fn forbidden(outcome: &Outcome) -> Option<Fault> {
     let first = outcome.aside.first()?;
     let all = outcome.aside.iter().all(|aside| aside.class == "forbidden");

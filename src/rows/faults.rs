@@ -35,6 +35,9 @@ pub enum RowsError {
     /// More items than were locked: some began to match meanwhile.
     #[error("items began to match while they were moved: the batch was rolled back")]
     Grown,
+    /// The target has committed what the source has not: that is found again, and is milkrun's own.
+    #[error("the source did not commit what the target has: {0}")]
+    Halfway(#[source] SqlError),
     /// A trigger of the source keeps a row.
     #[error(
         "a trigger of the source, or of a related table, keeps rows from being deleted: look at its triggers, and let them pass \
@@ -134,7 +137,7 @@ impl RowsError {
             Self::Problems(_) | Self::Overwrite | Self::Key(_) | Self::Shape(_) | Self::Condition { .. } => {
                 Class::Fatal
             }
-            Self::Sql(sql) => sql.class(),
+            Self::Sql(sql) | Self::Halfway(sql) => sql.class(),
             Self::Overtaken | Self::Moving | Self::Grown | Self::Taken { .. } => Class::Transient,
             Self::TooLarge { .. } | Self::Crowded { .. } => Class::TooLarge,
             Self::Swallowed | Self::Undeleted | Self::Referred { .. } | Self::Duplicate { .. } | Self::Unfit { .. } => {
@@ -156,11 +159,13 @@ impl From<RowsError> for Fault {
         // The session went away, perhaps with the reply to a commit on its way; or somebody else wrote the same items.
         let uncertain = match &error {
             RowsError::Sql(sql) => sql.is_lost() || sql.is_duplicate(),
-            RowsError::Overtaken => true,
+            RowsError::Overtaken | RowsError::Halfway(_) => true,
             _ => false,
         };
         let advised = match &error {
-            RowsError::Sql(sql) => sql.refusal().is_some_and(|refusal| !refusal.meaning.hint.is_empty()),
+            RowsError::Sql(sql) | RowsError::Halfway(sql) => {
+                sql.refusal().is_some_and(|refusal| !refusal.meaning.hint.is_empty())
+            }
             RowsError::Condition { .. }
             | RowsError::Duplicate { .. }
             | RowsError::Swallowed

@@ -196,7 +196,7 @@ impl Walker {
         limit: Duration,
     ) -> Result<Option<(Cursor, u64, Vec<Cursor>)>, RowsError> {
         let (Some(recent), Some(since)) = (&self.mapping.recent, range.since) else { return Ok(None) };
-        if after == Some(&range.bound) {
+        if after == Some(&range.bound) && !range.open_end {
             return Ok(None);
         }
         let deadline = Deadline::after(limit);

@@ -63,6 +63,7 @@ impl S3 {
             .tagging_directive(if along.tags { TaggingDirective::Copy } else { TaggingDirective::Replace })
             .set_acl(object.canned())
             .set_storage_class(object.storage())
+            .set_website_redirect_location(object.redirect.clone())
             .set_server_side_encryption(object.encryption())
             .set_ssekms_key_id(object.kms_key.clone())
             .set_if_none_match(object.over.none())

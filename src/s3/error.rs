@@ -111,6 +111,16 @@ pub enum S3Error {
 
 debug_is_display!(S3Error);
 
+/// What AWS's SDK cannot put into a request, such as a key that is nothing but blanks.
+const UNSAYABLE: &str = "AWS's SDK cannot say it";
+
+impl S3Error {
+    /// Nothing can be under such a key.
+    pub fn is_no_key(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == UNSAYABLE || code == "KeyTooLongError")
+    }
+}
+
 /// Whether a key of KMS cannot be used, and not merely at the moment.
 fn is_key_gone(code: &str) -> bool {
     code.starts_with("KMS.")
@@ -118,7 +128,8 @@ fn is_key_gone(code: &str) -> bool {
 }
 
 /// What no repetition mends. <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-const REFUSED: [&str; 8] = [
+const REFUSED: [&str; 9] = [
+    "BucketAlreadyExists",
     "EntityTooLarge",
     "InvalidArgument",
     "InvalidEncryptionAlgorithmError",
@@ -131,11 +142,27 @@ const REFUSED: [&str; 8] = [
 
 /// What an action does to an object.
 fn done(action: &str) -> &'static str {
-    if action.starts_with("s3:Put") || action.starts_with("s3:Abort") || action.starts_with("s3:Delete") {
+    if action.starts_with("s3:Put")
+        || action.starts_with("s3:Abort")
+        || action.starts_with("s3:Delete")
+        || action.starts_with("s3:Create")
+    {
         "written"
     } else {
         "read"
     }
+}
+
+/// Whether an answer is a refusal that does not say why: that to HEAD has no body, and 400 may be an expired token as well as an object
+/// that is encrypted with its owner's own key.
+pub(super) fn is_mute<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    status == Some(400) && error.code().is_none()
+}
+
+/// What S3 calls a refusal.
+pub(super) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
+    error.code()
 }
 
 /// What S3 said of a call.
@@ -145,8 +172,7 @@ where
 {
     let place = place.to_owned();
     if matches!(error, SdkError::ConstructionFailure(_)) {
-        // Such as a key that is nothing but blanks.
-        return S3Error::Refused { place, code: "AWS's SDK cannot say it".to_owned() };
+        return S3Error::Refused { place, code: UNSAYABLE.to_owned() };
     }
     // An answer to HEAD has no body that could hold a code.
     let status = error.raw_response().map(|answer| answer.status().as_u16());

@@ -1,5 +1,6 @@
 //! S3. Nothing here knows a migration.
 
+mod bucket;
 mod checksum;
 mod copy;
 mod error;
@@ -10,6 +11,7 @@ mod stream;
 mod upload;
 mod write;
 
+pub use bucket::Facts;
 pub use checksum::{Checksum, Crc64, is_md5};
 pub use copy::{Along, Origin};
 pub use error::S3Error;
@@ -17,7 +19,7 @@ pub use fault::fault;
 pub use list::{Bucket, Listed, Listing};
 pub use read::{Got, Head};
 pub use stream::{Streamed, streamed};
-pub use upload::{Part, Upload};
+pub use upload::{OpenUpload, Part, Upload};
 pub use write::{Object, Over};
 
 use crate::pace::Pace;

@@ -1,8 +1,9 @@
 //! Listing, reading, and what S3 says of an object.
 
-use super::error::refusal;
+use super::error::{is_mute, refusal};
 use super::{Bucket, Checksum, S3, S3Error, place};
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, ObjectLockLegalHoldStatus};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -44,6 +45,8 @@ pub struct Head {
     pub class: Option<String>,
     /// How many tags it has; `None`: the server does not say.
     pub tags: Option<i32>,
+    /// What keeps it from being deleted, in words; `None`: nothing, or nothing that we may know.
+    pub lock: Option<String>,
 }
 
 /// What was read of an object.
@@ -76,9 +79,23 @@ macro_rules! head {
             redirect: $said.website_redirect_location.clone(),
             class: $said.storage_class.as_ref().map(|class| class.as_str().to_owned()),
             tags: $said.tag_count,
+            lock: lock(
+                $said.object_lock_mode.as_ref().map(|mode| mode.as_str()),
+                $said.object_lock_retain_until_date,
+                $said.object_lock_legal_hold_status == Some(ObjectLockLegalHoldStatus::On),
+            ),
             metadata: $said.metadata.clone().unwrap_or_default(),
         }
     };
+}
+
+/// What keeps an object from being deleted, in words.
+fn lock(mode: Option<&str>, until: Option<DateTime>, held: bool) -> Option<String> {
+    let until = until.and_then(|until| until.fmt(DateTimeFormat::DateTime).ok());
+    let retained = mode.map(|mode| format!("{mode} until {}", until.as_deref().unwrap_or("?")));
+    let held = held.then(|| "legal hold".to_owned());
+    let words: Vec<String> = retained.into_iter().chain(held).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 impl S3 {
@@ -168,13 +185,25 @@ impl S3 {
                 .set_expected_bucket_owner(bucket.owner.clone())
                 .key(key)
                 .checksum_mode(ChecksumMode::Enabled);
-            let head = match call.send().await.map_err(|error| refusal(&place, GET, error)) {
-                Err(S3Error::Missing { .. }) => return Ok(None),
-                head => head?,
+            let error = match call.send().await {
+                Ok(head) => return Ok(Some(head!(head))),
+                // Boxed: it is too large to be moved about.
+                Err(error) if is_mute(&error) => {
+                    let why = Box::pin(self.why_not(bucket, key, &place)).await;
+                    why.unwrap_or_else(|| refusal(&place, GET, error))
+                }
+                Err(error) => refusal(&place, GET, error),
             };
-            Ok(Some(head!(head)))
+            if matches!(error, S3Error::Missing { .. }) { Ok(None) } else { Err(error) }
         };
         self.within((&place, GET), limit, call).await
+    }
+
+    /// Why an object cannot be looked at, where the answer to HEAD has no room for it; `None`: it can be read.
+    async fn why_not(&self, bucket: &Bucket, key: &str, place: &str) -> Option<S3Error> {
+        let call =
+            self.client.get_object().bucket(&bucket.name).set_expected_bucket_owner(bucket.owner.clone()).key(key);
+        call.range("bytes=0-0").send().await.err().map(|error| refusal(place, GET, error))
     }
 
     /// The bytes of one version of an object, or some of them, with what S3 says of it, within `limit`.

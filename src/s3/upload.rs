@@ -38,6 +38,17 @@ pub struct Part {
     pub checksum: Option<String>,
 }
 
+/// An upload that somebody has begun, and neither completed nor given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenUpload {
+    /// The key of what it will be.
+    pub key: String,
+    /// Its id.
+    pub id: String,
+    /// When it was begun, in Unix seconds; `None`: the server does not say.
+    pub begun: Option<i64>,
+}
+
 /// Nothing is added to a body that is passed on as it comes: not every server takes a checksum behind it.
 fn unchecked() -> Builder {
     Builder::default().request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -165,9 +176,14 @@ impl S3 {
         self.within((&place, PARTS), limit, call).await
     }
 
-    /// Makes an object of the parts, under its condition, within `limit`. Whether the whole is right says its [`Head`](super::Head):
-    /// servers that imitate S3 disagree on what the checksum of several parts is.
-    pub async fn complete_upload(&self, upload: &Upload, parts: &[Part], limit: Duration) -> Result<(), S3Error> {
+    /// Makes an object of the parts, under its condition, within `limit`. Its tag, if the server says it. Whether the whole is right says
+    /// its [`Head`](super::Head): servers that imitate S3 disagree on what the checksum of several parts is.
+    pub async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        limit: Duration,
+    ) -> Result<Option<String>, S3Error> {
         let place = upload.object.place();
         let completed = |part: &Part| {
             let part = CompletedPart::builder()
@@ -187,7 +203,10 @@ impl S3 {
             .set_expected_bucket_owner(upload.object.owner.clone())
             .set_if_none_match(upload.object.over.none())
             .set_if_match(upload.object.over.version());
-        let call = async { call.send().await.map(drop).map_err(|error| refusal(&place, PUT, error)) };
+        let call = async {
+            let made = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
+            Ok(made.e_tag.filter(|tag| !tag.is_empty()))
+        };
         self.within((&place, PUT), limit, call).await
     }
 
@@ -205,13 +224,8 @@ impl S3 {
         self.within((&place, ABORT), limit, call).await
     }
 
-    /// Uploads of keys under a prefix that were begun and neither completed nor aborted: key and id. Within `limit`.
-    pub async fn open_uploads(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        limit: Duration,
-    ) -> Result<Vec<(String, String)>, S3Error> {
+    /// Uploads of keys under a prefix that were begun and neither completed nor aborted, within `limit`.
+    pub async fn open_uploads(&self, bucket: &str, prefix: &str, limit: Duration) -> Result<Vec<OpenUpload>, S3Error> {
         const LIST: &str = "s3:ListBucketMultipartUploads";
         let place = super::place(bucket, prefix);
         let call = async {
@@ -221,7 +235,9 @@ impl S3 {
                 let page = listing.clone().set_key_marker(key).set_upload_id_marker(id).send().await;
                 let page = page.map_err(|error| refusal(&place, LIST, error))?;
                 for upload in page.uploads.unwrap_or_default() {
-                    found.extend(upload.key.zip(upload.upload_id));
+                    let begun = upload.initiated.map(|at| at.secs());
+                    let named = upload.key.zip(upload.upload_id);
+                    found.extend(named.map(|(key, id)| OpenUpload { key, id, begun }));
                 }
                 (key, id) = (page.next_key_marker, page.next_upload_id_marker);
                 if page.is_truncated != Some(true) || key.is_none() {

@@ -186,7 +186,7 @@ pub(super) struct TargetSection {
     /// rows once its copy was read back equal.
     #[schemars(example = &"keep", extend("enum" = ["keep", "delete"], "default" = "keep"))]
     pub(super) after: Option<String>,
-    /// Of `rows`: create the table if it is missing.
+    /// Of `rows`: create the table if it is missing. Of `objects`: the bucket.
     #[schemars(example = true, extend("default" = false))]
     pub(super) create: Option<bool>,
     /// Target column = what fills it. Of `rows`: a source column's name, or `$document` (the row and its related rows as JSON),

@@ -41,6 +41,8 @@ pub struct ObjectsTarget {
     pub place: BucketRef,
     /// The key that objects are encrypted with; `None`: the bucket's own default.
     pub kms_key: Option<String>,
+    /// The first run makes the bucket, if it is missing.
+    pub create: bool,
     /// What goes along, and what becomes of objects that are there.
     pub copy: Copying,
 }

@@ -13,18 +13,16 @@ const KINDS: [(&str, &str); 1] =
     [("cutover", "the name is reserved; this version moves `rows`, `files` and `objects`")];
 
 /// Fields of objects that later versions have, by section.
-const FIELDS: [(&str, &str, &str); 2] = [
-    ("source", "inventory", "leave it out: the bucket is listed"),
-    ("target", "create", "leave it out, and create the bucket"),
-];
+const FIELDS: [(&str, &str, &str); 1] = [("source", "inventory", "leave it out: the bucket is listed")];
 
 /// Fields that not every kind has, by section.
-const OF_SOME_KINDS: [(&[Kind], &str, &[&str]); 9] = [
+const OF_SOME_KINDS: [(&[Kind], &str, &[&str]); 10] = [
     (&[Kind::Rows], "source", &["exclude", "related"]),
     (&[Kind::Files], "source", &["files", "http"]),
     (&[Kind::Rows, Kind::Files], "source", &["database", "schema", "table", "key", "where", "changed", "overlap"]),
     (&[Kind::Objects], "source", &["bucket", "prefix", "region", "role", "endpoint", "expected_owner", "inventory"]),
-    (&[Kind::Rows], "target", &["database", "schema", "table", "after", "create"]),
+    (&[Kind::Rows], "target", &["database", "schema", "table", "after"]),
+    (&[Kind::Rows, Kind::Objects], "target", &["create"]),
     (&[Kind::Rows, Kind::Files], "target", &["key", "columns"]),
     (&[Kind::Files], "target", &["storage_class", "cache_control", "url", "content_types"]),
     (&[Kind::Files, Kind::Objects], "target", &["bucket", "prefix", "region", "role", "endpoint", "kms_key"]),

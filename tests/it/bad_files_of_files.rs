@@ -155,7 +155,7 @@ const CASES: &[Case] = &[
         &[("[target]", "[target]\ntable = \"copies\"\ncreate = true")],
         &[
             "target.table: belongs to migrations of kind `rows`; leave it out, or correct `kind`",
-            "target.create: belongs to migrations of kind `rows`; leave it out, or correct `kind`",
+            "target.create: belongs to migrations of kind `rows` and `objects`; leave it out, or correct `kind`",
         ],
     ),
     (

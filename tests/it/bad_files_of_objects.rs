@@ -85,7 +85,6 @@ const CASES: &[Case] = &[
             ("kms_key", "create = true\nurl = \"x\"\nkms_key"),
         ],
         &[
-            "target.create: is not built in this version yet; leave it out, and create the bucket",
             "source.database: belongs to migrations of kind `rows` and `files`; leave it out, or correct `kind`",
             "source.where: belongs to migrations of kind `rows` and `files`; leave it out, or correct `kind`",
             "target.url: belongs to migrations of kind `files`; leave it out, or correct `kind`",

@@ -178,6 +178,7 @@ fn sweeps_by_changes_read_what_changed_and_nothing_else() {
     for (kind, to) in PAIRS {
         // Batches smaller than what changes at one moment: equal times are told apart by the key.
         let job = tracked((kind, to), "continuous", "settle = \"0s\"\nmax_batch = 7");
+        assert_eq!(job.reply(&["plan", &job.name])["sweep"], json!({"reads": "changes"}));
         assert_moved(&until_idle(&job), 50);
         let closing = close_at(&job, now(kind), "id % 2 = 0");
         // Nobody says of these that they changed.

@@ -202,11 +202,6 @@ async fn what_dynamodb_refuses_says_what_to_do() {
              allow dynamodb:PutItem on table/runs in the function's role",
         ),
         (
-            "ThrottlingException",
-            "Rate exceeded",
-            "ThrottlingException: Rate exceeded; it throttles: make the table on demand, or raise its capacity",
-        ),
-        (
             "InvalidSignatureException",
             "The signature does not match.\\n\\nThe Canonical String was\\nx-amz-security-token:TOKEN",
             "InvalidSignatureException: The signature does not match.; renew the AWS credentials, and look at the clock",
@@ -230,6 +225,13 @@ async fn a_dynamodb_that_fails_or_is_not_there_is_unreachable() {
     let error = error_of(&failing, "runs").await;
     assert!(matches!(error, LedgerError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("InternalServerError: no message (HTTP 500)"), "{error}");
+
+    // What passes by itself is waited for, and pauses no migration.
+    let body = r#"{"__type":"com.amazon.coral.service#ThrottlingException","message":"Rate exceeded"}"#;
+    let error = error_of(&answering("400 Bad Request", body.into()).await, "runs").await;
+    assert!(matches!(error, LedgerError::Unreachable { .. }), "{error:?}");
+    let hint = "ThrottlingException: Rate exceeded; it throttles: make the table on demand, or raise its capacity";
+    assert!(error.to_string().contains(hint), "{error}");
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = format!("http://{}", listener.local_addr().unwrap());

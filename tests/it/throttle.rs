@@ -74,9 +74,9 @@ fn a_run_stops_within_a_batch_once_the_limit_is_passed() {
     job.database.execute("UPDATE job_queue SET jobs = 6");
     let before = moved();
     let reply = running.wait().expect(0).reply();
-    // What was seen holds for a second, in which there are two batches of five.
+    // The batch that was under way, of five, and none after it; on a slow machine, where a look is good for longer, perhaps one.
     let after = reply["moved"].as_u64().unwrap();
-    assert!(before > 0 && after <= before + 15, "{before}, {reply}");
+    assert!(before > 0 && after <= before + 10, "{before}, {reply}");
     assert_eq!(reply["stopped_by"], "rate", "{reply}");
 }
 
@@ -166,4 +166,43 @@ fn a_standby_that_is_behind_holds_everything() {
     let reply: Value = running.wait().expect(0).reply();
     assert_eq!((&reply["outcome"], &reply["moved"]), (&json!("complete"), &json!(30)), "{reply}");
     job.assert_complete();
+}
+
+/// The standby falls behind while a run is under way: that stops within a batch, and goes on by itself.
+#[test]
+fn a_run_stops_within_a_batch_once_the_standby_falls_behind_and_goes_on_by_itself() {
+    let (primary, standby) = replicating_postgres();
+    let (on_primary, on_standby) =
+        (Database::connect(&primary.url("postgres")), Database::connect(&standby.url("postgres")));
+    let mut job = throttled(Kind::Sqlite, "replica = \"$REPLICA_URL\"\nmax_lag = \"1s\"");
+    job.set("REPLICA_URL", &standby.url("postgres"));
+    job.define(&shop::migration(
+        "settle = \"0s\"\nitems_per_second = 5\n[throttle]\nreplica = \"$REPLICA_URL\"\nmax_lag = \"1s\"",
+    ));
+    on_primary.execute("CREATE TABLE written (at timestamptz); INSERT INTO written VALUES (now())");
+    while on_standby.rows("SELECT 1 FROM pg_tables WHERE tablename = 'written'").is_empty() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "60s"]);
+    let moved = || job.status()["progress"]["moved"].as_u64().unwrap();
+    let since = Instant::now();
+    while moved() == 0 && since.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    on_standby.execute("SELECT pg_wal_replay_pause()");
+    on_primary.execute("INSERT INTO written VALUES (now())");
+    while on_standby.number("SELECT CAST(pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AS int)") == 1 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Its last transaction is older than a second by now.
+    std::thread::sleep(Duration::from_secs(1));
+    let before = moved();
+    std::thread::sleep(Duration::from_secs(3));
+    let after = moved();
+    assert!((1..35).contains(&before) && after <= before + 5, "{before}, {after}");
+    let status = job.status();
+    assert!(status["reason"].as_str().unwrap().contains("s behind, above `max_lag` (1 s)"), "{status}");
+    on_standby.execute("SELECT pg_wal_replay_resume()");
+    let reply = running.wait().expect(0).reply();
+    assert_eq!((&reply["outcome"], &reply["moved"]), (&json!("complete"), &json!(40)), "{reply}");
 }

@@ -210,10 +210,22 @@ impl Across {
         carrying: &Carrying<'_>,
         deadline: Deadline,
     ) -> Result<Outcome, RowsError> {
+        let source = source.session(deadline).await?;
+        self.carry_from(mapping, source, stretch, carrying, deadline).await
+    }
+
+    /// The same from a session that may be in a transaction.
+    async fn carry_from(
+        &self,
+        mapping: &Mapping,
+        source: &mut Session,
+        stretch: &Stretch<'_>,
+        carrying: &Carrying<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
         if carrying.upon_difference == UponDifference::Overwrite && !self.copies.is_empty() {
             return Err(RowsError::Overwrite);
         }
-        let source = source.session(deadline).await?;
         let mut link = self.sessions.take().await;
         let target = link.session(deadline).await?;
         target.begin(deadline.left()).await?;

@@ -14,9 +14,27 @@ use crate::engine::migration::Outcome;
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
 use std::collections::HashSet;
+use std::time::SystemTime;
 
 /// Items that are named at once.
 const NAMED: usize = 500;
+
+/// Locks the rows of a stretch.
+async fn hold(
+    mapping: &Mapping,
+    session: &mut Session,
+    stretch: &Stretch<'_>,
+    pass_started: SystemTime,
+    deadline: Deadline,
+) -> Result<(), RowsError> {
+    let Stretch::Keys(keys) = stretch else {
+        return mapping.keys_of(session, &mapping.lock(stretch, pass_started)?, deadline).await.map(drop);
+    };
+    for keys in keys.chunks(NAMED) {
+        mapping.keys_of(session, &mapping.lock(&Stretch::Keys(keys), pass_started)?, deadline).await?;
+    }
+    Ok(())
+}
 
 impl Across {
     /// Writes the items of a stretch, and deletes those that were read back equal.
@@ -35,7 +53,7 @@ impl Across {
         let done = self.purged((mapping, purge), (&mut *session, target), stretch, carrying, deadline).await;
         match done {
             Ok(outcome) => {
-                session.commit(deadline.left()).await?;
+                session.commit(deadline.left()).await.map_err(RowsError::Halfway)?;
                 Ok(outcome)
             }
             Err(error) => {
@@ -44,6 +62,30 @@ impl Across {
                 Err(error)
             }
         }
+    }
+
+    /// Writes the items of a stretch as [`Across::carry`] does; where moved items leave the source, none of these does meanwhile, which would
+    /// leave an older content behind.
+    pub(super) async fn carry_held(
+        &self,
+        mapping: &Mapping,
+        source: &mut Link,
+        stretch: &Stretch<'_>,
+        carrying: &Carrying<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RowsError> {
+        let Some(purge) = &mapping.purge else {
+            return self.carry(mapping, source, stretch, carrying, deadline).await;
+        };
+        let session = source.session(deadline).await?;
+        mapping.begin_purge(purge, session, deadline).await?;
+        let done = match hold(mapping, session, stretch, carrying.pass_started, deadline).await {
+            Ok(()) => self.carry_from(mapping, session, stretch, carrying, deadline).await,
+            Err(error) => Err(error),
+        };
+        // Nothing was written here; a session that cannot roll back is dropped with its locks.
+        let _ = session.rollback(deadline.left()).await;
+        done
     }
 
     /// All of it, but for the source's commit.

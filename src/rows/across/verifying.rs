@@ -111,7 +111,8 @@ impl Across {
             if !wrong.is_empty() {
                 drop(link);
                 let stretch = Stretch::Keys(&wrong);
-                compared.comparison.repaired = match self.carry(mapping, source, &stretch, carrying, deadline).await {
+                let mended = self.carry_held(mapping, source, &stretch, carrying, deadline).await;
+                compared.comparison.repaired = match mended {
                     Ok(mended) => mended.moved,
                     Err(error) => return Err(mapping.of_batch(source, error, &stretch, started, deadline).await),
                 };

@@ -141,6 +141,8 @@ fn postgres(column: &Column) -> Kind {
         "json" => Kind::Json { rewritten: false },
         "jsonb" => Kind::Json { rewritten: true },
         "text" | "varchar" | "citext" => Kind::Text { room, blanks: Blanks::Kept, charset: None },
+        // Without a length it fills nothing up: what stands at its end was put there.
+        "bpchar" if column.length.is_none() => Kind::Text { room, blanks: Blanks::Kept, charset: None },
         "bpchar" => Kind::Text { room, blanks: Blanks::Filled, charset: None },
         "bytea" => Kind::Bytes { length: None, padded: false },
         _ => Kind::Printed,

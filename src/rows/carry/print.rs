@@ -52,8 +52,9 @@ fn postgres(side: Side<'_>, x: &str, mode: Mode) -> String {
         Kind::Bool => format!("{x}::int::text"),
         Kind::Bytes { .. } => x.to_owned(),
         Kind::Moment { zoned: true, .. } => format!("({x} AT TIME ZONE 'UTC')::text"),
-        // A cast would take its blanks away, which are part of what a document shows.
+        // A cast would take its blanks away, which are part of what a document shows, and of the value where no length fills it up.
         Kind::Text { blanks: Blanks::Filled, .. } if mode == Mode::Read => format!("textin(bpcharout({x}))"),
+        Kind::Text { blanks: Blanks::Kept, .. } if side.column.base == "bpchar" => format!("textin(bpcharout({x}))"),
         // As the type prints itself: a cast adds the length of the network.
         Kind::Printed if side.column.base == "inet" => format!("textin(inet_out({x}))"),
         Kind::Printed if side.column.base == "money" && mode == Mode::Same => format!("{x}::numeric::text"),

@@ -26,7 +26,7 @@ impl Mapping {
         mend: Mend<'_>,
         deadline: Deadline,
     ) -> Result<u64, RowsError> {
-        let effort = Effort { limit: deadline.left(), recovered: false, run: mend.repair.run.clone() };
+        let effort = Effort { limit: deadline.left(), recovered: false, fresh: false, run: mend.repair.run.clone() };
         let writing = Writing {
             stretch: *stretch,
             pass_started: mend.pass_started,
@@ -38,7 +38,10 @@ impl Mapping {
         if mend.repair.overwrite && !self.copies.is_empty() {
             return Err(RowsError::Overwrite);
         }
-        session.begin(deadline.left()).await?;
+        match &self.purge {
+            Some(purge) => self.begin_purge(purge, session, deadline).await?,
+            None => session.begin(deadline.left()).await?,
+        }
         let mut there = Existing::default();
         match self.mend_all(session, &writing, mend.repair.overwrite, &mut there, deadline).await {
             Ok(repaired) => {
@@ -61,6 +64,11 @@ impl Mapping {
         there: &mut Existing,
         deadline: Deadline,
     ) -> Result<u64, RowsError> {
+        if self.purge.is_some() {
+            self.freeze(session, deadline).await?;
+            // What leaves the source while it is rewritten would leave an older content behind.
+            self.keys_of(session, &self.lock(&writing.stretch, writing.pass_started)?, deadline).await?;
+        }
         let (moved, _) = self.apply(session, writing, there, deadline).await?;
         if !overwrite || moved.aside.is_empty() {
             return Ok(moved.moved);

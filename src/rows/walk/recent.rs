@@ -95,16 +95,16 @@ impl Mapping {
         across: Option<&Across>,
         deadline: Deadline,
     ) -> Result<(Step, Vec<Cursor>), RowsError> {
-        let whole = Changes { since, after, end: Some(&range.bound) };
+        let whole = Changes { since, after, end: Some(&range.bound).filter(|_| !range.open_end) };
         let answer = rows(session, &self.change_at(recent, whole, size)?, deadline).await?;
         let mut step = if let Some(row) = answer.first() {
             let end = recent.key.read(row, 0)?;
-            Step { last: end == range.bound, end, scanned: size.max(1) }
+            Step { last: end == range.bound && !range.open_end, end, scanned: size.max(1) }
         } else {
             let scanned = number(session, &self.changes(recent, whole)?, deadline).await?;
             Step { last: true, end: range.bound.clone(), scanned }
         };
-        let stretch = Changes { end: Some(&step.end), ..whole };
+        let stretch = Changes { end: Some(&step.end).filter(|_| !(step.last && range.open_end)), ..whole };
         // What is in another database is asked for by key. Where nothing should be left in the source, nothing is asked.
         let across = across.filter(|_| self.purge.is_none());
         let which = self.which(across.is_some());

@@ -52,13 +52,13 @@ pub(super) fn check(
             expected_owner: section.expected_owner,
         };
         let kms_key = bucket::plain(&to.key("kms_key"), section.kms_key, problems);
-        (place.check(&to, problems), kms_key)
+        (place.check(&to, problems), kms_key, section.create.unwrap_or(false))
     });
     let copy = copying(&Path::root().key("copy"), copy, problems);
-    let (source, (target, kms_key)) = (source??, target?);
+    let (source, (target, kms_key, create)) = (source??, target?);
     let target = target?;
     check_overlap(&to, &source, &target, problems);
-    Some((ObjectsSource { place: source }, ObjectsTarget { place: target, kms_key, copy: copy? }))
+    Some((ObjectsSource { place: source }, ObjectsTarget { place: target, kms_key, create, copy: copy? }))
 }
 
 /// The fields of a bucket, wherever they stand.

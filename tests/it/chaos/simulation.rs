@@ -8,9 +8,9 @@ use super::{report, seed, span};
 use milkrun::engine::chance;
 use milkrun::engine::checkpoint::{Checkpoint, Counters, Resolved};
 use milkrun::engine::lease::{Clock, Terms};
-use milkrun::engine::report::Outcome;
+use milkrun::engine::report::{Outcome, StoppedBy};
 use milkrun::engine::run::{EngineError, Run};
-use milkrun::engine::state::{self, State};
+use milkrun::engine::state::{self, Pin, State};
 use milkrun::engine::sweeps::Sweeps;
 use milkrun::fault::Class;
 use milkrun::ledger::{Ledger, LedgerError};
@@ -543,4 +543,43 @@ async fn what_changes_again_ahead_of_a_sweep_keeps_the_migration_from_completing
     }
     assert_eq!(kind.target(), kind.items());
     assert_eq!(state().left, 0);
+}
+
+/// Somebody accepts another definition while a run is on its way that goes by the old one: it moves nothing any more.
+#[tokio::test(start_paused = true)]
+async fn a_run_by_an_older_definition_ends_once_another_one_is_accepted() {
+    let ledger = LedgerDouble::new(1, 0, Arc::new(|_| Ok(())));
+    let kind = SourceDouble::new(1, 20, 0).settled();
+    let limits = Limits { max_batch: 5, settle: Duration::ZERO, ..Limits::default() };
+    let limit = Duration::from_secs(1);
+    let run = || {
+        let port: Arc<dyn Ledger> = Arc::new(ledger.clone());
+        Run::new(NAME, &kind, &limits, port, Duration::from_mins(1), 1 << 30)
+    };
+    let load = async || state::load(&ledger, NAME, limit).await.unwrap();
+    let accept = async |digest: &str| {
+        let pin = Pin { file: digest.to_owned(), ..Pin::default() };
+        state::update(&ledger, NAME, load().await, limit, |state| {
+            state.pin = Some(pin.clone());
+            true
+        })
+        .await
+        .unwrap();
+    };
+    // Before it has opened a pass, and within one.
+    for moved in [0, 3] {
+        let mut first = run();
+        first.max_items = Some(moved);
+        if moved > 0 {
+            first.chunk().await.unwrap();
+        }
+        let known = load().await;
+        accept(&format!("another {moved}")).await;
+        let before = kind.target().len();
+        let report = Box::pin(run().go(known)).await.unwrap();
+        assert_eq!((report.outcome, report.stopped_by), (Outcome::More, Some(StoppedBy::Pause)));
+        assert!(kind.target().len() <= before + 5, "a batch that was under way, and no other");
+    }
+    assert_eq!(run().chunk().await.unwrap().outcome, Outcome::Complete);
+    assert_eq!(kind.target(), kind.items());
 }

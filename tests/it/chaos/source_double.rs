@@ -366,7 +366,8 @@ impl SourceDouble {
         let most = usize::try_from(size).unwrap();
         let tables = self.tables.lock().unwrap();
         let all: BTreeSet<(u64, u64)> = changes(&tables).collect();
-        all.into_iter().filter(|one| *one > beyond && *one <= change(&range.bound)).take(most).collect()
+        let within = |one: &(u64, u64)| *one > beyond && (range.open_end || *one <= change(&range.bound));
+        all.into_iter().filter(within).take(most).collect()
     }
 
     /// What a sweep has to look at.

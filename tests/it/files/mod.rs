@@ -15,7 +15,7 @@ use crate::support::file_server::{Asked, FileServer, answer};
 use crate::support::job::Job;
 use crate::support::s3::{Make, bucket};
 use crate::support::servers::Kind;
-use milkrun::s3::{Checksum, Object, S3, Upload};
+use milkrun::s3::{Checksum, Object, OpenUpload, S3, Upload};
 use serde_json::Value;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -166,13 +166,13 @@ impl Stage {
         lines
     }
 
-    fn open_uploads(&self) -> Vec<(String, String)> {
+    fn open_uploads(&self) -> Vec<OpenUpload> {
         self.runtime.block_on(self.s3.open_uploads(&self.bucket, "", LIMIT)).unwrap()
     }
 
     /// Parts that have arrived of an open upload: of that which has the most.
     fn most_parts(&self) -> usize {
-        let parts = |(key, id): (String, String)| {
+        let parts = |OpenUpload { key, id, .. }| {
             let object = Object { bucket: self.bucket.clone(), key, ..Object::default() };
             let listed = self.runtime.block_on(self.s3.parts(&Upload { object, id, streamed: false }, LIMIT));
             listed.map_or(0, |parts| parts.len())

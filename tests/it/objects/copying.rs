@@ -2,6 +2,11 @@
 
 use super::Stage;
 use crate::support::s3::{MAKES, Make};
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, IndexDocument, ObjectLockMode, WebsiteConfiguration,
+};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[test]
@@ -124,4 +129,43 @@ fn what_an_object_has_beside_its_bytes_can_be_left_behind_or_refused() {
     assert_eq!((&reply["progress"]["moved"], &reply["progress"]["failed"]), (&4.into(), &2.into()), "{reply}");
     let failed = stage.job.reply(&["failed", "assets"]);
     assert_eq!(failed["items"][0]["class"], "poison", "{failed}");
+}
+
+#[test]
+fn a_redirect_goes_along_and_a_lock_that_does_not_is_written_down() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    // Locks are for buckets that are made with them.
+    stage.from.bucket = format!("{}-locked", stage.from.bucket);
+    stage.runtime.block_on(async {
+        let client = &stage.from.client;
+        let place = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuCentral1);
+        let made = client.create_bucket().bucket(&stage.from.bucket).object_lock_enabled_for_bucket(true);
+        made.create_bucket_configuration(place.build()).send().await.unwrap();
+        let index = IndexDocument::builder().suffix("index.html").build().unwrap();
+        let website = WebsiteConfiguration::builder().index_document(index).build();
+        client.put_bucket_website().bucket(&stage.from.bucket).website_configuration(website).send().await.unwrap();
+        let put =
+            |key: &str| client.put_object().bucket(&stage.from.bucket).key(key).body(ByteStream::from_static(b"x"));
+        put("moved").website_redirect_location("/elsewhere").send().await.unwrap();
+        let until = DateTime::from_secs(4_000_000_000);
+        let locked = put("locked").object_lock_mode(ObjectLockMode::Governance).object_lock_retain_until_date(until);
+        locked.send().await.unwrap();
+        put("plain").send().await.unwrap();
+    });
+    stage.define("", "", "", "", "");
+    let plan = stage.job.reply(&["plan", "assets"]);
+    assert!(plan["warnings"].to_string().contains("the source's bucket locks objects"), "{plan}");
+    let reply = stage.run();
+    assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &3.into()), "{reply}");
+    let head = stage.to.client.head_object().bucket(&stage.to.bucket).key("moved").send();
+    let head = stage.runtime.block_on(head).unwrap();
+    assert_eq!(head.website_redirect_location.as_deref(), Some("/elsewhere"));
+    let losses = stage.runtime.block_on(async {
+        let list = stage.to.client.list_objects_v2().bucket(&stage.to.bucket).prefix(".milkrun/assets/loss/");
+        list.send().await.unwrap().contents.unwrap_or_default()
+    });
+    let body = stage.to.get(&stage.runtime, losses[0].key().unwrap()).unwrap();
+    let line: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((losses.len(), &line["key"]), (1, &json!("locked")), "{line}");
+    assert!(line["lost"]["lock"].as_str().unwrap().starts_with("GOVERNANCE until 2096-"), "{line}");
 }

@@ -12,24 +12,30 @@ fn a_run_that_is_killed_again_and_again_copies_all_the_same() {
         let mut stage = Stage::new(from, to);
         stage.define("", "", "", "concurrency = 8", "lease = \"1s\"\nmax_attempts = 1000\nmax_batch = 40");
         stage.job.set("MILKRUN_LEASE_MARGIN", "-5s");
-        stage.fill(400);
+        let objects: u64 = if full() { 3000 } else { 400 };
+        stage.fill(usize::try_from(objects).unwrap());
         let kills: u64 = if full() { 60 } else { 15 };
         let (mut hits, mut under_way) = (0, 0);
         for kill in 0..kills {
+            // On a fast machine it is over before so many kills.
+            if stage.job.status()["state"] == "complete" {
+                break;
+            }
             let mut running = stage.job.cli().spawn(&["--json", "run", "assets"]);
             // The first one finds out what the server can do, for a second.
             std::thread::sleep(Duration::from_millis(if kill == 0 { 1200 } else { 80 + 23 * (kill % 11) }));
             hits += u64::from(running.signal("KILL"));
             running.wait();
             let moved = stage.job.status()["progress"]["moved"].as_u64().unwrap();
-            under_way += u64::from((1..400).contains(&moved));
+            under_way += u64::from((1..objects).contains(&moved));
         }
-        assert!(hits > kills / 4 && under_way > 0, "{from:?} to {to:?}: {hits} of {kills} hit, {under_way} on the way");
+        println!("{from:?} to {to:?}: {hits} kills, {under_way} of them on the way");
+        assert!(hits > 3 && under_way > 0, "{from:?} to {to:?}: {hits} of {kills} hit, {under_way} on the way");
         let reply = stage.run();
         assert_eq!(reply["outcome"], "complete", "{from:?} to {to:?}: {reply}");
         let progress = &reply["progress"];
         let counted = ["moved", "skipped", "failed", "conflicts"].map(|name| progress[name].as_u64().unwrap());
-        assert_eq!(counted.iter().sum::<u64>(), 400, "{progress}");
+        assert_eq!(counted.iter().sum::<u64>(), objects, "{progress}");
         assert_eq!(counted[2..], [0, 0], "{progress}");
         stage.assert_same("");
         assert_eq!(stage.to.open_uploads(&stage.runtime), 0);

@@ -1,6 +1,7 @@
 //! Buckets that are copied: two S3 servers of different make, on one of them and from one to the other.
 
 mod copying;
+mod denied;
 mod existing;
 mod keys;
 mod killed;

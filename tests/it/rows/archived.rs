@@ -37,7 +37,7 @@ fn nothing_is_torn_apart_by_kills() {
         let mut kills = 0;
         while kills < 5 {
             let mut running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "20s"]);
-            std::thread::sleep(Duration::from_millis(random.random_range(100..700)));
+            std::thread::sleep(Duration::from_millis(random.random_range(50..350)));
             if !running.signal("KILL") {
                 let finished = running.wait();
                 assert!(matches!(finished.code, Some(0 | 4)), "{kind:?}: {finished:?}");

@@ -141,6 +141,7 @@ pub(super) fn postgres() -> Vec<Case> {
         ("timestamptz", "'-infinity'", "\"-infinity\""),
         ("interval", "'1 year 2 mons -3 days 04:05:06.7'", "\"1 year 2 mons -3 days +04:05:06.7\""),
         ("char(5)", "'ab'", "\"ab   \""),
+        ("bpchar", "'ab  '", "\"ab  \""),
         (
             "varchar(50)",
             "'q\"b\\s/' || chr(1) || chr(9) || chr(10) || chr(31) || chr(127)",

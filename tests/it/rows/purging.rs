@@ -1,7 +1,7 @@
 //! Archive and purge: what was read back equal leaves the source with its related rows, and nothing else does.
 
 use super::moving::shop;
-use super::stage::{KINDS, Kind, LIMIT, Stage, effort, range, walk};
+use super::stage::{KINDS, Kind, LIMIT, Stage, compare, effort, range, walk};
 use milkrun::cursor::{Cursor, KeyPart};
 use milkrun::engine::migration::{Effort, Migration, Outcome, Repair};
 use milkrun::fault::Class;
@@ -142,6 +142,16 @@ fn copies_without_a_document_are_stale_only_in_what_is_not_copied() {
         let aside: Vec<_> = outcome.aside.iter().map(|aside| aside.key.json()).collect();
         assert_eq!(aside, [r#"["9"]"#, r#"["15"]"#, r#"["27"]"#], "{kind:?} {outcome:?}");
         assert_eq!((outcome.moved, outcome.skipped), (1, 2), "{kind:?}");
+        assert_eq!(left(&stage)[0], "3 9 12 15 21 27", "{kind:?}");
+
+        // What is missing is put back with all that belongs to it, and nobody takes it away meanwhile.
+        stage.execute(
+            "DELETE FROM parts_archive WHERE item_id IN (SELECT id FROM items_archive WHERE order_id = 9);
+             DELETE FROM items_archive WHERE order_id = 9; DELETE FROM archive WHERE id = 9",
+        );
+        let (rows, repair) = (stage.open(&definition("delete")), Repair { overwrite: false, run: "run-2".to_owned() });
+        let found = stage.run(compare(&rows, 100, Some(&repair)));
+        assert_eq!((found.missing, found.repaired), (1, 1), "{kind:?}: {found:?}");
         assert_eq!(left(&stage)[0], "3 9 12 15 21 27", "{kind:?}");
     }
 }

@@ -153,7 +153,7 @@ pub(super) async fn compare(rows: &Rows, size: u64, repair: Option<&Repair>) -> 
 }
 
 pub(super) fn effort() -> Effort {
-    Effort { limit: LIMIT, recovered: false, run: "run-1".into() }
+    Effort { limit: LIMIT, recovered: false, fresh: false, run: "run-1".into() }
 }
 
 pub(super) async fn range(rows: &Rows) -> Option<Range> {

@@ -1,5 +1,5 @@
 //! An HTTP proxy before S3 that refuses with `SlowDown`, answers a copy with an error inside of a success, loses replies, and delivers writes late
-//! and twice, by a seeded plan; and which counts the copies that the server has made.
+//! and twice, by a seeded plan; which refuses what it is told to refuse; and which counts the copies that the server has made.
 
 use super::fault_proxy::{Request, forward, read_request};
 use rand::rngs::StdRng;
@@ -28,6 +28,9 @@ pub enum S3Fault {
 
 const FAULTS: [S3Fault; 5] = [S3Fault::SlowDown, S3Fault::Inside, S3Fault::LoseReply, S3Fault::Late, S3Fault::Twice];
 
+/// Requests that are refused, by the beginning of their first line and by a part of it: with this status and this code.
+type Refusal = (&'static str, String, &'static str, &'static str);
+
 /// The proxy; it ends with its owner.
 pub struct S3Faults {
     address: SocketAddr,
@@ -42,6 +45,7 @@ struct Shared {
     injected: [AtomicU64; FAULTS.len()],
     copies: AtomicU64,
     late: Mutex<Vec<JoinHandle<()>>>,
+    refused: Mutex<Vec<Refusal>>,
     over: AtomicBool,
 }
 
@@ -58,6 +62,7 @@ impl S3Faults {
             injected: Default::default(),
             copies: AtomicU64::new(0),
             late: Mutex::default(),
+            refused: Mutex::default(),
             over: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -87,6 +92,25 @@ impl S3Faults {
         }
     }
 
+    /// From now on such requests are refused as what is not allowed: their first line begins so, and holds this.
+    pub fn forbid(&self, method: &'static str, part: &str) {
+        self.refuse(method, part, "403 Forbidden", "AccessDenied");
+    }
+
+    /// The same, with a status and a code of one's own.
+    pub fn refuse(&self, method: &'static str, part: &str, status: &'static str, code: &'static str) {
+        self.refused().push((method, part.to_owned(), status, code));
+    }
+
+    /// From now on nothing is refused any more.
+    pub fn allow_all(&self) {
+        self.refused().clear();
+    }
+
+    fn refused(&self) -> std::sync::MutexGuard<'_, Vec<Refusal>> {
+        self.shared.refused.lock().expect("no panic while adding")
+    }
+
     /// How many faults of each kind there were.
     pub fn injected(&self) -> Vec<(S3Fault, u64)> {
         FAULTS
@@ -113,15 +137,23 @@ impl Shared {
     /// One request of a client. `None`: its connection is at its end.
     fn exchange(self: &Arc<Self>, mut client: &TcpStream) -> Option<()> {
         let request = read_request(client)?;
+        let line = request.head.lines().next().unwrap_or_default();
+        let refused = self.refused.lock().expect("no panic while looking").clone();
+        let rule = refused.iter().find(|(method, part, ..)| line.starts_with(method) && line.contains(part));
+        if let Some((method, _, status, code)) = rule {
+            // The answer to HEAD has no body.
+            answer(client, status, if *method == "HEAD " { "" } else { code });
+            return None;
+        }
         let writes = ["PUT ", "POST ", "DELETE "].iter().any(|method| request.head.starts_with(method));
         let (fault, pause) = self.draw(writes, is_answered_early(&request));
         match fault {
             Some(S3Fault::SlowDown) => {
-                refuse(client, "503 Slow Down", "SlowDown");
+                answer(client, "503 Slow Down", "SlowDown");
                 None
             }
             Some(S3Fault::Inside) => {
-                refuse(client, "200 OK", "InternalError");
+                answer(client, "200 OK", "InternalError");
                 None
             }
             Some(S3Fault::LoseReply) => {
@@ -189,10 +221,15 @@ fn is_answered_early(request: &Request) -> bool {
         || line.starts_with("POST ") && line.contains("uploadId=")
 }
 
-fn refuse(mut client: &TcpStream, status: &str, code: &str) {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>a fault was injected</Message></Error>"
-    );
+/// Without a code there is no body.
+fn answer(mut client: &TcpStream, status: &str, code: &str) {
+    let body = if code.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>a fault was injected</Message></Error>"
+        )
+    };
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()

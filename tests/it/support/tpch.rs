@@ -11,6 +11,26 @@ use tpchgen::text::TextPool;
 /// How many orders of scale 0.1 have status F.
 pub const CLOSED_AT_A_TENTH: i64 = 72_884;
 
+/// The columns of a line item.
+pub const ITEM: [&str; 16] = [
+    "l_orderkey",
+    "l_linenumber",
+    "l_partkey",
+    "l_suppkey",
+    "l_quantity",
+    "l_extendedprice",
+    "l_discount",
+    "l_tax",
+    "l_returnflag",
+    "l_linestatus",
+    "l_shipdate",
+    "l_commitdate",
+    "l_receiptdate",
+    "l_shipinstruct",
+    "l_shipmode",
+    "l_comment",
+];
+
 const POOL_BYTES: i32 = 1024 * 1024;
 
 /// The two tables with their rows.

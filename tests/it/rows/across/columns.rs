@@ -4,6 +4,7 @@ use super::pair::{Pair, pairs};
 use crate::rows::carry::{cases, poison};
 use crate::rows::cases::{Case, POSTGRES_TYPES, column};
 use crate::rows::stage::{Kind, LIMIT, effort, range};
+use crate::support::database::Database;
 use base64::Engine as _;
 use milkrun::cursor::{Cursor, KeyPart};
 use milkrun::engine::migration::Migration as _;
@@ -12,24 +13,24 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 /// A table with a column for each case, and in it a row for each that has no other value; row 0 has none at all.
-fn fill(pair: &Pair, from: Kind, cases: &[Case]) {
+pub(super) fn fill(source: &Database, from: Kind, cases: &[Case]) {
     if from == Kind::Postgres {
-        pair.source.execute(POSTGRES_TYPES);
+        source.execute(POSTGRES_TYPES);
     }
     let null = if from == Kind::MariaDb { " NULL" } else { "" };
     let columns: Vec<String> =
         cases.iter().enumerate().map(|(at, (kind, ..))| format!("c{at} {}", column(kind, null))).collect();
-    pair.source.execute(&format!(
+    source.execute(&format!(
         "CREATE TABLE ours (id INTEGER NOT NULL PRIMARY KEY, odd INTEGER NOT NULL DEFAULT 0, {});
          INSERT INTO ours (id) VALUES (0)",
         columns.join(", ")
     ));
     for (at, (_, value, _)) in cases.iter().enumerate() {
-        pair.source.database.execute(&format!("INSERT INTO ours (id, c{at}) VALUES ({}, {value})", at + 1));
+        source.execute(&format!("INSERT INTO ours (id, c{at}) VALUES ({}, {value})", at + 1));
     }
 }
 
-fn mapped(cases: &[Case]) -> String {
+pub(super) fn mapped(cases: &[Case]) -> String {
     let mut columns = "id = \"id\"".to_owned();
     for at in 0..cases.len() {
         let _ = write!(columns, "\nc{at} = \"c{at}\"");
@@ -43,7 +44,7 @@ fn every_type_arrives_and_what_cannot_is_set_aside() {
         let (from, to) = kinds;
         let pair = Pair::new(kinds);
         let cases = cases(from);
-        fill(&pair, from, &cases);
+        fill(&pair.source.database, from, &cases);
         let target = format!("table = \"theirs\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\n{}", mapped(&cases));
         let definition = Pair::definition("table = \"ours\"\nkey = [\"id\"]", &target, "");
         let rows = pair.open(&definition);
@@ -256,7 +257,7 @@ fn documents_of_every_type_are_those_of_the_same_database() {
         let (from, _) = kinds;
         let pair = Pair::new(kinds);
         let cases = cases(from);
-        fill(&pair, from, &cases);
+        fill(&pair.source.database, from, &cases);
         let source = "table = \"ours\"\nkey = [\"id\"]";
         let target =
             "table = \"told\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndocument = \"$document\"";

@@ -1,5 +1,8 @@
 //! The real command line, from one database to another.
 
+use super::columns::{fill, mapped};
+use crate::rows::carry::{cases, poison};
+use crate::rows::stage;
 use crate::support::database::Cell::{Int, Number, Text};
 use crate::support::database::Database;
 use crate::support::job::{Job, full};
@@ -92,6 +95,51 @@ fn exactly_the_bad_items_are_set_aside() {
         job.reply(&["retry", &job.name]);
         job.run_to_the_end();
         job.assert_complete();
+    }
+}
+
+/// Of a row for each value of each type exactly those are set aside that hold what the other database cannot, by runs that move the
+/// others; and once they hold something else they are moved.
+#[test]
+fn exactly_what_the_other_database_cannot_hold_is_set_aside() {
+    for ((from, source), (to, target)) in [
+        ((stage::Kind::MariaDb, Kind::MariaDb), (stage::Kind::Postgres, Kind::Postgres)),
+        ((stage::Kind::Postgres, Kind::Postgres), (stage::Kind::MariaDb, Kind::MariaDb)),
+        ((stage::Kind::Sqlite, Kind::Sqlite), (stage::Kind::Postgres, Kind::Postgres)),
+    ] {
+        let mut job = Job::new(source);
+        let url = servers::fresh_database(target, job.folder());
+        job.set("ARCHIVE_DATABASE_URL", &url);
+        let cases = cases(from);
+        if source == Kind::MariaDb {
+            job.database.execute("ALTER DATABASE CHARACTER SET utf8mb4");
+        }
+        fill(&job.database, from, &cases);
+        job.define(&format!(
+            "name = \"archive\"\nkind = \"rows\"\n[source]\ndatabase = \"$SHOP_DATABASE_URL\"\ntable = \"ours\"\nkey = [\"id\"]\n\
+             [target]\ndatabase = \"$ARCHIVE_DATABASE_URL\"\ntable = \"theirs\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\n{}\n\
+             [limits]\nsettle = \"0s\"\nmax_batch = 40\nstop_when_failed = \"100%\"\n",
+            mapped(&cases)
+        ));
+        let place = |kind: &str, value: &str| cases.iter().position(|case| (case.0, case.1) == (kind, value)).unwrap();
+        let bad: Vec<usize> = poison(from, to).iter().map(|(kind, value, _)| place(kind, value)).collect();
+        let last = job.call(&["run", &job.name, "--until-done", "--time-limit", "60s"]).expect(3).reply();
+        let (all, few) = (cases.len() as u64 + 1, bad.len() as u64);
+        assert_eq!((&last["outcome"], progress(&last)), (&json!("complete"), [all - few, 0, 0, few]), "{last}");
+        let mut found: Vec<(i64, String)> = letters(&job).into_iter().map(|(key, class, _)| (key, class)).collect();
+        found.sort();
+        let mut expected: Vec<i64> = bad.iter().map(|at| i64::try_from(at + 1).unwrap()).collect();
+        expected.sort_unstable();
+        let expected: Vec<(i64, String)> = expected.into_iter().map(|key| (key, "poison".to_owned())).collect();
+        assert_eq!(found, expected, "{source:?} to {target:?}");
+        for at in bad {
+            job.database.execute(&format!("UPDATE ours SET c{at} = NULL WHERE id = {}", at + 1));
+        }
+        job.reply(&["retry", &job.name]);
+        let last = job.run_to_the_end();
+        assert_eq!(progress(&last), [all, 0, 0, 0], "{last}");
+        let verified = job.reply(&["verify", &job.name]);
+        assert_eq!((&verified["checked"], &verified["equal"]), (&json!(all), &json!(all)), "{verified}");
     }
 }
 

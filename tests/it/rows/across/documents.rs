@@ -69,3 +69,37 @@ fn all_of_tpc_h_is_that_of_the_same_database() {
         }
     }
 }
+
+/// The line items of TPC-H in the text of each value; of a number without the zeros that say nothing.
+fn items(stage: &Stage, table: &str) -> Vec<TextRow> {
+    let columns = tpch::ITEM.map(|name| format!("CAST({name} AS {{{{TEXT||CHAR||TEXT}}}})")).join(", ");
+    let plain = |text: String| match text.parse::<f64>() {
+        Ok(number) => number.to_string(),
+        Err(_) => text,
+    };
+    let rows = stage.rows(&format!("SELECT {columns} FROM {table}")).into_iter();
+    let mut rows: Vec<TextRow> = rows.map(|row| row.into_iter().map(|value| value.map(plain)).collect()).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn all_of_tpc_h_is_copied_column_by_column() {
+    let scale = if full() { 0.1 } else { 0.01 };
+    let columns = tpch::ITEM.map(|name| format!("{name} = \"{name}\"\n")).concat();
+    let source = "table = \"lineitem\"\nkey = [\"l_orderkey\", \"l_linenumber\"]";
+    let target = format!(
+        "table = \"items\"\nkey = [\"l_orderkey\", \"l_linenumber\"]\ncreate = true\n[target.columns]\n{columns}"
+    );
+    for kind in KINDS {
+        let mut pair = Pair::new((kind, kind));
+        tpch::load(&pair.source.database, scale);
+        let expected = items(&pair.source, "lineitem");
+        for kind in KINDS {
+            pair.target = Stage::new(kind);
+            let outcome = pair.move_all(&Pair::definition(source, &target, ""), 10_000);
+            assert_eq!((outcome.moved, outcome.aside), (expected.len() as u64, vec![]));
+            assert!(items(&pair.target, "items") == expected, "{:?} → {kind:?}: the items differ", pair.source.kind);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A bucket as a whole: whether it is there, what it is like, and making it.
+
+use super::error::{code_of, refusal};
+use super::{Bucket, S3, S3Error};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectLockEnabled, ObjectOwnership,
+    OwnershipControlsRule,
+};
+use std::error::Error;
+use std::time::Duration;
+
+const LIST: &str = "s3:ListBucket";
+const CREATE: &str = "s3:CreateBucket";
+const VERSIONING: &str = "s3:GetBucketVersioning";
+const LOCK: &str = "s3:GetBucketObjectLockConfiguration";
+const OWNERSHIP: &str = "s3:GetBucketOwnershipControls";
+const WEBSITE: &str = "s3:GetBucketWebsite";
+/// The region that no constraint names. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
+const FIRST_REGION: &str = "us-east-1";
+
+/// What a bucket is like; `None`: it does not say, or not to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What is written over or deleted stays as an older version.
+    pub keeps_versions: Option<bool>,
+    /// Objects may be locked.
+    pub locks: Option<bool>,
+    /// Every object belongs to the bucket's owner, whatever ACL it comes with.
+    pub owns_all: Option<bool>,
+    /// It is a website, whose objects may redirect.
+    pub is_website: Option<bool>,
+}
+
+impl S3 {
+    /// Whether a bucket is there, within `limit`.
+    pub async fn has_bucket(&self, bucket: &Bucket, limit: Duration) -> Result<bool, S3Error> {
+        let place = super::place(&bucket.name, "");
+        let call = self.client.head_bucket().bucket(&bucket.name).set_expected_bucket_owner(bucket.owner.clone());
+        let call = async {
+            match call.send().await.map_err(|error| refusal(&place, LIST, error)) {
+                Ok(_) => Ok(true),
+                Err(S3Error::Missing { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        self.within((&place, LIST), limit, call).await
+    }
+
+    /// Makes a bucket in the client's region; one that is ours already is no error. Within `limit`.
+    pub async fn create_bucket(&self, bucket: &Bucket, limit: Duration) -> Result<(), S3Error> {
+        let place = super::place(&bucket.name, "");
+        let region = self.client.config().region().map(AsRef::as_ref).filter(|region| *region != FIRST_REGION);
+        let configuration = region.map(|region| {
+            CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region)).build()
+        });
+        let call = self.client.create_bucket().bucket(&bucket.name).set_create_bucket_configuration(configuration);
+        let call = async {
+            match call.send().await {
+                Ok(_) => Ok(()),
+                Err(error) if code_of(&error) == Some("BucketAlreadyOwnedByYou") => Ok(()),
+                Err(error) => Err(refusal(&place, CREATE, error)),
+            }
+        };
+        self.within((&place, CREATE), limit, call).await
+    }
+
+    /// What a bucket is like, as far as it can be told: each of up to four calls may take `limit`.
+    pub async fn facts(&self, bucket: &Bucket, limit: Duration) -> Facts {
+        let place = super::place(&bucket.name, "");
+        let (name, owner) = (&bucket.name, &bucket.owner);
+        // One after the other, each made when it is asked: side by side they are too large to be moved about.
+        let call = self.client.get_bucket_versioning().bucket(name).set_expected_bucket_owner(owner.clone());
+        let call = async {
+            let found = told(&place, VERSIONING, call.send().await)?;
+            Ok(found.is_some_and(|found| found.status == Some(BucketVersioningStatus::Enabled)))
+        };
+        let keeps_versions = self.within((&place, VERSIONING), limit, call).await.ok();
+        let call = self.client.get_object_lock_configuration().bucket(name).set_expected_bucket_owner(owner.clone());
+        let call = async {
+            let found = told(&place, LOCK, call.send().await)?;
+            let rule = found.and_then(|found| found.object_lock_configuration);
+            Ok(rule.is_some_and(|rule| rule.object_lock_enabled == Some(ObjectLockEnabled::Enabled)))
+        };
+        let locks = self.within((&place, LOCK), limit, call).await.ok();
+        let call = self.client.get_bucket_ownership_controls().bucket(name).set_expected_bucket_owner(owner.clone());
+        let call = async {
+            let found = told(&place, OWNERSHIP, call.send().await)?;
+            let rules = found.and_then(|found| found.ownership_controls).map(|controls| controls.rules);
+            let enforced = |rules: Vec<OwnershipControlsRule>| {
+                rules.iter().any(|rule| rule.object_ownership == ObjectOwnership::BucketOwnerEnforced)
+            };
+            Ok(rules.is_some_and(enforced))
+        };
+        let owns_all = self.within((&place, OWNERSHIP), limit, call).await.ok();
+        let call = self.client.get_bucket_website().bucket(name).set_expected_bucket_owner(owner.clone());
+        let call = async { Ok(told(&place, WEBSITE, call.send().await)?.is_some()) };
+        let is_website = self.within((&place, WEBSITE), limit, call).await.ok();
+        Facts { keeps_versions, locks, owns_all, is_website }
+    }
+}
+
+/// What a bucket has of something; `None`: nothing.
+fn told<T, E>(place: &str, action: &'static str, answer: Result<T, SdkError<E>>) -> Result<Option<T>, S3Error>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    const NONE: [&str; 4] = [
+        "NoSuchWebsiteConfiguration",
+        "ObjectLockConfigurationNotFoundError",
+        "OwnershipControlsNotFoundError",
+        "NoSuchConfiguration",
+    ];
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if code_of(&error).is_some_and(|code| NONE.contains(&code)) => Ok(None),
+        Err(error) => match refusal(place, action, error) {
+            // A server that knows no such thing has none.
+            S3Error::Unsupported { .. } => Ok(None),
+            error => Err(error),
+        },
+    }
+}
