@@ -72,8 +72,6 @@ impl<M: Migration> Walk<'_, M> {
                     }
                     if inside {
                         it.pass_interrupted(passed, at_its_end);
-                    } else if at_its_end {
-                        it.interrupted = None;
                     }
                     it.counters.add(&batch);
                     it.in_pass.add(&batch);

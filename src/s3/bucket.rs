@@ -1,6 +1,6 @@
 //! A bucket as a whole: whether it is there, what it is like, and making it.
 
-use super::error::{code_of, refusal};
+use super::error::refusal;
 use super::{Bucket, S3, S3Error};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
@@ -58,7 +58,7 @@ impl S3 {
         let call = async {
             match call.send().await {
                 Ok(_) => Ok(()),
-                Err(error) if code_of(&error) == Some("BucketAlreadyOwnedByYou") => Ok(()),
+                Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
                 Err(error) => Err(refusal(&place, CREATE, error)),
             }
         };
@@ -113,7 +113,7 @@ where
     ];
     match answer {
         Ok(found) => Ok(Some(found)),
-        Err(error) if code_of(&error).is_some_and(|code| NONE.contains(&code)) => Ok(None),
+        Err(error) if error.code().is_some_and(|code| NONE.contains(&code)) => Ok(None),
         Err(error) => match refusal(place, action, error) {
             // A server that knows no such thing has none.
             S3Error::Unsupported { .. } => Ok(None),

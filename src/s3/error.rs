@@ -160,11 +160,6 @@ pub(super) fn is_mute<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     status == Some(400) && error.code().is_none()
 }
 
-/// What S3 calls a refusal.
-pub(super) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
-    error.code()
-}
-
 /// What S3 said of a call.
 pub(super) fn refusal<E>(place: &str, action: &'static str, error: SdkError<E>) -> S3Error
 where

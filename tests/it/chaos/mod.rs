@@ -12,6 +12,7 @@ mod model;
 mod operator;
 mod protocol;
 mod refusals;
+mod sequences;
 mod simulation;
 mod source_double;
 mod sql;
