@@ -36,7 +36,7 @@ forbid: ## Check that no loose end is left in the source
 	@scripts/check-loose-ends.sh
 
 test: setup ## All tests, on real servers: MariaDB, PostgreSQL, SQLite, DynamoDB Local, the Lambda emulator
-	cargo test $(LOCKED) -- --skip chaos::
+	RUST_BACKTRACE=0 cargo test $(LOCKED) -- --skip chaos::
 
 chaos: setup ## The regimen once: lease and commit under a model checker, the engine in a simulation, faults of every kind
 	cargo test $(LOCKED) --features failpoints --test it -- chaos:: purged:: --nocapture --test-threads=2

@@ -124,6 +124,8 @@ impl<'a, M: Migration> Walk<'a, M> {
                 return Ok(Walked::Stopped(why));
             }
             match self.turn().await? {
+                // While a lane waits for its turn, others may take what `max_items` has left.
+                Next::Begin if self.none_are_left() => continue,
                 Next::Begin => {}
                 Next::Again => continue,
                 Next::Over(walked) => return Ok(walked),
@@ -203,11 +205,16 @@ impl<'a, M: Migration> Walk<'a, M> {
         self.state.pass > 1
     }
 
+    /// Whether `max_items` leaves this lane none.
+    fn none_are_left(&self) -> bool {
+        self.run.max_items.is_some_and(|most| self.chunk.share(most) == 0)
+    }
+
     fn stop(&self) -> Option<StoppedBy> {
         if self.run.stop.is_set() {
             return Some(StoppedBy::Signal);
         }
-        if self.run.max_items.is_some_and(|most| self.chunk.share(most) == 0) {
+        if self.none_are_left() {
             return Some(StoppedBy::Items);
         }
         if self.run.budget.remaining() <= self.commit_time {

@@ -9,6 +9,8 @@ use crate::support::shop::Size;
 use aws_sdk_sns::Client;
 use serde_json::Value;
 use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const ORDERS: Size = Size { orders: 60, closed: 30, items: 2, discounts: 1 };
 
@@ -41,16 +43,17 @@ impl Audience {
         Self { hook, endpoint, arn }
     }
 
-    /// The messages, once there are so many.
+    /// The messages, once there are so many, in the order in which they were sent: a topic keeps none.
     fn messages(&self, count: usize) -> Vec<Value> {
         let patience = Instant::now() + Duration::from_secs(10);
         loop {
             let said: Vec<Value> = said(&self.hook);
-            let messages: Vec<Value> = said
+            let mut messages: Vec<Value> = said
                 .iter()
                 .filter(|one| one["Type"] == "Notification")
                 .map(|one| serde_json::from_str(one["Message"].as_str().unwrap()).unwrap())
                 .collect();
+            messages.sort_by_key(|one| OffsetDateTime::parse(one["at"].as_str().unwrap(), &Rfc3339).unwrap());
             if messages.len() >= count || Instant::now() > patience {
                 return messages;
             }
