@@ -21,7 +21,7 @@ const WIDEST: u64 = 21;
 pub(super) struct List(Vec<String>);
 
 impl List {
-    /// What a statement made by [`list`] has answered.
+    /// What a statement made by [`lists`] has answered.
     async fn ask(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<Self, RowsError> {
         let row = rows(session, statement, deadline).await?.pop().ok_or(RowsError::Shape("a list of keys"))?;
         Ok(Self(row.into_iter().map(Option::unwrap_or_default).collect()))
@@ -88,30 +88,40 @@ impl Across {
         most: u64,
         deadline: Deadline,
     ) -> Result<List, RowsError> {
+        let most = most.saturating_add(most / 8 + 8);
         // What the target cannot hold is looked up, and not found.
-        let statement = match (after.map(|after| self.route.target_cursor(after)), self.route.target_cursor(end)) {
-            (None, Some(end)) => self.target_list(None, &end, most)?,
-            (Some(Some(after)), Some(end)) => self.target_list(Some(&after), &end, most)?,
-            _ => return Ok(List::default()),
-        };
+        let Some(statement) = self.of_targets(lists, (after, end), most)? else { return Ok(List::default()) };
         List::ask(target, &statement, deadline).await
     }
 
-    fn target_list(&self, after: Option<&Cursor>, end: &Cursor, most: u64) -> Result<Statement, KeyError> {
+    /// Has the database answer `what` of the first keys of the targets of a stretch; `None`: it can hold none of these.
+    pub(super) fn of_targets(
+        &self,
+        what: impl FnOnce(&mut Statement, &Key),
+        (after, end): (Option<&Cursor>, &Cursor),
+        most: u64,
+    ) -> Result<Option<Statement>, KeyError> {
+        let after = match after.map(|after| self.route.target_cursor(after)) {
+            None => None,
+            Some(Some(after)) => Some(after),
+            Some(None) => return Ok(None),
+        };
+        let Some(end) = self.route.target_cursor(end) else { return Ok(None) };
         let key = &self.target_key.0;
-        list(key, most.saturating_add(most / 8 + 8), |statement| {
+        let statement = of_first_keys(key, what, most, |statement| {
             statement.sql("SELECT ");
             key.order(statement, "h", false);
             statement.sql(" FROM ").sql(&self.route.into.name).sql(" h WHERE ");
-            if let Some(after) = after {
+            if let Some(after) = &after {
                 key.compare(statement, "h", Side::After, after)?;
                 statement.sql(" AND ");
             }
-            key.compare(statement, "h", Side::UpTo, end)?;
+            key.compare(statement, "h", Side::UpTo, &end)?;
             statement.sql(" ORDER BY ");
             key.order(statement, "h", false);
             Ok(())
-        })
+        })?;
+        Ok(Some(statement))
     }
 }
 
@@ -124,12 +134,18 @@ impl Mapping {
         (pass_started, most): (SystemTime, u64),
         deadline: Deadline,
     ) -> Result<List, RowsError> {
-        let statement = self.list(stretch, pass_started, most)?;
+        let statement = self.of_first_items(lists, stretch, (pass_started, most))?;
         List::ask(source, &statement, deadline).await.map_err(|error| self.of_query(error))
     }
 
-    fn list(&self, stretch: &Stretch<'_>, pass_started: SystemTime, most: u64) -> Result<Statement, KeyError> {
-        list(self.key(), most, |statement| {
+    /// Has the database answer `what` of the keys of the first items of a stretch.
+    pub(super) fn of_first_items(
+        &self,
+        what: impl FnOnce(&mut Statement, &Key),
+        stretch: &Stretch<'_>,
+        (pass_started, most): (SystemTime, u64),
+    ) -> Result<Statement, KeyError> {
+        of_first_keys(self.key(), what, most, |statement| {
             statement.sql("SELECT ");
             self.key().order(statement, "t", false);
             self.walked(statement, stretch)?;
@@ -141,20 +157,27 @@ impl Mapping {
     }
 }
 
-/// Has the database list the first keys of a query that answers a key's columns in its order.
-fn list(
-    key: &Key,
-    most: u64,
-    query: impl FnOnce(&mut Statement) -> Result<(), KeyError>,
-) -> Result<Statement, KeyError> {
-    let mut statement = Statement::new(key.dialect);
+/// The columns of the keys `k` as lists.
+fn lists(statement: &mut Statement, key: &Key) {
     for (place, column) in key.columns.iter().enumerate() {
-        statement.sql(if place == 0 { "SELECT " } else { ", " });
+        statement.sql(if place == 0 { "" } else { ", " });
         match key.dialect {
             Dialect::Postgres => statement.sql("string_agg(k.").name(&column.name).sql("::text, ',')"),
             Dialect::MySql | Dialect::Sqlite => statement.sql("GROUP_CONCAT(k.").name(&column.name).sql(")"),
         };
     }
+}
+
+/// Has the database answer `what` of the first keys `k` of a query that answers a key's columns in its order.
+fn of_first_keys(
+    key: &Key,
+    what: impl FnOnce(&mut Statement, &Key),
+    most: u64,
+    query: impl FnOnce(&mut Statement) -> Result<(), KeyError>,
+) -> Result<Statement, KeyError> {
+    let mut statement = Statement::new(key.dialect);
+    statement.sql("SELECT ");
+    what(&mut statement, key);
     statement.sql(" FROM (");
     query(&mut statement)?;
     statement.sql(" LIMIT ");

@@ -13,6 +13,7 @@ mod refreshing;
 mod route;
 mod routing;
 mod shipment;
+mod summing;
 mod sweeping;
 mod updating;
 mod verifying;

@@ -3,6 +3,7 @@
 use super::pair::{Pair, pairs};
 use crate::rows::stage::{Kind, LIMIT, range};
 use milkrun::engine::migration::Migration as _;
+use milkrun::spec::RowsDefinition;
 
 #[test]
 fn a_target_whose_key_stands_the_other_way_round_is_walked_too() {
@@ -27,6 +28,23 @@ fn a_target_whose_key_stands_the_other_way_round_is_walked_too() {
     }
 }
 
+/// What a sweep over so many keys finds, in steps of up to `size` of them.
+fn sweep(pair: &Pair, definition: &RowsDefinition, size: u64, keys: u64) -> Vec<String> {
+    let rows = pair.open(definition);
+    pair.source.run(async {
+        let range = range(&rows).await.expect("there are rows");
+        let (mut after, mut found, mut scanned) = (None, Vec::new(), 0);
+        while let Some(read) = rows.sweep(&range, after.as_ref(), size, LIMIT).await.expect("a sweep") {
+            assert!(read.scanned <= size, "{} of {size}", read.scanned);
+            scanned += read.scanned;
+            found.extend(read.found.iter().map(milkrun::cursor::Cursor::json));
+            after = Some(read.end);
+        }
+        assert_eq!((scanned, after.as_ref()), (keys, Some(&range.bound)));
+        found
+    })
+}
+
 /// Items whose target is gone are found, wherever they are, and nothing else: not beside targets of other rows, nor in stretches
 /// that hold more targets than items.
 #[test]
@@ -46,21 +64,7 @@ fn a_sweep_finds_exactly_what_has_no_target() {
             let items = if filter.is_empty() { 60 } else { 59 };
             assert_eq!(pair.move_all(&definition, 7).moved, items);
             assert_eq!(pair.target.one("SELECT COUNT(*) FROM visited WHERE again = b"), items.to_string());
-            let sweep = |size: u64| {
-                let rows = pair.open(&definition);
-                pair.source.run(async {
-                    let range = range(&rows).await.expect("there are rows");
-                    let (mut after, mut found, mut scanned) = (None, Vec::new(), 0);
-                    while let Some(read) = rows.sweep(&range, after.as_ref(), size, LIMIT).await.expect("a sweep") {
-                        assert!(read.scanned <= size, "{} of {size}", read.scanned);
-                        scanned += read.scanned;
-                        found.extend(read.found.iter().map(milkrun::cursor::Cursor::json));
-                        after = Some(read.end);
-                    }
-                    assert_eq!((scanned, after.as_ref()), (60, Some(&range.bound)));
-                    found
-                })
-            };
+            let sweep = |size: u64| sweep(&pair, &definition, size, 60);
             let nothing: [&str; 0] = [];
             assert_eq!(sweep(20), nothing);
             // As many targets as before, and others.
@@ -79,6 +83,27 @@ fn a_sweep_finds_exactly_what_has_no_target() {
                 assert_eq!(sweep(size), missing, "{size}");
             }
         }
+    }
+}
+
+/// PostgreSQL hashes eight bytes as the four that their halves make: a target of another key with the same hash is another key's.
+#[test]
+fn keys_that_postgresql_hashes_alike_are_told_apart() {
+    let pair = Pair::new((Kind::Postgres, Kind::Postgres));
+    pair.source.execute("CREATE TABLE visits (a BIGINT PRIMARY KEY, n INT)");
+    pair.source.execute(
+        "INSERT INTO visits SELECT i, i FROM generate_series(1, 10) i; INSERT INTO visits VALUES (8589934592, 1)",
+    );
+    let source = "table = \"visits\"\nkey = [\"a\"]";
+    let target = "table = \"visited\"\nkey = [\"a\"]\ncreate = true\n[target.columns]\na = \"a\"\nn = \"n\"";
+    let definition = Pair::definition(source, target, "");
+    assert_eq!(pair.move_all(&definition, 7).moved, 11);
+    let nothing: [&str; 0] = [];
+    assert_eq!(sweep(&pair, &definition, 100, 11), nothing);
+    assert_eq!(pair.source.one("SELECT (hashint8extended(5, 0) = hashint8extended(4294967300, 0))::text"), "true");
+    pair.target.execute("UPDATE visited SET a = 4294967300 WHERE a = 5");
+    for size in [3, 100] {
+        assert_eq!(sweep(&pair, &definition, size, 11), ["[\"5\"]"], "{size}");
     }
 }
 
