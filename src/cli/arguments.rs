@@ -140,6 +140,9 @@ struct Failed {
     /// The `next` of the page before.
     #[arg(long)]
     next: Option<String>,
+    /// Those of this class alone. The help is a text of its own: in a doc comment it would be markup.
+    #[arg(long, value_name = "CLASS", help = "Those of this class alone: conflict, poison, too_large, gone …")]
+    class: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -245,8 +248,8 @@ impl Arguments {
             What::Resume(Resume { migration, accept, by }) => {
                 json!({"command": "resume", "migration": migration, "accept": accept, "by": by.or_else(user)})
             }
-            What::Failed(Failed { migration, limit, next }) => {
-                json!({"command": "failed", "migration": migration, "limit": limit, "next": next})
+            What::Failed(Failed { migration, limit, next, class }) => {
+                json!({"command": "failed", "migration": migration, "limit": limit, "next": next, "class": class})
             }
             What::Retry(Retry { migration, class, key, by }) => {
                 let key = key.map(|key| key.0);

@@ -78,7 +78,8 @@ async fn carry_out(arguments: &Arguments, stop: &Stop, heard: &AtomicU8) -> u8 {
     };
     let result = match arguments.asked() {
         Ok(Asked::Schema) => {
-            print(&format!("{:#}", crate::spec::schema()));
+            let schema = crate::spec::schema();
+            print(&if arguments.json { schema.to_string() } else { format!("{schema:#}") });
             return 0;
         }
         Ok(Asked::Event(event)) => session(arguments, stop, event).await,

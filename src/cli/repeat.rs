@@ -130,8 +130,8 @@ impl Totals {
         let outcome = reply["outcome"].as_str().unwrap_or_default();
         let counts: Vec<String> =
             self.counts.iter().zip(COUNTED).map(|(count, name)| format!("{count} {name}")).collect();
-        let runs = if self.runs == 1 { "run" } else { "runs" };
-        format!("{name}: {outcome}, {}, {} {runs}", counts.join(", "), self.runs)
+        // Always in the plural: scripts look for it.
+        format!("{name}: {outcome}, {}, {} runs", counts.join(", "), self.runs)
     }
 }
 

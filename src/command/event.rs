@@ -101,6 +101,8 @@ pub struct FailedEvent {
     pub limit: u32,
     /// Where the page before ended.
     pub next: Option<String>,
+    /// Those of this class alone.
+    pub class: Option<String>,
 }
 
 fn page() -> u32 {
@@ -164,7 +166,7 @@ impl Command {
             return Err(usage(format!("the event is {}, but has to be an object such as {EXAMPLE}", kind(event))));
         };
         if fields.contains_key("detail-type") {
-            return scheduled(event);
+            return scheduled(fields);
         }
         let mut fields = fields.clone();
         let command = match fields.remove("command") {
@@ -216,7 +218,10 @@ impl Command {
             Self::Retry(RetryEvent { class: Some(_), key: Some(_), .. }) => Err(usage(
                 "`class` and `key` cannot stand together: a key names one dead letter whatever its class".to_owned(),
             )),
-            Self::Retry(RetryEvent { class: Some(class), .. }) if !CLASSES.contains(&class.as_str()) => {
+            Self::Failed(FailedEvent { class: Some(class), .. })
+            | Self::Retry(RetryEvent { class: Some(class), .. })
+                if !CLASSES.contains(&class.as_str()) =>
+            {
                 let known = CLASSES.map(|name| format!("`{name}`")).join(", ");
                 let meant = near(class, &CLASSES);
                 Err(usage(format!("there is no class `{class}` of dead letters: use one of {known}{meant}")))
@@ -253,15 +258,18 @@ const KEY: &str = "`key` is empty, but has to be a key as `failed` shows it, suc
 
 const EXAMPLE: &str = r#"{"command": "run", "migration": "orders-history"}"#;
 
-fn scheduled(event: &Value) -> Result<Command, CommandError> {
-    let parsed: EventBridgeEvent<Value> = serde_json::from_value(event.clone())
+/// What wakes a function on a schedule and tells it nothing: a rule of EventBridge, or a schedule without an input.
+fn scheduled(fields: &Map<String, Value>) -> Result<Command, CommandError> {
+    let mut fields = fields.clone();
+    fields.entry("detail").or_insert(Value::Null);
+    let parsed: EventBridgeEvent<Value> = serde_json::from_value(fields.into())
         .map_err(|error| usage(format!("the event looks like EventBridge's, but is not: {error}")))?;
-    if parsed.source == "aws.events" && parsed.detail_type == "Scheduled Event" {
+    let EventBridgeEvent { source, detail_type, .. } = parsed;
+    if matches!(source.as_str(), "aws.events" | "aws.scheduler") && detail_type == "Scheduled Event" {
         return Ok(Command::Run(RunEvent::default()));
     }
     Err(usage(format!(
-        "an EventBridge event of the source `{}` (`{}`) says nothing to milkrun: send a scheduled event, or {EXAMPLE}",
-        parsed.source, parsed.detail_type
+        "an EventBridge event of the source `{source}` (`{detail_type}`) says nothing to milkrun: send a scheduled event, or {EXAMPLE}"
     )))
 }
 
@@ -319,6 +327,9 @@ mod tests {
         let bare = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
             "account": "1", "time": "2026-01-01T00:00:00Z", "region": "eu-west-1", "resources": [], "detail": {}});
         assert_eq!(Command::parse(&bare).unwrap(), Command::Run(RunEvent::default()));
+        // A schedule without `Input` sends its detail as text.
+        let told_nothing = json!({"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"});
+        assert_eq!(Command::parse(&told_nothing).unwrap(), Command::Run(RunEvent::default()));
         let scheduler =
             json!({"command": "run", "scheduled_time": "2026-01-01T00:00:00Z", "execution_id": "x", "attempt": "1"});
         assert_eq!(Command::parse(&scheduler).unwrap(), Command::Run(RunEvent::default()));
@@ -340,6 +351,12 @@ mod tests {
                 "there is no class `poisson` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`, `gone`, \
                  `forbidden`, `blocked`, `wrong_type`, `mismatch`, `unstable`, `timeout`, `server`, \
                  `archived`; did you mean `poison`?",
+            ),
+            (
+                json!({"command": "failed", "migration": "m", "class": "sever"}),
+                "there is no class `sever` of dead letters: use one of `conflict`, `poison`, `too_large`, `killed`, `gone`, \
+                 `forbidden`, `blocked`, `wrong_type`, `mismatch`, `unstable`, `timeout`, `server`, \
+                 `archived`; did you mean `server`?",
             ),
             (
                 json!({"command": "retry", "migration": "m", "key": []}),

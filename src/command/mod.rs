@@ -1,6 +1,5 @@
 //! One handler for Lambda and command line alike: an event becomes a [`Command`], a command becomes a reply.
 
-mod carryover;
 mod clients;
 mod error;
 mod event;
@@ -16,6 +15,7 @@ mod rollback;
 mod run;
 mod select;
 mod settings;
+mod shelves;
 mod stages;
 mod status;
 mod switch;
@@ -152,7 +152,7 @@ impl Handler {
             Command::Status(StatusEvent { migration: None }) => self.status_of_all(limit).await,
             Command::Failed(event) => {
                 let file = self.migrations.one(&event.migration, limit).await?;
-                status::failed(ledger, &event.migration, &file, event.limit, event.next.as_deref(), limit).await
+                status::failed(ledger, &event, &file, limit).await
             }
             // A file that is wrong fails its runs alone: whoever mends it wants to pause first, or to begin anew.
             Command::Pause(event) => {

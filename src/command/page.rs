@@ -6,50 +6,88 @@ use crate::ledger::{Ledger, LedgerError, Record, item};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Digits at the end of a token that tell one that was issued from one that was not, or was cut.
 const CHECK: usize = 8;
 
-/// A page, and the `next` that asks for the one after it.
-pub(super) struct Page {
-    pub(super) records: Vec<Record>,
+/// A page of what is shown, and the `next` that asks for the one after it.
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
     pub(super) next: Option<String>,
 }
 
-/// The page after `next`. Where keys are `shown` it is in the order of the keys; hidden ones are in the order of their digests,
-/// so that no word names a key, at the price of reading all of them for each page.
-pub(super) async fn of(
+/// The page after `next`, of up to `most` records of which `shown` makes something. Where keys may be seen it is in the order of the keys;
+/// hidden ones are in the order of their digests, so that no word names a key, at the price of reading all of them for each page.
+pub(super) async fn of<T>(
     ledger: &dyn Ledger,
     name: &str,
     next: Option<&str>,
-    most: usize,
-    shown: bool,
+    (most, keys): (usize, bool),
     time: Duration,
-) -> Result<Page, CommandError> {
-    let after = next.map(|next| read(name, next, shown).ok_or_else(unknown)).transpose()?;
-    if shown {
-        let page = ledger.list(name, item::DEAD, after.as_deref(), most, false, time).await?;
-        return Ok(Page { records: page.records, next: page.next.map(|item| token(name, &item, true)) });
-    }
-    Ok(hidden(ledger, name, after, most, time).await?)
+    shown: impl Fn(&Record) -> Result<Option<T>, LedgerError>,
+) -> Result<Page<T>, CommandError> {
+    let after = next.map(|next| read(name, next, keys).ok_or_else(unknown)).transpose()?;
+    let page = if keys {
+        visible(ledger, name, after, most, time, shown).await?
+    } else {
+        hidden(ledger, name, after, most, time, shown).await?
+    };
+    Ok(page)
 }
 
-async fn hidden(
+async fn visible<T>(
+    ledger: &dyn Ledger,
+    name: &str,
+    mut after: Option<String>,
+    most: usize,
+    time: Duration,
+    shown: impl Fn(&Record) -> Result<Option<T>, LedgerError>,
+) -> Result<Page<T>, LedgerError> {
+    let (began, mut items, mut last) = (Instant::now(), Vec::new(), None);
+    let mut size = most.clamp(100, 1000);
+    loop {
+        let page = ledger.list(name, item::DEAD, after.as_deref(), size, false, time).await?;
+        for record in &page.records {
+            let Some(item) = shown(record)? else { continue };
+            if items.len() == most {
+                return Ok(Page { items, next: last });
+            }
+            items.push(item);
+            if items.len() == most {
+                last = Some(token(name, &record.item, true));
+            }
+        }
+        after = page.next;
+        let Some(place) = &after else { return Ok(Page { items, next: None }) };
+        // Whoever goes on from there goes on looking.
+        if began.elapsed() > time {
+            let next = last.unwrap_or_else(|| token(name, place, true));
+            return Ok(Page { items, next: Some(next) });
+        }
+        // Most of what is there is not shown: it is passed over in larger steps.
+        size = 1000;
+    }
+}
+
+async fn hidden<T>(
     ledger: &dyn Ledger,
     name: &str,
     after: Option<String>,
     most: usize,
     time: Duration,
-) -> Result<Page, LedgerError> {
+    shown: impl Fn(&Record) -> Result<Option<T>, LedgerError>,
+) -> Result<Page<T>, LedgerError> {
     let mut first = BTreeMap::new();
     let (mut from, mut more) = (None, false);
     loop {
         let page = ledger.list(name, item::DEAD, from.as_deref(), 1000, false, time).await?;
-        for record in page.records {
+        for record in &page.records {
             let place = digest::sha256(&record.item);
-            if after.as_ref().is_none_or(|after| place > *after) {
-                first.insert(place, record);
+            if after.as_ref().is_none_or(|after| place > *after)
+                && let Some(item) = shown(record)?
+            {
+                first.insert(place, item);
                 // No more of them are held than are shown.
                 if first.len() > most {
                     first.pop_last();
@@ -63,7 +101,7 @@ async fn hidden(
         }
     }
     let next = first.last_key_value().filter(|_| more).map(|(place, _)| token(name, place, false));
-    Ok(Page { records: first.into_values().collect(), next })
+    Ok(Page { items: first.into_values().collect(), next })
 }
 
 /// A place in the list as a word of letters, digits, `-` and `_`; a hidden place is a digest already.

@@ -9,7 +9,9 @@ use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Tally;
 use crate::engine::report::Outcome;
 use crate::engine::throttle::Throttle;
+use crate::engine::verify::so_far;
 use crate::engine::{shards, state};
+use crate::ledger::item;
 use crate::observe::log;
 use crate::spec::Definition;
 use serde_json::{Map, Value, json};
@@ -52,7 +54,8 @@ impl Handler {
         let known = shards::all(&*self.ledger, name, budget.call()).await?;
         let now = (self.clock)();
         if let Some(until) = known.iter().filter_map(|shard| shard.held_until(now)).max() {
-            return Ok(conclude(Outcome::Busy, Some(until), &Tally::default()));
+            let counted = so_far(&*self.ledger, name, &item::rollback(0), &stored.state, budget.call()).await?;
+            return Ok(conclude(Outcome::Busy, Some(until), &counted));
         }
         let stored = state::load(&*self.ledger, name, budget.call()).await?;
         let kind = Box::pin(self.open(&definition, &budget, &invocation.stop)).await?;

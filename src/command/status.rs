@@ -1,6 +1,7 @@
 //! `status`: progress, rate, ETA, dead letters by class, who holds what.
 
 use super::error::CommandError;
+use super::event::FailedEvent;
 use super::page;
 use super::reply::{Keys, VERSION, instant};
 use crate::engine::checkpoint::Checkpoint;
@@ -172,30 +173,29 @@ fn summary(record: &Record) -> Value {
 /// `failed`: a page of dead letters.
 pub(super) async fn failed(
     ledger: &dyn Ledger,
-    name: &str,
+    event: &FailedEvent,
     file: &Result<Definition, FileError>,
-    limit: u32,
-    next: Option<&str>,
     time: Duration,
 ) -> Result<Value, CommandError> {
+    let name = event.migration.as_str();
     let life = state::load(ledger, name, time).await?.state.life;
     // A file that cannot be read does not say that keys may be shown.
     let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits().log_keys) };
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let page = page::of(ledger, name, next, most, keys.shown, time).await?;
-    let mut items = Vec::new();
-    for record in &page.records {
+    let most = usize::try_from(event.limit).unwrap_or(usize::MAX);
+    let shown = |record: &Record| {
         let letter = DeadLetter::from_record(record)?;
-        if letter.is_of(life) {
-            items.push(json!({
+        let wanted = letter.is_of(life) && event.class.as_ref().is_none_or(|class| *class == letter.class);
+        Ok(wanted.then(|| {
+            json!({
                 "key": keys.texts(&letter.key),
                 "class": letter.class,
                 "message": letter.message,
                 "attempts": letter.attempts,
                 "first_at": instant(letter.first_at),
                 "last_at": instant(letter.last_at),
-            }));
-        }
-    }
-    Ok(json!({"v": VERSION, "migration": name, "items": items, "next": page.next}))
+            })
+        }))
+    };
+    let page = page::of(ledger, name, event.next.as_deref(), (most, keys.shown), time, shown).await?;
+    Ok(json!({"v": VERSION, "migration": name, "items": page.items, "next": page.next}))
 }

@@ -12,6 +12,8 @@ use crate::engine::migration::Repair;
 use crate::engine::report::Outcome;
 use crate::engine::state;
 use crate::engine::throttle::Throttle;
+use crate::engine::verify::so_far;
+use crate::ledger::item;
 use crate::observe::log;
 use crate::spec::Definition;
 use serde_json::Value;
@@ -34,8 +36,9 @@ impl Handler {
             log::wide("verify", if clean { "INFO" } else { "WARN" }, &reply::wide(&reply, &invocation.id, &budget));
             reply
         };
-        let paused = |reason: Option<&str>| conclude(Outcome::Paused, None, reason, &Tally::default());
         let stored = state::load(&*self.ledger, name, budget.call()).await?;
+        let counted = so_far(&*self.ledger, name, &item::verify(0), &stored.state, budget.call()).await?;
+        let paused = |reason: Option<&str>| conclude(Outcome::Paused, None, reason, &counted);
         if let Some(pause) = &stored.state.paused {
             return Ok(paused(Some(&pause.reason)));
         }

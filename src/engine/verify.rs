@@ -12,7 +12,7 @@ use super::state::{Pin, State};
 use super::stretch::in_time;
 use crate::cursor::Cursor;
 use crate::fault::{Action, chain};
-use crate::ledger::item;
+use crate::ledger::{Ledger, item};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -41,6 +41,21 @@ pub struct Verified {
     pub tally: Tally,
 }
 
+/// What the walk in `record` that is under way has counted; nothing if it is at its end, of another life or by another definition.
+pub async fn so_far(
+    ledger: &dyn Ledger,
+    migration: &str,
+    record: &str,
+    state: &State,
+    limit: Duration,
+) -> Result<Tally, EngineError> {
+    let stored = ledger.get(migration, record, limit).await?;
+    let checkpoint = stored.as_ref().map(Checkpoint::from_record).transpose()?;
+    let tally = checkpoint.filter(|it| it.life == state.life).and_then(|it| it.tally);
+    let definition = state.pin.as_ref().map(Pin::digest);
+    Ok(tally.filter(|tally| !tally.complete && tally.definition == definition).unwrap_or_default())
+}
+
 impl<M: Migration> Run<'_, M> {
     /// Compares one chunk. The end is frozen at the first call; the call after the one that completed begins anew.
     /// With `repair`, what is missing or different is mended on the way.
@@ -64,7 +79,8 @@ impl<M: Migration> Run<'_, M> {
         let mut lease = match acquired {
             Acquired::Ours(lease) => lease,
             Acquired::Held { until, .. } => {
-                return Ok(Verified { outcome: Outcome::Busy, until: Some(until), tally: Tally::default() });
+                let tally = so_far(&*self.ledger, &self.migration, &record, state, call).await?;
+                return Ok(Verified { outcome: Outcome::Busy, until: Some(until), tally });
             }
         };
         let ended = self.pursue(&mut lease, state, aim).await;

@@ -118,7 +118,8 @@ impl Migration for Rows {
             };
         }
         let purging = self.mapping.purge.is_some();
-        let writing = Writing { stretch, pass_started: batch.pass_started, effort, max_item: self.max_item, purging };
+        let (pass_started, now, max_item) = (batch.pass_started, SystemTime::now(), self.max_item);
+        let writing = Writing { stretch, pass_started, now, effort, max_item, purging };
         let deadline = Deadline::after(effort.limit);
         let mut link = self.sessions.take().await;
         let written = match &self.mapping.purge {

@@ -161,6 +161,16 @@ impl Rows {
             name: destination.table.to_owned(),
             ..Table::default()
         };
+        if held.schema_is_missing {
+            let mut create = Statement::new(dialect);
+            create.sql("CREATE SCHEMA ").name(&described.schema);
+            problems.push(Problem {
+                field: format!("{}.schema", destination.field),
+                message: format!("there is no schema `{}`", described.schema),
+                hint: format!("run: {}, or name one that is there", create.text()),
+            });
+            return Ok(());
+        }
         let mut lacks = |field: &str, privilege: &str| {
             let field = format!("{}.{field}", destination.field);
             problems.push(missing(&field, privilege, &described, user, dialect));

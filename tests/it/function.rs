@@ -131,13 +131,15 @@ fn every_event_of_the_folder_gets_its_reply_and_every_run_its_two_lines() {
     let reply = ask("resume");
     assert_eq!(reply["state"], "new", "{reply}");
 
-    // The schedule's event, of EventBridge Scheduler and of an EventBridge rule.
+    // The schedule's event, of EventBridge Scheduler, of an EventBridge rule, and of a schedule that was given no input.
     let reply = ask("scheduler");
     assert_eq!((&reply["outcome"], &reply["moved"]), (&json!("complete"), &json!(CLOSED)), "{reply}");
     let reply = ask("reset");
     assert_eq!((&reply["state"], &reply["progress"]["moved"]), (&json!("new"), &json!(0)), "{reply}");
     let reply = ask("schedule-rule");
     assert_eq!((&reply["outcome"], &reply["skipped"]), (&json!("complete"), &json!(CLOSED)), "{reply}");
+    let reply = ask("scheduler-bare");
+    assert_eq!((&reply["outcome"], &reply["migration"]), (&json!("idle"), &Value::Null), "{reply}");
 
     let reply = ask("run-shard");
     assert_eq!((&reply["outcome"], &reply["moved"]), (&json!("complete"), &json!(0)), "{reply}");

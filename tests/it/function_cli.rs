@@ -40,7 +40,7 @@ fn a_deployed_function_answers_like_the_handler_in_process() {
     let run = ask(&["run", "orders-history", "--until-done"]).expect(0);
     assert_eq!(
         run.stdout.lines().last(),
-        Some("orders-history: complete, 24 moved, 0 skipped, 0 conflicts, 0 failed, 1 run"),
+        Some("orders-history: complete, 24 moved, 0 skipped, 0 conflicts, 0 failed, 1 runs"),
         "{run:?}"
     );
     let verified = ask(&["verify", "orders-history"]).expect(0);

@@ -193,6 +193,22 @@ fn tables_that_are_not_there() {
 }
 
 #[test]
+fn a_schema_that_is_not_there() {
+    let mut job = Job::shop(Kind::Postgres, SHOP, "");
+    let file =
+        shop::migration("").replace("table = \"order_history\"", "schema = \"attic\"\ntable = \"order_history\"");
+    assert!(file.contains("attic"));
+    job.define(&file);
+    let planned = job.call(&["plan", &job.name]).expect(2).reply();
+    let problem = json!({
+        "field": "target.schema",
+        "message": "there is no schema `attic`",
+        "hint": "run: CREATE SCHEMA \"attic\", or name one that is there",
+    });
+    assert_eq!(planned["problems"], json!([problem]));
+}
+
+#[test]
 fn ledgers() {
     let mut job = Job::shop(Kind::Sqlite, SHOP, "");
     for (ledger, message) in [

@@ -30,6 +30,7 @@ impl Mapping {
         let writing = Writing {
             stretch: *stretch,
             pass_started: mend.pass_started,
+            now: SystemTime::now(),
             effort: &effort,
             max_item: mend.max_item,
             purging: false,

@@ -16,6 +16,8 @@ use std::time::SystemTime;
 pub(in crate::rows) struct Writing<'a> {
     pub(in crate::rows) stretch: Stretch<'a>,
     pub(in crate::rows) pass_started: SystemTime,
+    /// The batch's time, for all that is written in it.
+    pub(in crate::rows) now: SystemTime,
     pub(in crate::rows) effort: &'a Effort,
     pub(in crate::rows) max_item: u64,
     /// What is copied is deleted then: its rows are locked, and stale copies are replaced.
@@ -29,7 +31,7 @@ impl<'a> Writing<'a> {
     }
 
     pub(in crate::rows) fn stamp(&self) -> Stamp {
-        Stamp { now: SystemTime::now(), run: self.effort.run.clone() }
+        Stamp { now: self.now, run: self.effort.run.clone() }
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Privileges {
     pub delete: bool,
     /// Create tables in the schema.
     pub create: bool,
+    /// PostgreSQL: there is no such schema.
+    pub schema_is_missing: bool,
     /// MySQL and MariaDB: make triggers on the table, and so see those that there are.
     pub triggers: bool,
     /// The columns that may be read, if the table exists.
@@ -98,12 +100,12 @@ async fn postgres(session: &mut Session, schema: &str, table: &str, limit: Durat
     );
     super::postgres::place(&mut ask, schema, table);
     ask.sql(") ORDER BY a.attnum");
-    let (mut usage, mut create, mut delete) = (false, false, None);
+    let (mut schema_is_missing, mut usage, mut create, mut delete) = (true, false, false, None);
     let mut columns = Vec::new();
     for row in session.rows(&ask, limit).await? {
         let yes = |place: usize| row.get(place).is_some_and(|cell| cell.as_deref() == Some("t"));
         if row.len() == 2 {
-            (usage, create) = (yes(0), yes(1));
+            (schema_is_missing, usage, create) = (false, yes(0), yes(1));
         } else if let Some(Some(name)) = row.first() {
             delete = Some(usage && yes(4));
             columns.push((name.clone(), usage && yes(1), usage && yes(2), usage && yes(3)));
@@ -117,6 +119,7 @@ async fn postgres(session: &mut Session, schema: &str, table: &str, limit: Durat
         update: owner,
         delete: delete.unwrap_or(owner),
         create: owner,
+        schema_is_missing,
         ..Privileges::default()
     };
     Ok(gathered(columns, otherwise))

@@ -59,6 +59,12 @@ fn pages_go_on_through_a_shell_and_show_no_hidden_key() {
             assert_eq!(refused.reply()["errorType"], "Usage");
             assert!(!refused.stderr.contains("dead#"), "{refused:?}");
         }
+        // Those that are settled leave no holes.
+        job.database.execute(&format!("DELETE FROM order_history WHERE order_id < {}", keys[4]));
+        job.reply(&["retry", &job.name]);
+        job.call(&["run", &job.name]).expect(3);
+        let page = job.reply(&["failed", &job.name, "--limit", "1"]);
+        assert_eq!((page["items"].as_array().unwrap().len(), &page["next"]), (1, &serde_json::Value::Null), "{page}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod definition;
 mod exits;
+mod failed;
 mod hidden;
 mod repair;
 mod replies;

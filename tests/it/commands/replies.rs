@@ -205,19 +205,19 @@ fn without_json_the_last_line_says_it_all_and_the_rest_goes_to_stderr() {
     let job = Job::shop(Kind::Sqlite, SMALL, "settle = \"0s\"");
     let cli = job.cli();
     let one = cli.run(&["run", &job.name, "--max-items", "10"]).expect(0);
-    assert_eq!(one.stdout, "orders-history: more, 10 moved, 0 skipped, 0 conflicts, 0 failed, 1 run\n");
+    assert_eq!(one.stdout, "orders-history: more, 10 moved, 0 skipped, 0 conflicts, 0 failed, 1 runs\n");
     let rest = cli.run(&["run", &job.name, "--until-done", "--max-items", "9"]).expect(0);
     assert_eq!(rest.stdout, "orders-history: complete, 20 moved, 0 skipped, 0 conflicts, 0 failed, 3 runs\n");
     let paused = cli.run(&["pause", &job.name, "--reason", "lunch"]).expect(0);
     assert!(paused.stdout.contains("state: paused\nreason: lunch\n"), "{paused:?}");
     let waits = cli.run(&["run", &job.name]).expect(4);
-    assert_eq!(waits.stdout, "orders-history: paused, 0 moved, 0 skipped, 0 conflicts, 0 failed, 1 run\n");
+    assert_eq!(waits.stdout, "orders-history: paused, 0 moved, 0 skipped, 0 conflicts, 0 failed, 1 runs\n");
     assert_eq!(waits.stderr, "lunch\n");
     let waits = cli.run(&["verify", &job.name]).expect(4);
     assert!(waits.stdout.starts_with("orders-history: paused, 0 checked"), "{waits:?}");
     assert_eq!(waits.stderr, "lunch\n");
     let idle = cli.run(&["run"]).expect(0);
-    assert_eq!(idle.stdout, "milkrun: idle, 0 moved, 0 skipped, 0 conflicts, 0 failed, 1 run\n");
+    assert_eq!(idle.stdout, "milkrun: idle, 0 moved, 0 skipped, 0 conflicts, 0 failed, 1 runs\n");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use super::exits::under_way;
 use super::{LONG, ONE_BY_ONE, SMALL, replies::assert_run};
+use crate::support::database::Database;
 use crate::support::job::Job;
 use crate::support::servers::Kind;
+use crate::support::shop::migration;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,29 @@ fn pause_stops_a_run_at_the_next_batch() {
     assert_eq!(job.database.number("SELECT COUNT(*) FROM order_history"), moved);
     assert_eq!(job.reply(&["resume", &job.name])["state"], "moving");
     assert_eq!(job.reply(&["run", &job.name, "--max-items", "2"])["moved"], 2);
+}
+
+/// Each chunk of a verification looks at the switch; what was counted before is told all the same.
+#[test]
+fn a_verification_that_is_paused_tells_what_it_has_counted() {
+    let mut job = Job::shop(Kind::Sqlite, LONG, "settle = \"0s\"");
+    job.run_to_the_end();
+    job.define(&migration(ONE_BY_ONE));
+    let ledger = Database::connect(&format!("sqlite://{}/ledger.db", job.folder().display()));
+    let counted =
+        "SELECT COALESCE(MAX(json_extract(body, '$.tally.checked')), 0) FROM ledger WHERE item = 'verify#0000'";
+    let mut verifying = job.cli().spawn(&["--json", "verify", &job.name, "--time-limit", "1s"]);
+    let since = Instant::now();
+    while ledger.number(counted) == 0 {
+        assert!(verifying.is_running() && since.elapsed() < Duration::from_secs(20), "it ended, or never began");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    job.reply(&["pause", &job.name]);
+    let replies = verifying.wait().expect(4).replies();
+    let [.., before, last] = replies.as_slice() else { panic!("{replies:?}") };
+    assert_eq!((&before["outcome"], &last["outcome"]), (&json!("more"), &json!("paused")));
+    assert!(last["checked"].as_u64().unwrap() > 0, "{last}");
+    assert_eq!((&before["checked"], &before["equal"]), (&last["checked"], &last["equal"]));
 }
 
 #[test]
