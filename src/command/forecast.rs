@@ -55,13 +55,12 @@ impl Work {
         Self { rate, requests: files * (puts + 1.0), usd: files * (puts * PUT + GET) }
     }
 
-    /// An object of so many bytes, so many at once, copied by its server or carried from one to another.
-    pub(super) fn of_objects(bytes: f64, at_once: f64, one_server: bool) -> Self {
-        let called = at_once / CALL_S;
-        if one_server {
-            return Self { rate: called, requests: 1.0, usd: PUT };
-        }
-        Self { rate: (called / 3.0).min(THROUGH / bytes.max(1.0)), requests: 3.0, usd: PUT + 2.0 * GET }
+    /// An object of so many bytes, so many at once, copied by its server or carried from one to another; each `asked` for its ACL, or not.
+    pub(super) fn of_objects(bytes: f64, at_once: f64, one_server: bool, asked: bool) -> Self {
+        let gets = f64::from(u8::from(asked)) + if one_server { 0.0 } else { 2.0 };
+        let called = at_once / CALL_S / (1.0 + gets);
+        let rate = if one_server { called } else { called.min(THROUGH / bytes.max(1.0)) };
+        Self { rate, requests: 1.0 + gets, usd: PUT + gets * GET }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The pin: a migration's progress belongs to one definition, and a changed one pauses it until it is accepted.
 
-use super::carryover::InLedger;
 use super::error::CommandError;
 use super::kind::Kind;
+use super::shelves::InLedger;
 use super::status::current;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;

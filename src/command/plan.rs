@@ -95,6 +95,9 @@ impl Handler {
                 Kind::Rows(_) | Kind::Files(_) => {
                     "the total is the database's own estimate: counting would take too long".to_owned()
                 }
+                Kind::Objects(objects) if objects.has_inventory() => {
+                    "the figures are those of the inventory: of a large one, reckoned from its beginning".to_owned()
+                }
                 Kind::Objects(_) => {
                     "there are more objects than could be listed: the figures are those of what was".to_owned()
                 }
@@ -230,9 +233,9 @@ impl Found {
         self.sample = Some(
             json!({"objects": survey.objects, "bytes": survey.bytes, "mean_bytes": mean.round(), "whole": survey.whole}),
         );
-        let (at_once, one_server) = objects.at_work();
-        let estimate = Estimate { keys: survey.objects, items: survey.objects, exact: survey.whole };
-        (estimate, Some(Work::of_objects(mean, f64::from(at_once), one_server)))
+        let (at_once, one_server, asked) = objects.at_work();
+        let estimate = Estimate { keys: survey.objects, items: survey.objects, exact: survey.is_exact() };
+        (estimate, Some(Work::of_objects(mean, f64::from(at_once), one_server, asked)))
     }
 
     fn tell(&mut self, statements: Vec<(&'static str, String)>) {

@@ -1,6 +1,7 @@
 //! The operator's switches: `pause`, `resume`, `reset`. Who, when and why are kept.
 
 use super::error::CommandError;
+use super::shelves::give_term_to_pairs;
 use super::status::current;
 use crate::engine::lease::{Clock, nonce};
 use crate::engine::reset;
@@ -109,11 +110,12 @@ pub(super) async fn reset(
     if !reset::begin_anew(ledger, name, clock(), limit).await? {
         return Ok(());
     }
-    let ledger = &**ledger;
-    forget(ledger, name, item::RUN, limit).await?;
-    forget(ledger, name, item::UPLOAD, limit).await?;
+    forget(&**ledger, name, item::RUN, limit).await?;
+    forget(&**ledger, name, item::UPLOAD, limit).await?;
     let by = by.unwrap_or_else(|| "unknown".to_owned());
-    keep(ledger, name, json!({"command": "reset", "by": by}), clock, limit).await
+    keep(&**ledger, name, json!({"command": "reset", "by": by}), clock, limit).await?;
+    // At the end: there may be many.
+    Ok(give_term_to_pairs(ledger, name, clock() / 1000, limit).await?)
 }
 
 async fn forget(ledger: &dyn Ledger, name: &str, prefix: &str, limit: Duration) -> Result<(), CommandError> {

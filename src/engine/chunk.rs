@@ -157,6 +157,13 @@ impl Chunk {
         all.into_values().collect()
     }
 
+    /// Whether nothing was moved, or found equal, in any shard of this life, as far as the run knows.
+    pub(super) fn is_untouched(&self, life: u64) -> bool {
+        let sums = self.sums();
+        let all = sums.known.values().chain(sums.shards.values().map(|worked| &worked.checkpoint));
+        all.filter(|it| it.life == life).all(|it| it.counters.moved + it.counters.skipped == 0)
+    }
+
     /// Time within batches.
     pub(super) fn batch_time(&self) -> Duration {
         self.sums().batch_time
@@ -226,6 +233,26 @@ mod tests {
         assert!(!chunk.lane_over());
         assert_eq!(chunk.share(10), 7);
         assert!(chunk.lane_over());
+    }
+
+    #[test]
+    fn what_was_moved_in_any_shard_of_this_life_was_moved() {
+        let chunk = Chunk::default();
+        let moved = |life, moved| Checkpoint {
+            life,
+            counters: Counters { moved, ..Counters::default() },
+            ..Checkpoint::default()
+        };
+        let shard = |number, checkpoint| Shard { number, checkpoint, owner: None };
+        chunk.enter(0, &moved(2, 0));
+        assert!(chunk.is_untouched(2));
+        chunk.know(&[shard(0, moved(2, 0)), shard(1, moved(1, 5))]);
+        assert!(chunk.is_untouched(2), "another life's");
+        chunk.know(&[shard(0, moved(2, 0)), shard(1, moved(2, 5))]);
+        assert!(!chunk.is_untouched(2));
+        chunk.know(&[]);
+        chunk.leave(0, &moved(2, 1), StoppedBy::End);
+        assert!(!chunk.is_untouched(2));
     }
 
     #[tokio::test(start_paused = true)]

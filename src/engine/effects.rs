@@ -137,7 +137,7 @@ impl<M: Migration> Walk<'_, M> {
         let Checkpoint { kills, alone, .. } = self.lease.checkpoint();
         let key = ready.single(self.sweeping()).filter(|&key| alone.as_ref() == Some(key))?;
         (*kills >= self.run.limits.max_attempts).then(|| Aside {
-            key: key.clone(),
+            key: self.run.kind.item_at(key),
             class: "killed",
             message: format!(
                 "the function was killed {kills} times in a row while it moved this item alone; raise its memory or time, then \
@@ -153,7 +153,7 @@ impl<M: Migration> Walk<'_, M> {
         let effort = Effort {
             limit: self.run.budget.remaining(),
             recovered: ready.recovered,
-            fresh: counters.moved + counters.skipped == 0,
+            fresh: counters.moved + counters.skipped == 0 && self.chunk.is_untouched(self.state.life),
             run: self.run.id.clone(),
         };
         let (run, state, bound) = (self.run, self.state.clone(), self.bound.clone());

@@ -104,7 +104,7 @@ impl<M: Migration> Walk<'_, M> {
     /// Sets the single item aside. Without one there is nothing to go on without: a person has to look.
     async fn refuse(&mut self, fault: Fault, single: Option<Cursor>, attempts: u32) -> Result<Mended, EngineError> {
         let Some(key) = single else { return Ok(Mended::Over(Walked::Paused(StoppedBy::Error, explain(&fault)))) };
-        let aside = Aside { key, class: dead::class_of(&fault), message: explain(&fault) };
+        let aside = Aside { key: self.run.kind.item_at(&key), class: dead::class_of(&fault), message: explain(&fault) };
         self.set_aside(aside, attempts).await
     }
 
@@ -142,4 +142,97 @@ fn or_fenced(kept: Kept) -> Mended {
 /// A fault in words: what went wrong, what to do about it.
 fn explain(fault: &Fault) -> String {
     fault.explained()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::KeyPart;
+    use crate::engine::migration::{Effort, Range, Read};
+    use crate::engine::report;
+    use crate::engine::run::Run;
+    use crate::fault::Class;
+    use crate::ledger::Sqlite;
+    use crate::spec::Limits;
+    use std::sync::Arc;
+
+    fn place(number: u64) -> Cursor {
+        Cursor(vec![KeyPart::Int(number.to_string())])
+    }
+
+    fn item(number: &str) -> Cursor {
+        Cursor(vec![KeyPart::Text(number.to_owned())])
+    }
+
+    /// Nine places, each with an item of another name, of which the third cannot be moved.
+    struct Places;
+
+    impl Migration for Places {
+        type Batch = Vec<u64>;
+
+        async fn bound(&self, _: Option<&Cursor>, _: Duration) -> Result<Option<Cursor>, Fault> {
+            Ok(Some(place(9)))
+        }
+
+        async fn read(
+            &self,
+            range: &Range,
+            after: Option<&Cursor>,
+            size: u64,
+            _: Duration,
+        ) -> Result<Option<Read<Vec<u64>>>, Fault> {
+            let number = |cursor: &Cursor| cursor.0[0].text().parse::<u64>().unwrap();
+            let start = after.map_or(0, number);
+            let end = number(&range.bound).min(start + size);
+            let batch = (start + 1..=end).collect();
+            let read = Read { batch, end: place(end), scanned: end - start, bytes: 0, found: Vec::new() };
+            Ok((end > start).then_some(read))
+        }
+
+        async fn sweep(
+            &self,
+            range: &Range,
+            after: Option<&Cursor>,
+            _: u64,
+            _: Duration,
+        ) -> Result<Option<Read<Vec<u64>>>, Fault> {
+            let end = range.bound.clone();
+            let read = Read { batch: vec![3], end, scanned: 9, bytes: 0, found: vec![item("3")] };
+            Ok(after.is_none().then_some(read))
+        }
+
+        fn fetch(&self, _: &Range, keys: &[Cursor]) -> Vec<u64> {
+            keys.iter().map(|_| 3).collect()
+        }
+
+        async fn write(&self, batch: &Vec<u64>, _: &Effort) -> Result<Outcome, Fault> {
+            if batch.contains(&3) {
+                return Err(Fault::new(Class::Poison, "it is the third"));
+            }
+            Ok(Outcome { moved: batch.len() as u64, ..Outcome::default() })
+        }
+
+        async fn is_item(&self, _: &Range, key: &Cursor, _: Duration) -> Result<bool, Fault> {
+            Ok(*key == item("3"))
+        }
+
+        fn item_at(&self, place: &Cursor) -> Cursor {
+            item(place.0[0].text())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_letter_names_the_item_and_not_the_place_where_it_was_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Sqlite::open(&folder.path().join("ledger.db")).unwrap());
+        let limits = Limits { settle: Duration::ZERO, stop_when_failed: 10_000, ..Limits::default() };
+        let run = Run::new("m", &Places, &limits, ledger.clone(), Duration::from_secs(30), 1024);
+        let report = run.chunk().await.unwrap();
+        assert_eq!((report.outcome, report.counters.moved), (report::Outcome::Complete, 8));
+        let letters = dead::Letters { ledger, migration: "m".to_owned(), life: 0 };
+        let (letters, _) = letters.page(None).await.unwrap();
+        // The sweep has known it by that name, too.
+        let named: Vec<_> = letters.iter().map(|(_, letter)| (&letter.cursor, letter.class.as_str())).collect();
+        assert_eq!(named, [(&item("3"), "poison")]);
+    }
 }

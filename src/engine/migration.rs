@@ -49,7 +49,7 @@ pub struct Effort {
     pub limit: Duration,
     /// The batch lies in what a killed run had announced: an equal item was moved by it and counts as moved.
     pub recovered: bool,
-    /// Nothing of this shard has ever been moved, or found equal: what refuses every item may refuse all there are.
+    /// Nothing has ever been moved, or found equal, in any shard that the run knows of: what refuses every item may refuse all there are.
     pub fresh: bool,
     /// The invocation's id, for `$run`.
     pub run: String,
@@ -220,6 +220,12 @@ pub trait Migration: Send + Sync {
         _limit: Duration,
     ) -> impl Future<Output = Result<bool, Fault>> + Send {
         std::future::ready(Ok(true))
+    }
+
+    /// The key of the item at a place where `read` has ended. A kind that walks in the order of its keys need not answer: there it is the
+    /// place itself.
+    fn item_at(&self, place: &Cursor) -> Cursor {
+        place.clone()
     }
 
     /// Gives up what killed runs have left behind and nothing goes on with. Asked once a sweep has walked to its end, perhaps by several

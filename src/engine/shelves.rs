@@ -3,6 +3,8 @@
 
 use crate::fault::Fault;
 use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ pub enum Shelf {
     Upload,
     /// How many requests somebody bears, for a day.
     Rate,
-    /// Which version of a target is a copy of which version of its source, for as long as the migration lives.
+    /// Which version of a target is a copy of which version of its source, for as long as the migration lives; after a `reset` for a year,
+    /// unless it was looked for since.
     Pair,
 }
 
@@ -28,6 +31,26 @@ pub trait Shelves: Send + Sync {
 
     /// Forgets a record; one that is not there is no error.
     async fn forget(&self, shelf: Shelf, key: &str, limit: Duration) -> Result<(), Fault>;
+}
+
+impl dyn Shelves {
+    /// What a record says. One that cannot be read, as another version may have written it, is none: its work begins anew.
+    pub async fn load<T: DeserializeOwned>(&self, on: Shelf, key: &str, limit: Duration) -> Result<Option<T>, Fault> {
+        let record = self.get(on, key, limit).await?;
+        Ok(record.and_then(|record| serde_json::from_value(Value::Object(record)).ok()))
+    }
+
+    /// Keeps what has fields of its own, in place of the record before.
+    pub async fn save<T: Serialize + Sync>(
+        &self,
+        on: Shelf,
+        key: &str,
+        kept: &T,
+        limit: Duration,
+    ) -> Result<(), Fault> {
+        let Ok(Value::Object(record)) = serde_json::to_value(kept) else { return Ok(()) };
+        self.put(on, key, record, limit).await
+    }
 }
 
 /// Nothing is kept.

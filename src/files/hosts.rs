@@ -1,8 +1,8 @@
 //! How much each host is asked for: so many requests at once, and no more in a second than it [bears](crate::pace).
 
-use super::carryover::Levels;
-use crate::pace::Pace;
-use std::collections::HashMap;
+use crate::pace::{Level, Pace};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,6 +12,15 @@ use tokio::time::Instant;
 const REMEMBERED: usize = 100;
 /// What is kept is kept so often, at most.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
+
+/// The levels of hosts, by their origins.
+pub(super) type Levels = BTreeMap<String, Level>;
+
+/// What is kept from one run to the next.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) hosts: Levels,
+}
 
 /// All hosts that were asked.
 #[derive(Debug)]
@@ -103,7 +112,6 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::Level;
 
     /// A server that bears so many requests in each second; how many of so many seconds' requests it answered, and refused, once it
     /// was settled.

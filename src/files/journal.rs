@@ -108,7 +108,7 @@ pub(super) fn fresh_key(definition: &FilesDefinition, folder: &str) -> String {
 }
 
 /// Where all that a migration notes is.
-fn notes(definition: &FilesDefinition) -> String {
+pub(super) fn notes(definition: &FilesDefinition) -> String {
     format!("{}.milkrun/{}/", definition.target.prefix, definition.name)
 }
 

@@ -3,10 +3,10 @@
 //!
 //! [`open`](open) holds the definition against the catalog. [`migration`](migration) is what the engine asks; keys are walked by
 //! [`crate::rows::walker`]. A [`row`](row) says which URLs it holds ([`spans`](spans)), [`naming`](naming) which object each becomes,
-//! [`transfer`](transfer) brings it there, [`journal`](journal) keeps what the row said before, and [`update`](update) changes the
-//! row if it still says so. Second stores hear of it by [`following`](following). [`strays`](strays) are objects that no row points at.
+//! [`transfer`](transfer) brings it there ([`resuming`](resuming) a large one, by [`uploads`](uploads)), [`journal`](journal) keeps what
+//! the row said before, and [`update`](update) changes the row if it still says so. Second stores hear of it by [`following`](following). [`strays`](strays) are objects that no row points at.
 
-mod carryover;
+mod begun;
 mod check;
 mod columns;
 mod content;
@@ -33,20 +33,22 @@ mod together;
 mod transfer;
 mod undo;
 mod update;
+mod uploads;
 mod verify;
 mod write;
 
-pub use carryover::{Begun, Carryover, Levels, Nowhere};
 pub use plan::Sampled;
 
 use crate::cursor::Cursor;
+use crate::engine::shelves::{Shelf, Shelves};
 use crate::http::{Fetcher, Poster};
 use crate::rows::walker::Walker;
 use crate::s3::S3;
 use crate::spec::FilesDefinition;
 use columns::Columns;
-use hosts::Hosts;
+use hosts::{Hosts, Kept};
 use naming::Naming;
+use regex_lite::Regex;
 use row::Row;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -74,6 +76,8 @@ pub struct Files {
     pinned: String,
     walker: Walker,
     columns: Columns,
+    /// Of each of the definition's files: what its `rewrite` looks for.
+    rewrites: Vec<Option<Regex>>,
     naming: Naming,
     fetcher: Fetcher,
     s3: S3,
@@ -88,7 +92,9 @@ pub struct Files {
     /// What one part of an upload holds.
     part: u64,
     /// What is kept from one run to the next.
-    carryover: Arc<dyn Carryover>,
+    shelves: Arc<dyn Shelves>,
+    /// When its first upload was begun, in Unix seconds by the bucket's own clock.
+    first_upload: OnceCell<i64>,
     /// What S3 says of a part tells whether it is what was passed on.
     passes: AtomicBool,
     /// Parts of files larger than a run that were sent and written down.
@@ -123,10 +129,10 @@ impl Files {
     }
 
     /// Uploads that do not end within a run are kept here, and what hosts bear, which is looked up now: never a reason to fail.
-    pub async fn carry_over(&mut self, carryover: Arc<dyn Carryover>, limit: Duration) {
-        self.carryover = carryover;
-        if let Ok(levels) = self.carryover.hosts(limit).await {
-            self.hosts.recall(levels);
+    pub async fn carry_over(&mut self, shelves: Arc<dyn Shelves>, limit: Duration) {
+        self.shelves = shelves;
+        if let Ok(Some(Kept { hosts })) = self.shelves.load(Shelf::Rate, "", limit).await {
+            self.hosts.recall(hosts);
         }
     }
 

@@ -3,11 +3,13 @@
 use super::columns::{self, Columns};
 use super::hosts::Hosts;
 use super::naming::Naming;
-use super::{Files, MEMORY, Nowhere, Outside, check, storing};
+use super::{Files, MEMORY, Outside, check, storing};
+use crate::engine::shelves::Nowhere;
 use crate::rows::RowsError;
 use crate::rows::walker::{Walked, Walker};
-use crate::spec::FilesDefinition;
+use crate::spec::{FileColumn, FilesDefinition};
 use crate::sql::{ConnectOptions, Session};
+use regex_lite::Regex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
@@ -64,6 +66,7 @@ impl Files {
         Ok(Self {
             pinned: definition.digest.clone(),
             columns,
+            rewrites: rewrites(definition),
             naming: Naming::of(&definition.target),
             fetcher,
             s3,
@@ -75,7 +78,8 @@ impl Files {
             // With a key of one's own S3's tags are no digests.
             passes: AtomicBool::new(definition.target.kms_key.is_none()),
             part: storing::PART,
-            carryover: Arc::new(Nowhere),
+            shelves: Arc::new(Nowhere),
+            first_upload: OnceCell::new(),
             carried: AtomicU64::new(0),
             left_alone: AtomicBool::new(false),
             measured: AtomicBool::new(false),
@@ -94,6 +98,12 @@ impl Files {
     pub async fn close(self) {
         self.walker.close().await;
     }
+}
+
+/// What each `rewrite` looks for, compiled once and not for each file.
+fn rewrites(definition: &FilesDefinition) -> Vec<Option<Regex>> {
+    let compiled = |file: &FileColumn| file.rewrite.as_ref().and_then(|rewrite| Regex::new(&rewrite.from).ok());
+    definition.source.files.iter().map(compiled).collect()
 }
 
 /// The key's columns and those that are read.

@@ -2,7 +2,7 @@
 //! with by the next run where this one ends.
 
 use super::Files;
-use super::carryover::Begun;
+use super::begun::Begun;
 use super::content;
 use super::digests::{Digested, Digests};
 use super::failure::Failure;
@@ -79,10 +79,7 @@ impl Files {
                 // The object is there; what could not be tidied up is no fault of it.
                 let _ = self.give_up_others(&carried.upload.object, deadline).await;
                 if carried.begun.is_some() {
-                    self.carryover
-                        .forget(&carried.upload.object.key, left(deadline))
-                        .await
-                        .map_err(Failure::Storage)?;
+                    self.forget(&carried.upload.object.key, deadline).await?;
                 }
                 Ok(moved(job, carried.upload.object.key, &digested, made))
             }
@@ -108,8 +105,7 @@ impl Files {
                 carried.parts.push(part);
                 if let Some(begun) = &mut carried.begun {
                     (begun.parts, begun.digests) = (carried.parts.len(), digests.save());
-                    let object = &carried.upload.object.key;
-                    self.carryover.save(object, begun, left(deadline)).await.map_err(Failure::Storage)?;
+                    self.keep(&carried.upload.object.key, begun, deadline).await?;
                     // What is kept is progress: the next run has less to do.
                     self.carried.fetch_add(1, Ordering::Relaxed);
                 }
@@ -164,7 +160,7 @@ impl Files {
         }
         self.give_up(&carried.upload).await;
         if carried.begun.is_some()
-            && let Err(fault) = self.carryover.forget(&carried.upload.object.key, left(deadline)).await
+            && let Err(Failure::Storage(fault)) = self.forget(&carried.upload.object.key, deadline).await
         {
             tracing::warn!(migration = %self.definition.name, "an upload was given up and not forgotten: {fault}");
         }
@@ -178,8 +174,7 @@ impl Files {
             return Ok(None);
         }
         let object = self.named(job, None, None)?;
-        let loaded = self.carryover.load(&object.key, left(deadline)).await.map_err(Failure::Storage)?;
-        let Some(begun) = loaded else { return Ok(None) };
+        let Some(begun) = self.begun(&object.key, deadline).await? else { return Ok(None) };
         let object = Object { content_type: begun.content_type.clone(), ..object };
         let upload = Upload { object, id: begun.id.clone(), streamed: begun.streamed };
         let Some(digests) = Digests::resume(&begun.digests) else {
@@ -243,7 +238,7 @@ impl Files {
     async fn anew(&self, upload: &Upload, why: &str, deadline: Instant) -> Result<Option<Moved>, Failure> {
         tracing::info!(migration = %self.definition.name, "an upload is begun anew: {why}");
         self.give_up(upload).await;
-        self.carryover.forget(&upload.object.key, left(deadline)).await.map_err(Failure::Storage)?;
+        self.forget(&upload.object.key, deadline).await?;
         Ok(None)
     }
 }

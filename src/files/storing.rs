@@ -5,7 +5,7 @@ use super::digests::{Digested, Digests};
 use super::failure::{Failure, fault};
 use super::strays;
 use super::transfer::Job;
-use crate::s3::{Object, OpenUpload, Part, S3Error, Upload, is_md5};
+use crate::s3::{Object, Part, S3Error, Upload, is_md5};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,8 +21,6 @@ pub(super) const PARTS: u64 = 10_000;
 pub(super) const SHA256: &str = "milkrun-sha256";
 /// The run that made an object.
 pub(super) const RUN: &str = "milkrun-run";
-/// How long giving an upload up may take.
-const GOODBYE: Duration = Duration::from_secs(2);
 /// A call to the bucket, at most.
 const CALL: Duration = Duration::from_mins(1);
 
@@ -75,23 +73,6 @@ impl Files {
         }
     }
 
-    /// Begins an upload, and gives those up that a killed run has left of the same object.
-    pub(super) async fn begin(&self, object: &Object, streamed: bool, deadline: Instant) -> Result<Upload, Failure> {
-        self.give_up_others(object, deadline).await?;
-        self.s3.begin_upload(object, streamed, left(deadline)).await.map_err(|error| self.refused(&error, deadline))
-    }
-
-    /// Gives up what is open of an object: what a killed run has left, or a call whose reply was lost.
-    pub(super) async fn give_up_others(&self, object: &Object, deadline: Instant) -> Result<(), Failure> {
-        let open = self.s3.open_uploads(&object.bucket, &object.key, left(deadline)).await;
-        for OpenUpload { key, id, .. } in open.map_err(|error| self.refused(&error, deadline))? {
-            if key == object.key {
-                self.give_up(&Upload { object: object.clone(), id, streamed: false }).await;
-            }
-        }
-        Ok(())
-    }
-
     /// Sends a part.
     pub(super) async fn send(
         &self,
@@ -123,14 +104,6 @@ impl Files {
                 Ok(Compared::Same(made)) => Ok(made),
                 _ => Err(self.lost(&error, deadline)),
             },
-        }
-    }
-
-    /// Gives an upload up; one that cannot be is found again when its object is tried again.
-    pub(super) async fn give_up(&self, upload: &Upload) {
-        if let Err(error) = self.s3.abort_upload(upload, GOODBYE).await {
-            let why = fault(&error).message;
-            tracing::warn!(migration = %self.definition.name, "an upload could not be given up: {why}");
         }
     }
 

@@ -15,7 +15,6 @@ use super::storing::{PARTS, RUN, SHA256, is_ours, left};
 use crate::http::{Answer, Resume};
 use crate::s3::{Checksum, Object};
 use hyper::header::HeaderMap;
-use regex_lite::Regex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::SemaphorePermit;
@@ -100,8 +99,9 @@ impl Files {
     pub(super) fn asked(&self, link: &Link) -> Result<String, Failure> {
         let rewrite = self.definition.source.files.get(link.file).and_then(|file| file.rewrite.as_ref());
         let Some(rewrite) = rewrite else { return Ok(link.url.clone()) };
-        let expression = Regex::new(&rewrite.from)
-            .map_err(|_| Failure::file("poison", "`rewrite` is no regular expression: correct it"))?;
+        let expression = self.rewrites.get(link.file).and_then(Option::as_ref);
+        let expression =
+            expression.ok_or_else(|| Failure::file("poison", "`rewrite` is no regular expression: correct it"))?;
         Ok(expression.replace(&link.url, rewrite.to.as_str()).into_owned())
     }
 

@@ -6,6 +6,7 @@
 use super::failure::fault;
 use super::fates::Fate;
 use super::following::{Lines, Unfollowed, Way};
+use super::hosts::Kept;
 use super::journal::{self, Line};
 use super::row::Row;
 use super::storing::left;
@@ -13,6 +14,7 @@ use super::update::{Arrived, Stamps};
 use super::{Batch, Files, What};
 use crate::cursor::Cursor;
 use crate::engine::migration::{Aside, Effort, Outcome};
+use crate::engine::shelves::Shelf;
 use crate::fault::{Class, Fault};
 use crate::rows::RowsError;
 use crate::rows::mapping::Stretch;
@@ -105,9 +107,9 @@ impl Files {
             todo = &fresh;
         }
         self.measured.store(true, Ordering::Relaxed);
-        if let Some(levels) = self.hosts.to_be_kept() {
+        if let Some(hosts) = self.hosts.to_be_kept() {
             // Without it the next run learns it again.
-            let _ = self.carryover.save_hosts(&levels, left(end)).await;
+            let _ = self.shelves.save(Shelf::Rate, "", &Kept { hosts }, left(end)).await;
         }
         if unfinished > 0 {
             let further = self.carried.load(Ordering::Relaxed) > carried;

@@ -1,20 +1,18 @@
 //! What `plan` tries out before anything is copied: for each permission that a run will need the call that does the least harm. Nothing is
 //! written that anybody could read: an upload that is begun and given up needs the same permissions as an object.
 
+use super::Objects;
 use super::failure::{Side, fault};
+use super::statements::Lacking;
 use super::walk::left;
-use super::{OURS, Objects};
 use crate::engine::lease::nonce;
-use crate::s3::{Bucket, Listed, Object, S3, S3Error, Upload};
-use crate::spec::{Attribute, BucketRef, Problem};
-use serde_json::json;
+use crate::s3::{Listed, Object, S3, S3Error, Upload};
+use crate::spec::{Attribute, BucketRef, ObjectAcl, Problem};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Bytes of an object that are read to know that it can be.
 const FIRST: u64 = 1;
-/// What stands for a role that nobody names.
-const OWN_ROLE: &str = "the ARN of the function's role";
 
 /// What was found out.
 #[derive(Debug, Default)]
@@ -25,14 +23,6 @@ pub struct Access {
     pub statements: Vec<(&'static str, String)>,
     /// What a user would want to know.
     pub warnings: Vec<String>,
-}
-
-/// Permissions that one side's role lacks in one bucket.
-struct Lacking<'a> {
-    role: Side,
-    side: Side,
-    bucket: &'a Bucket,
-    actions: Vec<&'static str>,
 }
 
 impl Objects {
@@ -64,20 +54,16 @@ impl Objects {
         for lacking in [reading, fetching, writing] {
             self.explain(lacking, &mut access);
         }
+        self.try_inventory(&mut access, deadline).await;
         self.look_at_buckets(&mut access, deadline).await;
         access
     }
 
-    fn place(&self, side: Side) -> &BucketRef {
+    pub(super) fn place(&self, side: Side) -> &BucketRef {
         match side {
             Side::Source => &self.definition.source.place,
             Side::Target => &self.definition.target.place,
         }
-    }
-
-    fn lacking(&self, role: Side, side: Side) -> Lacking<'_> {
-        let bucket = if side == Side::Source { &self.from } else { &self.to };
-        Lacking { role, side, bucket, actions: Vec::new() }
     }
 
     async fn try_reading(
@@ -111,6 +97,13 @@ impl Objects {
         {
             access.refused(lacking, "s3:GetObjectTagging", &error);
         }
+        // Whoever copies, it is the source's role that asks for ACLs.
+        if self.definition.target.copy.acl.is_asked()
+            && lacking.role == Side::Source
+            && let Err(error) = s3.acl(lacking.bucket, &sample.key, left(deadline)).await
+        {
+            access.refused(lacking, "s3:GetObjectAcl", &error);
+        }
     }
 
     async fn try_writing(&self, lacking: &mut Lacking<'_>, access: &mut Access, deadline: Instant) {
@@ -119,7 +112,8 @@ impl Objects {
             Ok(_) => {}
             Err(S3Error::Missing { .. }) if self.definition.target.create => {
                 let name = &self.to.name;
-                access.warnings.push(format!("the bucket `{name}` does not exist: the first run makes it, so whether it may be written is not known yet"));
+                access.warnings.push(format!("the bucket `{name}` does not exist: the first run makes it, so whether it may be made and written is not known yet"));
+                self.foretell_making(access);
                 return;
             }
             Err(error @ S3Error::Denied { .. }) => access.refused(lacking, "s3:ListBucket", &error),
@@ -131,7 +125,8 @@ impl Objects {
             access.refused(lacking, "s3:GetObject", &error);
         }
         let tags = (self.definition.target.copy.tags != Attribute::Drop).then(|| "milkrun=try".to_owned());
-        let copy = Object { key: format!("{}{name}", self.place(Side::Target).prefix), tags, ..own.clone() };
+        let acl = self.tried_acl(lacking, access, deadline).await;
+        let copy = Object { key: format!("{}{name}", self.place(Side::Target).prefix), tags, acl, ..own.clone() };
         for object in [copy, own.clone()] {
             if !self.try_object(object, lacking, access, deadline).await {
                 return;
@@ -141,6 +136,20 @@ impl Objects {
             Ok(_) | Err(S3Error::Unsupported { .. }) => {}
             Err(error) => access.refused(lacking, "s3:ListBucketMultipartUploads", &error),
         }
+    }
+
+    /// The ACL that a copy is tried with: where any is to be kept, one that needs the same permission and lets nobody in.
+    async fn tried_acl(&self, lacking: &mut Lacking<'_>, access: &mut Access, deadline: Instant) -> Option<String> {
+        let mut acl = self.definition.target.copy.acl;
+        if acl == ObjectAcl::Keep {
+            match self.target.owns_all(&self.to, left(deadline)).await {
+                Ok(false) => acl = ObjectAcl::BucketOwner,
+                // It keeps none, and is sent none.
+                Ok(true) => {}
+                Err(error) => access.refused(lacking, "s3:GetBucketOwnershipControls", &error),
+            }
+        }
+        acl.canned().map(str::to_owned)
     }
 
     /// Tries an object as a run would write it; where that is denied, by which part of it. Whether there is anything left to try.
@@ -204,85 +213,6 @@ impl Objects {
             access.refused(lacking, "s3:AbortMultipartUpload", &error);
         }
     }
-
-    /// What a role lacks, with what to paste into its policy, and into that of a bucket of another account.
-    fn explain(&self, lacking: Lacking<'_>, access: &mut Access) {
-        let Lacking { role, side, bucket, actions } = lacking;
-        if actions.is_empty() {
-            return;
-        }
-        let place = self.place(side);
-        let prefixes: &[&str] =
-            if side == Side::Target { &[place.prefix.as_str(), OURS] } else { &[place.prefix.as_str()] };
-        let arn = format!("arn:aws:s3:::{}", bucket.name);
-        let (of_keys, of_s3): (Vec<_>, Vec<_>) = actions.iter().copied().partition(|action| action.starts_with("kms:"));
-        let mut resources = vec![arn.clone()];
-        resources.extend(prefixes.iter().map(|prefix| format!("{arn}/{prefix}*")));
-        let who = self.place(role).role.clone();
-        let (of_role, of_bucket) = match role {
-            Side::Source => {
-                ("policy of the source's role", "policy of the source's bucket, if it is another account's")
-            }
-            Side::Target if side == Side::Source => (
-                "policy of the target's role, which reads the source",
-                "policy of the source's bucket, if it is another account's",
-            ),
-            Side::Target => {
-                ("policy of the target's role", "policy of the target's bucket, if it is another account's")
-            }
-        };
-        if !of_s3.is_empty() {
-            let statement = json!({"Effect": "Allow", "Action": of_s3, "Resource": resources});
-            access.statements.push((of_role, statement.to_string()));
-            let mut statement = statement;
-            statement["Principal"] = json!({"AWS": who.as_deref().unwrap_or(OWN_ROLE)});
-            access.statements.push((of_bucket, statement.to_string()));
-        }
-        if !of_keys.is_empty() {
-            let key =
-                self.definition.target.kms_key.as_deref().filter(|key| side == Side::Target && key.starts_with("arn:"));
-            let key = key.unwrap_or("the ARN of the key");
-            let statement = json!({"Effect": "Allow", "Action": of_keys, "Resource": key});
-            access.statements.push((of_role, statement.to_string()));
-        }
-        let word = side.word();
-        access.problems.push(Problem {
-            field: if side == role { format!("{word}.bucket") } else { format!("{}.role", role.word()) },
-            message: format!("`{}` does not allow {}", bucket.name, actions.join(", ")),
-            hint: "add what stands under `statements` to the policy that each names".to_owned(),
-        });
-    }
-
-    /// What the buckets themselves keep from going along, or add.
-    async fn look_at_buckets(&self, access: &mut Access, deadline: Instant) {
-        if !access.problems.is_empty() {
-            return;
-        }
-        let limit = left(deadline) / 8;
-        let (source, target) = (self.source.facts(&self.from, limit).await, self.target.facts(&self.to, limit).await);
-        let mut warn = |is: Option<bool>, message: &str| {
-            if is == Some(true) {
-                access.warnings.push(message.to_owned());
-            }
-        };
-        warn(source.locks, "the source's bucket locks objects: locks do not go along, copies can be deleted");
-        warn(
-            target.locks,
-            "the target's bucket locks objects: what is copied may not be replaced or deleted for a while",
-        );
-        warn(
-            source.is_website,
-            "the source's bucket is a website: each object is asked for its redirect, which goes along",
-        );
-        warn(
-            target.keeps_versions,
-            "the target's bucket keeps versions: what a sweep replaces or deletes stays, and is paid for",
-        );
-        warn(
-            target.owns_all.map(|owns| owns && self.definition.target.copy.acl.is_some()),
-            "the target's bucket owns every object: `copy.acl` changes nothing there",
-        );
-    }
 }
 
 impl Access {
@@ -292,6 +222,15 @@ impl Access {
             if !lacking.actions.contains(&action) {
                 lacking.actions.push(action);
             }
+            return;
+        }
+        if matches!(error, S3Error::Unassumed { .. }) {
+            lacking.unassumed = true;
+            self.problems.push(Problem {
+                field: format!("{}.role", lacking.role.word()),
+                message: "cannot be assumed".to_owned(),
+                hint: fault(lacking.role, error).message,
+            });
             return;
         }
         self.problems.push(Problem {

@@ -5,7 +5,7 @@ use super::copy::Stop;
 use super::failure::Side;
 use super::walk::left;
 use crate::s3::{Along, Head, Listed, Object, Over};
-use crate::spec::{Attribute, StorageClass};
+use crate::spec::{Attribute, ObjectAcl, StorageClass};
 use tokio::time::Instant;
 
 /// The storage class that nobody has to name.
@@ -34,7 +34,7 @@ impl Objects {
             over,
             storage_class,
             kms_key: self.definition.target.kms_key.clone(),
-            acl: copy.acl.clone(),
+            acl: copy.acl.canned().map(str::to_owned),
             ..Object::default()
         }
     }
@@ -47,7 +47,7 @@ impl Objects {
         bare: Object,
         deadline: Instant,
     ) -> Result<Object, Stop> {
-        let mut object = bare;
+        let mut object = Box::pin(self.with_acl(ours, bare, deadline)).await?;
         self.leave(ours, head);
         if self.along().metadata {
             let head = head.clone();
@@ -74,6 +74,9 @@ impl Objects {
     /// Why an object is set aside for what belongs to it; `None`: it is not.
     pub(super) async fn unwanted(&self, ours: &Listed, deadline: Instant) -> Result<Option<&'static str>, Stop> {
         let copy = &self.definition.target.copy;
+        if copy.acl == ObjectAcl::Fail && !Box::pin(self.acl_of(ours, deadline)).await?.is_private() {
+            return Ok(Some("it is open to others than its owner, which `copy.acl` lets no object be"));
+        }
         if copy.metadata != Attribute::Fail && copy.tags != Attribute::Fail {
             return Ok(None);
         }

@@ -9,11 +9,10 @@ use crate::fault::{Class, Fault};
 use crate::s3::{Checksum, Object, Origin, Over, S3Error};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use tokio::time::Instant;
 
-/// Until the second is over in which it began.
-const SECOND: Duration = Duration::from_millis(1050);
+/// The name of what the first run writes down.
+pub(super) const RECORD: &str = "began.json";
 /// Bytes of the record, at most.
 const MOST: usize = 10_000;
 
@@ -57,15 +56,10 @@ impl Objects {
                 );
             }
             let record = serde_json::to_vec(&Record { v: 1, conditional }).unwrap_or_default();
-            let mut object = self.small(self.own("began.json"));
-            object.over = if conditional { Over::Nothing } else { Over::Anything };
-            match self.put_small(&object, record, deadline).await {
-                // Times are told in whole seconds: what is of this one was there before.
-                Ok(_) => tokio::time::sleep(SECOND.min(left(deadline))).await,
-                // Another run was faster.
-                Err(S3Error::Exists { .. }) => {}
-                Err(error) => return Err(fault(Side::Target, &error)),
-            }
+            let mut mark = self.small(self.own(RECORD));
+            mark.over = if conditional { Over::Nothing } else { Over::Anything };
+            let made = self.target.make_mark(&mark, record, left(deadline)).await;
+            made.map_err(|error| fault(Side::Target, &error))?;
             self.recorded(deadline)
                 .await?
                 .ok_or_else(|| Fault::new(Class::Transient, "what was just written into the target's bucket is not there"))
@@ -74,17 +68,13 @@ impl Objects {
     }
 
     async fn recorded(&self, deadline: Instant) -> Result<Option<Began>, Fault> {
-        let key = self.own("began.json");
+        let mark = self.small(self.own(RECORD));
         let wrong = |error: S3Error| fault(Side::Target, &error);
-        let Some(head) = self.target.head_of(&self.to, &key, left(deadline)).await.map_err(wrong)? else {
-            return Ok(None);
-        };
-        let body = self.target.get(&self.to.name, &key, MOST, left(deadline)).await.map_err(wrong)?;
+        let Some(at) = self.target.marked_at(&mark, left(deadline)).await.map_err(wrong)? else { return Ok(None) };
+        let body = self.target.get(&self.to.name, &mark.key, MOST, left(deadline)).await.map_err(wrong)?;
         let record: Record = serde_json::from_slice(&body).map_err(|_| {
-            Fault::new(Class::Fatal, format!("`{key}` in the target's bucket is not milkrun's: delete it"))
+            Fault::new(Class::Fatal, format!("`{}` in the target's bucket is not milkrun's: delete it", mark.key))
         })?;
-        // Without a time nothing is known to be ours.
-        let at = head.modified.map_or(i64::MAX, |ms| ms.div_euclid(1000));
         Ok(Some(Began { at, conditional: record.conditional }))
     }
 
@@ -132,7 +122,7 @@ impl Objects {
             owner: self.to.owner.clone(),
             key,
             kms_key: self.definition.target.kms_key.clone(),
-            acl: self.definition.target.copy.acl.clone(),
+            acl: self.definition.target.copy.acl.canned().map(str::to_owned),
             over: Over::Anything,
             ..Object::default()
         }

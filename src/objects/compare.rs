@@ -8,8 +8,7 @@ use super::walk::left;
 use crate::engine::shelves::Shelf;
 use crate::fault::Fault;
 use crate::s3::{Head, Listed, S3Error};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// By what a target was found the same.
@@ -149,16 +148,13 @@ impl Objects {
 
     /// Which version of the target was written of which version of an object.
     async fn pair(&self, ours: &Listed, deadline: Instant) -> Result<Option<Pair>, Fault> {
-        let kept = self.shelves.get(Shelf::Pair, &ours.key, left(deadline)).await?;
-        let text = |kept: &Map<String, Value>, name: &str| kept.get(name)?.as_str().map(str::to_owned);
-        Ok(kept.and_then(|kept| Some(Pair { source: text(&kept, "source")?, target: text(&kept, "target")? })))
+        self.shelves.load(Shelf::Pair, &ours.key, left(deadline)).await
     }
 
     /// Remembers which version became which: where their tags do not tell, or their times may not.
     pub(super) async fn remember(&self, ours: &Listed, etag: &str, deadline: Instant) -> Result<(), Fault> {
-        let pair = [("source", bare(&ours.etag)), ("target", bare(etag))];
-        let pair = pair.into_iter().map(|(name, tag)| (name.to_owned(), json!(tag))).collect();
-        self.shelves.put(Shelf::Pair, &ours.key, pair, left(deadline)).await
+        let pair = Pair { source: bare(&ours.etag).to_owned(), target: bare(etag).to_owned() };
+        self.shelves.save(Shelf::Pair, &ours.key, &pair, left(deadline)).await
     }
 }
 
@@ -168,6 +164,7 @@ fn shut(side: Side, error: &S3Error) -> Result<Compared, Fault> {
 }
 
 /// Bare tags of a source and of its target.
+#[derive(Serialize, Deserialize)]
 struct Pair {
     source: String,
     target: String,

@@ -41,6 +41,7 @@ pub(super) enum Fate {
 
 /// How an object is to be copied.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Way {
     pub(super) began: Began,
     /// What is there is looked at before, not only when it is met.
@@ -49,6 +50,8 @@ pub(super) struct Way {
     pub(super) overwrites: bool,
     /// A killed run had announced it, and may have copied it.
     pub(super) recovered: bool,
+    /// What is known of it is what an inventory knew, days ago perhaps: it is compared with nothing.
+    pub(super) dated: bool,
 }
 
 /// Why a copy did not come about.
@@ -82,7 +85,7 @@ impl Stop {
                 "forbidden",
                 format!(
                     "the {}'s bucket does not let it be copied: allow `{action}` and the reading of its source, its tags and its key of KMS, \
-                     then `retry`",
+                     and the ACL that it is to get, then `retry`",
                     side.word()
                 ),
             ),
@@ -145,6 +148,14 @@ impl Objects {
         }
         let (mut ours, mut over) = (ours.clone(), Over::Nothing);
         let mut looks = way.looks_first || *tried || !way.began.conditional || self.is_long(ours.bytes);
+        // As it stands it is good enough for a copy of that very version alone.
+        if way.dated && (looks || ours.etag.is_empty()) {
+            match self.now(&ours.key, deadline).await? {
+                Some(now) => ours = now,
+                None => return Ok(Fate::Gone),
+            }
+            looks |= self.is_long(ours.bytes);
+        }
         for _ in 0..ROUNDS {
             if Instant::now() >= deadline {
                 return Ok(Fate::Unfinished);
@@ -201,7 +212,7 @@ impl Objects {
     }
 
     /// An object as it is now; `None`: there is none any more.
-    async fn now(&self, key: &str, deadline: Instant) -> Result<Option<Listed>, Stop> {
+    pub(super) async fn now(&self, key: &str, deadline: Instant) -> Result<Option<Listed>, Stop> {
         let head = self.source.head_of(&self.from, key, left(deadline)).await;
         Ok(head.map_err(|error| Stop::of(Side::Source, &error))?.map(|head| listed(key, head)))
     }

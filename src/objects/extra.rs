@@ -7,6 +7,7 @@ use super::walk::{cursor, key, left};
 use super::{Batch, Objects, What};
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::Read;
+use crate::engine::shelves::Shelf;
 use crate::fault::{Class, Fault};
 use crate::s3::S3Error;
 use std::sync::atomic::Ordering;
@@ -148,6 +149,8 @@ impl Objects {
         }
         let deleted = self.target.delete(&self.to, target, left(deadline)).await;
         deleted.map_err(|error| fault(Side::Target, &error))?;
+        // There is no copy any more that it would tell of.
+        self.shelves.forget(Shelf::Pair, &source, left(deadline)).await?;
         Ok(true)
     }
 

@@ -96,7 +96,7 @@ mod tests {
         };
         let theirs = |at| Other { etag: "b".to_owned(), bytes: 3, at: Some(at), ours: false };
         let began = Began { at: 100, conditional: true };
-        let way = Way { began, looks_first: true, overwrites: false, recovered: false };
+        let way = Way { began, looks_first: true, overwrites: false, recovered: false, dated: false };
         for (existing, source, target, replaced) in [
             (Existing::SkipSame, 120, 110, true),
             (Existing::SkipSame, 110, 110, true),

@@ -1,5 +1,5 @@
 //! What a listing does not tell and a copy does not take along by itself: where a bucket's objects may have it, each is asked. A redirect goes
-//! along then; a lock does not, which is written down.
+//! along then, and so does an ACL where that is wanted and the target keeps any; a lock does not. What does not is written down.
 
 use super::Objects;
 use super::copy::Stop;
@@ -8,7 +8,7 @@ use super::walk::left;
 use crate::fault::Fault;
 use crate::s3::{Facts, Head, Listed, Object};
 use crate::spec::Attribute;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::PoisonError;
 use tokio::time::Instant;
 
@@ -18,13 +18,9 @@ impl Objects {
         *self.facts.get_or_init(|| Box::pin(self.source.facts(&self.from, left(deadline) / 8))).await
     }
 
-    /// What a server that copies by itself would leave behind, if its bucket's objects may have any of it.
-    pub(super) async fn with_hidden(
-        &self,
-        ours: &Listed,
-        mut object: Object,
-        deadline: Instant,
-    ) -> Result<Object, Stop> {
+    /// With what a server that copies by itself would leave behind, if its bucket's objects may have any of it.
+    pub(super) async fn with_hidden(&self, ours: &Listed, object: Object, deadline: Instant) -> Result<Object, Stop> {
+        let mut object = Box::pin(self.with_acl(ours, object, deadline)).await?;
         let facts = self.facts(deadline).await;
         if facts.locks != Some(true) && facts.is_website != Some(true) {
             return Ok(object);
@@ -38,17 +34,31 @@ impl Objects {
         Ok(object)
     }
 
-    /// Remembers what does not go along with an object.
+    /// Remembers what keeps an object, and never goes along.
     pub(super) fn leave(&self, ours: &Listed, head: &Head) {
-        let Some(lock) = &head.lock else { return };
-        let line = format!("{}\n", json!({"key": ours.key, "lost": {"lock": lock}}));
-        self.losses.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        if let Some(lock) = &head.lock {
+            self.lose(ours, &json!({"lock": lock}));
+        }
     }
 
-    /// Writes down what was left behind of late.
-    pub(super) async fn report_losses(&self, deadline: Instant) -> Result<(), Fault> {
-        let lines = std::mem::take(&mut *self.losses.lock().unwrap_or_else(PoisonError::into_inner));
-        let noted = self.note("loss", lines.concat(), deadline).await;
+    /// Remembers what an object loses, under its name.
+    pub(super) fn lose(&self, ours: &Listed, what: &Value) {
+        let line = format!("{}\n", json!({"key": ours.key, "lost": what}));
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = losses.entry(ours.key.clone()).or_default();
+        // What is tried again loses no more than before.
+        if !lines.contains(&line) {
+            lines.push_str(&line);
+        }
+    }
+
+    /// Writes down what was left behind of these objects.
+    pub(super) async fn report_losses(&self, objects: &[Listed], deadline: Instant) -> Result<(), Fault> {
+        let lines: Vec<(String, String)> = {
+            let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+            objects.iter().filter_map(|object| losses.remove_entry(&object.key)).collect()
+        };
+        let noted = self.note("loss", lines.iter().map(|(_, line)| line.as_str()).collect(), deadline).await;
         if noted.is_err() {
             self.losses.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
         }

@@ -3,7 +3,7 @@
 use super::walk::{Stretch, end};
 use super::{Batch, Objects, What};
 use crate::cursor::Cursor;
-use crate::engine::migration::{Comparison, Effort, Estimate, Migration, Outcome, Range, Read, Repair};
+use crate::engine::migration::{Comparison, Effort, Estimate, Layout, Migration, Outcome, Range, Read, Repair};
 use crate::fault::Fault;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,6 +17,9 @@ impl Migration for Objects {
         if least.is_some() {
             return Ok(Some(end()));
         }
+        if self.has_inventory() {
+            return self.end_of_inventory(Instant::now() + limit).await.map(Some);
+        }
         let prefix = &self.definition.source.place.prefix;
         let first = self.source.objects(&self.from, prefix, None, 1, limit).await;
         let first = first.map_err(|error| super::failure::fault(super::failure::Side::Source, &error))?;
@@ -27,6 +30,16 @@ impl Migration for Objects {
         self.survey(limit).await.estimate()
     }
 
+    async fn lay_out(
+        &self,
+        _bound: &Cursor,
+        _pass_started: SystemTime,
+        parts: u32,
+        limit: Duration,
+    ) -> Result<Layout, Fault> {
+        Ok(self.laid_out(parts, limit).await)
+    }
+
     async fn read(
         &self,
         range: &Range,
@@ -35,9 +48,10 @@ impl Migration for Objects {
         limit: Duration,
     ) -> Result<Option<Read<Batch>>, Fault> {
         let stretch = self.stretch(range, after, size, Instant::now() + limit).await?;
-        Ok(stretch.map(|Stretch { objects, end, scanned }| {
+        Ok(stretch.map(|Stretch { objects, end, scanned, dated }| {
             let bytes = super::verify::memory(&objects);
-            Read { batch: Batch(What::Listed(Arc::new(objects))), end, scanned, bytes, found: Vec::new() }
+            let what = if dated { What::Dated } else { What::Listed };
+            Read { batch: Batch(what(Arc::new(objects))), end, scanned, bytes, found: Vec::new() }
         }))
     }
 
@@ -61,7 +75,7 @@ impl Migration for Objects {
 
     async fn count(&self, batch: &Batch, limit: Duration) -> Result<Option<u64>, Fault> {
         Ok(Some(match &batch.0 {
-            What::Listed(objects) | What::Lacking(objects) => objects.len() as u64,
+            What::Listed(objects) | What::Dated(objects) | What::Lacking(objects) => objects.len() as u64,
             What::Keys(keys) => {
                 let found = self.looked_up(keys, Instant::now() + limit).await?;
                 (found.there.len() + found.shut.len()) as u64
@@ -73,6 +87,10 @@ impl Migration for Objects {
         let found = self.looked_up(std::slice::from_ref(key), Instant::now() + limit).await?;
         let is_ours = found.there.iter().any(|object| self.target_key(&object.key).is_some());
         Ok(is_ours || !found.shut.is_empty())
+    }
+
+    fn item_at(&self, place: &Cursor) -> Cursor {
+        super::inventory::item(place).unwrap_or_else(|| place.clone())
     }
 
     async fn tidy_up(&self, limit: Duration) -> Result<(), Fault> {

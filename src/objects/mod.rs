@@ -1,24 +1,33 @@
 //! A bucket is copied into another one: on one server by its own copy call, from one server to another through the process.
 //!
-//! [`walk`](walk) lists the source from the last key on, [`compare`](compare) tells whether a target is the same, [`look`](look) what
-//! becomes of one that is not, [`copy`](copy) brings one object there ([`parts`](parts) a large one, [`across`](across) one between
-//! servers), and [`losses`](losses) sees to what would be left behind. [`began`](began) is when it all began and what the target's server can do. [`access`](access) tries out what a run will need.
+//! [`walk`](walk) lists the source from the last key on, [`cutting`](cutting) finds out where it is cut into shards, [`compare`](compare)
+//! tells whether a target is the same, [`look`](look) what becomes of one that is not, [`copy`](copy) brings one object there
+//! ([`parts`](parts) a large one, [`across`](across) one between
+//! servers), and [`losses`](losses) sees to what would be left behind, [`acl`](acl) among it. [`began`](began) is when it all began and what the
+//! target's server can do. [`access`](access) tries out what a run will need, [`statements`](statements) says what to paste where it is lacking,
+//! [`buckets`](buckets) what buckets keep from going along. [`inventory`](inventory) is what the first pass may go by instead of
+//! a listing.
 //! [`migration`](migration) is what the engine asks.
 
 mod access;
+mod acl;
 mod across;
 mod attributes;
 mod began;
+mod buckets;
 mod compare;
 mod copy;
+mod cutting;
 mod extra;
 mod failure;
+mod inventory;
 mod look;
 mod losses;
 mod migration;
 mod paces;
 mod parts;
 mod plan;
+mod statements;
 mod verify;
 mod walk;
 mod write;
@@ -30,11 +39,11 @@ use crate::spec::{BucketRef, ObjectsDefinition};
 pub use access::Access;
 use began::Began;
 pub use plan::Survey;
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 /// Bytes of memory that transfers may hold, until somebody says how many there are.
 const MEMORY: u64 = 64 << 20;
@@ -56,27 +65,35 @@ pub struct Objects {
     began: OnceCell<Began>,
     /// Both buckets are on one server, which copies by itself.
     one_server: bool,
+    /// Objects that may still be worked on side by side, by all lanes of a run together.
+    at_once: Semaphore,
     /// KiB of memory that transfers between servers may still take.
     memory: Semaphore,
-    /// Parts of objects larger than a run that have arrived.
-    carried: AtomicU64,
+    /// Objects of which parts have arrived, until their batch has heard of it.
+    carried: Mutex<HashSet<String>>,
     /// Targets whose uploads are under way.
     under_way: Mutex<HashSet<String>>,
     /// This run has counted more that is extra than may be deleted.
     refused: AtomicBool,
+    /// What the first pass goes by, if not by a listing.
+    inventory: inventory::Inventory,
     /// What the source's bucket is like.
     facts: OnceCell<Facts>,
-    /// What did not go along with objects of the batch, a line each.
-    losses: Mutex<Vec<String>>,
+    /// Whose copies are; `None`: the target's bucket keeps no ACL.
+    keeper: OnceCell<Option<String>>,
+    /// What did not go along with objects, until their batch has written it down: lines, by key.
+    losses: Mutex<HashMap<String, String>>,
 }
 
-/// A batch: objects that were listed, or the keys of objects that are looked up when it is written.
+/// A batch: objects that were listed or stand in an inventory, or the keys of objects that are looked up when it is written.
 #[derive(Clone, Debug)]
 pub struct Batch(What);
 
 #[derive(Clone, Debug)]
 enum What {
     Listed(Arc<Vec<Listed>>),
+    /// The same as an inventory knew them, days ago perhaps.
+    Dated(Arc<Vec<Listed>>),
     /// The same of a sweep: they have no target, or another one.
     Lacking(Arc<Vec<Listed>>),
     Keys(Vec<Cursor>),
@@ -96,11 +113,14 @@ impl Objects {
             target,
             shelves: Arc::new(Nowhere),
             began: OnceCell::new(),
+            at_once: Semaphore::new(at_once(definition)),
             memory: semaphore(MEMORY),
-            carried: AtomicU64::new(0),
+            carried: Mutex::default(),
             under_way: Mutex::default(),
             refused: AtomicBool::new(false),
+            inventory: inventory::Inventory::default(),
             facts: OnceCell::new(),
+            keeper: OnceCell::new(),
             losses: Mutex::default(),
         }
     }
@@ -129,17 +149,36 @@ impl Objects {
         (!key.starts_with(OURS)).then(|| format!("{}{rest}", self.definition.source.place.prefix))
     }
 
+    /// Objects that one lane has under way: as many as all of them together may have.
     fn side_by_side(&self) -> usize {
-        usize::try_from(self.definition.target.copy.concurrency).unwrap_or(1)
+        at_once(&self.definition)
+    }
+
+    /// Waits until one more object may be worked on. It is never waited for by whoever has one.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.at_once.acquire().await.ok()
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashSet<String>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn further(&self) {
-        self.carried.fetch_add(1, Ordering::Relaxed);
+    /// A part of an object has arrived.
+    fn further(&self, key: &str) {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
     }
+
+    /// Whether a part of one of these has arrived since this was asked last.
+    fn came_further(&self, objects: &[Listed]) -> bool {
+        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of each one, so that none is left.
+        objects.iter().filter(|object| carried.remove(&object.key)).count() > 0
+    }
+}
+
+fn at_once(definition: &ObjectsDefinition) -> usize {
+    usize::try_from(definition.target.copy.concurrency).unwrap_or(1)
 }
 
 fn semaphore(bytes: u64) -> Semaphore {

@@ -9,10 +9,10 @@ use super::failure::{Side, fault};
 use super::walk::left;
 use crate::engine::shelves::Shelf;
 use crate::fault::Fault;
-use crate::s3::{Head, Listed, Object, OpenUpload, Origin, Part, S3Error, Upload};
+use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
 use tokio::time::Instant;
@@ -30,6 +30,17 @@ enum How {
     Copied,
     /// Through the process.
     Carried,
+}
+
+/// An upload that was begun: what is kept of it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Begun {
+    /// Its id.
+    id: String,
+    /// The bare tag of its source.
+    source: String,
+    /// Bytes of a part.
+    part: u64,
 }
 
 impl Objects {
@@ -88,7 +99,7 @@ impl Objects {
         {
             match part {
                 Ok(part) => {
-                    self.further();
+                    self.further(&ours.key);
                     there.insert(part.number, part);
                 }
                 Err(stop) => stopped = Some(stop),
@@ -173,9 +184,9 @@ impl Objects {
         let wrong = |side| move |error: S3Error| Stop::of(side, &error);
         let open = self.target.open_uploads(&object.bucket, &object.key, left(deadline)).await;
         let since = self.began(deadline).await?.at;
-        for OpenUpload { key, id, begun } in open.map_err(wrong(Side::Target))? {
-            if key == object.key && begun.is_some_and(|at| at >= since) {
-                let left_over = Upload { object: object.clone(), id, streamed: false };
+        for open in open.map_err(wrong(Side::Target))? {
+            if open.key == object.key && open.is_since(since) {
+                let left_over = Upload { object: object.clone(), id: open.id, streamed: false };
                 self.target.abort_upload(&left_over, left(deadline)).await.map_err(wrong(Side::Target))?;
             }
         }
@@ -184,12 +195,8 @@ impl Objects {
         let Some(head) = head.filter(same) else { return Err(Stop::Otherwise) };
         let object = self.dressed(ours, &head, object, deadline).await?;
         let upload = self.target.begin_upload(&object, false, left(deadline)).await.map_err(wrong(Side::Target))?;
-        let record = Map::from_iter([
-            ("id".to_owned(), json!(upload.id)),
-            ("source".to_owned(), json!(bare(&ours.etag))),
-            ("part".to_owned(), json!(size)),
-        ]);
-        self.shelves.put(Shelf::Upload, &object.key, record, left(deadline)).await?;
+        let begun = Begun { id: upload.id.clone(), source: bare(&ours.etag).to_owned(), part: size };
+        self.shelves.save(Shelf::Upload, &object.key, &begun, left(deadline)).await?;
         Ok(upload)
     }
 
@@ -201,10 +208,10 @@ impl Objects {
         size: u64,
         deadline: Instant,
     ) -> Result<Option<(Upload, HashMap<i32, Part>)>, Stop> {
-        let Some(record) = self.shelves.get(Shelf::Upload, &object.key, left(deadline)).await? else { return Ok(None) };
-        let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
-        let upload = Upload { object: object.clone(), id: text("id").to_owned(), streamed: false };
-        let same = text("source") == bare(&ours.etag) && record.get("part").and_then(Value::as_u64) == Some(size);
+        let kept: Option<Begun> = self.shelves.load(Shelf::Upload, &object.key, left(deadline)).await?;
+        let Some(Begun { id, source, part }) = kept else { return Ok(None) };
+        let upload = Upload { object: object.clone(), id, streamed: false };
+        let same = source == bare(&ours.etag) && part == size;
         let parts = match self.target.parts(&upload, left(deadline)).await {
             Ok(parts) if same => parts,
             Ok(_) => {
@@ -230,15 +237,15 @@ impl Objects {
             Err(S3Error::Unsupported { .. } | S3Error::Denied { .. } | S3Error::Missing { .. }) => return Ok(()),
             open => open.map_err(|error| fault(Side::Target, &error))?,
         };
-        for OpenUpload { key, id, .. } in open {
-            if self.under_way().contains(&key) {
+        for open in open {
+            if self.under_way().contains(&open.key) {
                 continue;
             }
-            let kept = self.shelves.get(Shelf::Upload, &key, left(deadline)).await?;
-            if kept.is_none_or(|kept| kept.get("id").and_then(Value::as_str) != Some(&id)) {
+            let kept: Option<Begun> = self.shelves.load(Shelf::Upload, &open.key, left(deadline)).await?;
+            if kept.is_none_or(|kept| kept.id != open.id) {
                 continue;
             }
-            let upload = Upload { object: self.small(key), id, streamed: false };
+            let upload = Upload { object: self.small(open.key), id: open.id, streamed: false };
             let aborted = self.target.abort_upload(&upload, left(deadline)).await;
             aborted.map_err(|error| fault(Side::Target, &error))?;
             self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?;

@@ -162,18 +162,30 @@ impl Objects {
         deadline: Instant,
     ) -> Result<Vec<(Listed, Compared)>, Fault> {
         let from = after.and_then(key).and_then(|key| self.target_key(key));
-        let last = stretch.objects.last().and_then(|object| self.target_key(&object.key));
+        // An inventory has no order that a listing could stand beside.
+        let dated = stretch.dated;
+        let last = stretch.objects.last().filter(|_| !dated).and_then(|object| self.target_key(&object.key));
         let theirs = self.beside((&self.target, &self.to), from.as_deref(), last.as_ref(), deadline).await;
         let theirs = theirs.map_err(|error| fault(Side::Target, &error))?;
         let began = self.began(deadline).await?;
         let theirs = Arc::new(theirs);
         let mut coming = iter(stretch.objects.clone())
-            .map(|ours| {
+            .map(|mut ours| {
                 let theirs = theirs.clone();
                 Box::pin(async move {
                     let Some(target) = self.target_key(&ours.key) else {
                         return Ok::<_, Fault>((ours, Compared::Gone));
                     };
+                    if dated {
+                        match self.now(&ours.key, deadline).await {
+                            Ok(Some(now)) => ours = now,
+                            Ok(None) => return Ok((ours, Compared::Gone)),
+                            Err(stop) => {
+                                let (class, message) = stop.aside()?;
+                                return Ok((ours, Compared::Shut(class, message)));
+                            }
+                        }
+                    }
                     if let Some(listed) = theirs.get(&target)
                         && told_by_tags(&ours, (listed.bytes, &listed.etag)) == Some(true)
                         && !is_rewritten(&ours, seconds(listed.modified), began)

@@ -28,6 +28,8 @@ struct Sums {
     outcome: Outcome,
     /// Objects that there was no time for.
     unfinished: u64,
+    /// There was time, and none of them came to its turn: those of other lanes took it.
+    waited: bool,
     /// What no object is to blame for.
     fault: Option<Fault>,
 }
@@ -54,13 +56,13 @@ impl Objects {
     pub(super) async fn copy_batch(&self, batch: &Batch, effort: &Effort) -> Result<Outcome, Fault> {
         let end = Instant::now() + effort.limit;
         let deadline = end - (effort.limit / 10).clamp(RESERVE.0, RESERVE.1).min(effort.limit / 2);
-        let carried = self.carried.load(Ordering::Relaxed);
         let began = self.began(deadline).await?;
         let Items { objects, shut, doomed } = self.items_of(batch, deadline).await?;
         let recovered = effort.recovered;
         // In the first pass a target is met, if there is one; otherwise it is known, or likely, to be there.
-        let looks_first = recovered || !matches!(batch.0, What::Listed(_));
-        let way = Way { began, looks_first, overwrites: false, recovered };
+        let looks_first = recovered || !matches!(batch.0, What::Listed(_) | What::Dated(_));
+        let dated = matches!(batch.0, What::Dated(_));
+        let way = Way { began, looks_first, overwrites: false, recovered, dated };
         let mut sums = Sums::default();
         sums.outcome.aside = shut;
         self.bring_all(&objects, way, &mut sums, deadline).await;
@@ -68,13 +70,14 @@ impl Objects {
             self.delete_all(doomed, &mut sums, deadline).await;
         }
         self.keep_paces(end).await;
-        let reported = self.report_losses(end).await;
+        let reported = self.report_losses(&objects, end).await;
+        let came_further = self.came_further(&objects);
         // What has arrived is found again, and was copied by this batch.
         if let Some(fault) = sums.fault.or(reported.err()) {
             return Err(Fault { uncertain: true, ..fault });
         }
         if sums.unfinished > 0 {
-            let (class, message) = if self.carried.load(Ordering::Relaxed) > carried {
+            let (class, message) = if came_further || sums.waited {
                 (
                     Class::Unfinished,
                     "an object is larger than what one run can carry: the next one goes on where this one ends",
@@ -92,16 +95,19 @@ impl Objects {
 
     /// Copies objects side by side. After a fault that is no object's own none is begun any more; those that are under way end.
     async fn bring_all(&self, objects: &Arc<Vec<Listed>>, way: Way, sums: &mut Sums, deadline: Instant) {
-        let over = Arc::new(AtomicBool::new(false));
+        let in_time = Instant::now() < deadline;
+        let (over, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let mut coming = iter(0..objects.len())
             .map(|place| {
-                let (objects, over) = (objects.clone(), over.clone());
+                let (objects, over, begun) = (objects.clone(), over.clone(), begun.clone());
                 // Boxed: they are too large to be moved about.
                 Box::pin(async move {
                     let ours = objects.get(place)?;
-                    if over.load(Ordering::Relaxed) {
+                    let _turn = self.turn().await;
+                    if over.load(Ordering::Relaxed) || Instant::now() >= deadline {
                         return Some((cursor(&ours.key), Ok(Fate::Unfinished)));
                     }
+                    begun.store(true, Ordering::Relaxed);
                     let fate = self.bring(ours, way, deadline).await;
                     over.fetch_or(fate.is_err(), Ordering::Relaxed);
                     Some((cursor(&ours.key), fate))
@@ -126,6 +132,7 @@ impl Objects {
                 Err(fault) => sums.fault = Some(fault),
             }
         }
+        sums.waited = in_time && !objects.is_empty() && !begun.load(Ordering::Relaxed);
     }
 
     /// Deletes targets that have no source, side by side.
@@ -133,6 +140,7 @@ impl Objects {
         let mut coming = iter(doomed)
             .map(|target| {
                 Box::pin(async move {
+                    let _turn = self.turn().await;
                     if Instant::now() >= deadline {
                         return Ok(None);
                     }
@@ -154,7 +162,7 @@ impl Objects {
 
     async fn items_of(&self, batch: &Batch, deadline: Instant) -> Result<Items, Fault> {
         match &batch.0 {
-            What::Listed(objects) | What::Lacking(objects) => {
+            What::Listed(objects) | What::Dated(objects) | What::Lacking(objects) => {
                 Ok(Items { objects: objects.clone(), shut: Vec::new(), doomed: Vec::new() })
             }
             What::Keys(keys) => {
@@ -197,10 +205,11 @@ impl Objects {
             return Ok(0);
         }
         let began = self.began(deadline).await?;
-        let way = Way { began, looks_first: true, overwrites, recovered: false };
-        let mut sums = Sums::default();
-        self.bring_all(&Arc::new(objects), way, &mut sums, deadline).await;
-        if let Some(fault) = sums.fault {
+        let way = Way { began, looks_first: true, overwrites, recovered: false, dated: false };
+        let (objects, mut sums) = (Arc::new(objects), Sums::default());
+        self.bring_all(&objects, way, &mut sums, deadline).await;
+        let reported = self.report_losses(&objects, deadline).await;
+        if let Some(fault) = sums.fault.or(reported.err()) {
             return Err(fault);
         }
         if sums.unfinished > 0 {

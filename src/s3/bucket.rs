@@ -83,7 +83,19 @@ impl S3 {
             Ok(rule.is_some_and(|rule| rule.object_lock_enabled == Some(ObjectLockEnabled::Enabled)))
         };
         let locks = self.within((&place, LOCK), limit, call).await.ok();
-        let call = self.client.get_bucket_ownership_controls().bucket(name).set_expected_bucket_owner(owner.clone());
+        let owns_all = self.owns_all(bucket, limit).await.ok();
+        let call = self.client.get_bucket_website().bucket(name).set_expected_bucket_owner(owner.clone());
+        let call = async { Ok(told(&place, WEBSITE, call.send().await)?.is_some()) };
+        let is_website = self.within((&place, WEBSITE), limit, call).await.ok();
+        Facts { keeps_versions, locks, owns_all, is_website }
+    }
+
+    /// Whether every object of a bucket belongs to the bucket's owner, whatever ACL it comes with: it keeps none then, and refuses most.
+    /// Within `limit`.
+    pub async fn owns_all(&self, bucket: &Bucket, limit: Duration) -> Result<bool, S3Error> {
+        let place = super::place(&bucket.name, "");
+        let call = self.client.get_bucket_ownership_controls().bucket(&bucket.name);
+        let call = call.set_expected_bucket_owner(bucket.owner.clone());
         let call = async {
             let found = told(&place, OWNERSHIP, call.send().await)?;
             let rules = found.and_then(|found| found.ownership_controls).map(|controls| controls.rules);
@@ -92,11 +104,7 @@ impl S3 {
             };
             Ok(rules.is_some_and(enforced))
         };
-        let owns_all = self.within((&place, OWNERSHIP), limit, call).await.ok();
-        let call = self.client.get_bucket_website().bucket(name).set_expected_bucket_owner(owner.clone());
-        let call = async { Ok(told(&place, WEBSITE, call.send().await)?.is_some()) };
-        let is_website = self.within((&place, WEBSITE), limit, call).await.ok();
-        Facts { keeps_versions, locks, owns_all, is_website }
+        self.within((&place, OWNERSHIP), limit, call).await
     }
 }
 

@@ -50,6 +50,7 @@ impl S3 {
         limit: Duration,
     ) -> Result<String, S3Error> {
         let place = object.place();
+        let [read, read_acp, write_acp, full_control] = object.grants.headers();
         let mut call = self
             .client
             .copy_object()
@@ -62,6 +63,10 @@ impl S3 {
             .metadata_directive(if along.metadata { MetadataDirective::Copy } else { MetadataDirective::Replace })
             .tagging_directive(if along.tags { TaggingDirective::Copy } else { TaggingDirective::Replace })
             .set_acl(object.canned())
+            .set_grant_read(read)
+            .set_grant_read_acp(read_acp)
+            .set_grant_write_acp(write_acp)
+            .set_grant_full_control(full_control)
             .set_storage_class(object.storage())
             .set_website_redirect_location(object.redirect.clone())
             .set_server_side_encryption(object.encryption())

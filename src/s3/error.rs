@@ -1,7 +1,7 @@
 //! What can go wrong with S3.
 
 use crate::debug::debug_is_display;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -22,6 +22,17 @@ pub enum S3Error {
         /// The IAM action that is needed.
         action: &'static str,
         /// What S3 said.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The role that the bucket is used by could not be assumed.
+    #[error("{place}: its role could not be assumed: {code}")]
+    Unassumed {
+        /// `s3://bucket/key`.
+        place: String,
+        /// What STS calls it.
+        code: String,
+        /// What the SDK said.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
@@ -87,7 +98,7 @@ pub enum S3Error {
         source: Box<dyn StdError + Send + Sync>,
     },
     /// S3 did not answer in time.
-    #[error("{place} could not be {} within {limit:?}: inside a VPC, S3 needs a gateway endpoint", done(action))]
+    #[error("{place} could not be {} within {limit:?}: {}", done(action), VPC)]
     Late {
         /// `s3://bucket/key`.
         place: String,
@@ -111,6 +122,9 @@ pub enum S3Error {
 
 debug_is_display!(S3Error);
 
+/// Why nothing answers, mostly.
+pub(super) const VPC: &str = "inside a VPC, S3 needs a gateway endpoint, and a role an interface endpoint of STS";
+
 /// What AWS's SDK cannot put into a request, such as a key that is nothing but blanks.
 const UNSAYABLE: &str = "AWS's SDK cannot say it";
 
@@ -128,7 +142,8 @@ fn is_key_gone(code: &str) -> bool {
 }
 
 /// What no repetition mends. <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-const REFUSED: [&str; 9] = [
+const REFUSED: [&str; 11] = [
+    "AccessControlListNotSupported",
     "BucketAlreadyExists",
     "EntityTooLarge",
     "InvalidArgument",
@@ -138,6 +153,7 @@ const REFUSED: [&str; 9] = [
     "InvalidTag",
     "KeyTooLongError",
     "MetadataTooLarge",
+    "RequestHeaderSectionTooLarge",
 ];
 
 /// What an action does to an object.
@@ -160,6 +176,23 @@ pub(super) fn is_mute<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     status == Some(400) && error.code().is_none()
 }
 
+/// What STS calls its refusal, where a role could not be assumed and never can be as it is: the cause of a request that was not sent.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+fn unassumed<E: StdError + 'static>(error: &SdkError<E>) -> Option<String> {
+    const NEVER: [&str; 3] = ["AccessDenied", "RegionDisabledException", "ValidationError"];
+    if !matches!(error, SdkError::DispatchFailure(_)) {
+        return None;
+    }
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(code) = cause.downcast_ref::<ErrorMetadata>().and_then(ErrorMetadata::code) {
+            return NEVER.contains(&code).then(|| code.to_owned());
+        }
+        next = cause.source();
+    }
+    None
+}
+
 /// What S3 said of a call.
 pub(super) fn refusal<E>(place: &str, action: &'static str, error: SdkError<E>) -> S3Error
 where
@@ -168,6 +201,9 @@ where
     let place = place.to_owned();
     if matches!(error, SdkError::ConstructionFailure(_)) {
         return S3Error::Refused { place, code: UNSAYABLE.to_owned() };
+    }
+    if let Some(code) = unassumed(&error) {
+        return S3Error::Unassumed { place, code, source: Box::new(error) };
     }
     // An answer to HEAD has no body that could hold a code.
     let status = error.raw_response().map(|answer| answer.status().as_u16());

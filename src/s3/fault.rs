@@ -1,6 +1,7 @@
 //! What a bucket's refusal means for whoever needs it.
 
 use super::S3Error;
+use super::error::VPC;
 use crate::fault::{Class, Fault, Origin};
 
 /// No object fares better. `side` is the section that the bucket stands in; a message names it, never a key: keys may be made of values.
@@ -8,6 +9,7 @@ pub fn fault(side: &str, error: &S3Error) -> Fault {
     let class = match error {
         S3Error::Missing { .. }
         | S3Error::Denied { .. }
+        | S3Error::Unassumed { .. }
         | S3Error::TooLarge { .. }
         | S3Error::Unreadable { .. }
         | S3Error::Archived { .. }
@@ -27,11 +29,15 @@ pub fn fault(side: &str, error: &S3Error) -> Fault {
         S3Error::Denied { action, .. } => {
             format!("the {side}'s bucket may not be used: allow `{action}` on it, and on its KMS key")
         }
+        S3Error::Unassumed { code, .. } => format!(
+            "the {side}'s role could not be assumed ({code}): allow the function's role `sts:AssumeRole` on it, and name that one in its trust \
+             policy"
+        ),
         S3Error::Damaged { .. } => format!("the {side}'s bucket did not give or store what it was asked for"),
         S3Error::Unclear { .. } => format!("the {side}'s bucket did not say what came of a call"),
         S3Error::Busy { .. } => format!("the {side}'s bucket asks for fewer requests"),
         S3Error::Late { limit, .. } => {
-            format!("the {side}'s bucket did not answer within {limit:?}: inside a VPC, S3 needs a gateway endpoint")
+            format!("the {side}'s bucket did not answer within {limit:?}: {VPC}")
         }
         S3Error::Exists { .. } => format!("an object of milkrun's own is in the {side}'s bucket already"),
         S3Error::TooLarge { most, .. } => {

@@ -94,8 +94,8 @@ impl S3 {
     }
 }
 
-/// A key as a listing encodes it, where a blank is a plus; `None`: it is no text.
-fn decoded(key: &str) -> Option<String> {
+/// A key as a listing or an inventory encodes it, where a blank is a plus; `None`: it is no text.
+pub fn decoded(key: &str) -> Option<String> {
     urlencoding::decode(&key.replace('+', " ")).ok().map(std::borrow::Cow::into_owned)
 }
 

@@ -1,22 +1,26 @@
 //! S3. Nothing here knows a migration.
 
+mod acl;
 mod bucket;
 mod checksum;
 mod copy;
 mod error;
 mod fault;
 mod list;
+mod mark;
 mod read;
+mod session;
 mod stream;
 mod upload;
 mod write;
 
+pub use acl::{Acl, Grant, Grantee, Grants};
 pub use bucket::Facts;
 pub use checksum::{Checksum, Crc64, is_md5};
 pub use copy::{Along, Origin};
 pub use error::S3Error;
 pub use fault::fault;
-pub use list::{Bucket, Listed, Listing};
+pub use list::{Bucket, Listed, Listing, decoded};
 pub use read::{Got, Head};
 pub use stream::{Streamed, streamed};
 pub use upload::{OpenUpload, Part, Upload};
@@ -28,11 +32,15 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::config::retry::RetryConfig;
+use session::{Once, Session};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// Before a call is sent again by another session, at most.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// An S3 client.
 #[derive(Clone)]
@@ -59,10 +67,13 @@ impl S3 {
         if config.endpoint_url().is_some() || own("AWS_ENDPOINT_URL_S3") || own("AWS_ENDPOINT_URL") {
             builder = builder.force_path_style(true);
         }
+        let session = Session::default();
+        builder = builder.identity_cache(session.clone()).retry_classifier(session);
         Self { client: Client::from_conf(builder.build()), pace: Arc::default(), answered: Arc::default() }
     }
 
-    /// The same for a bucket that is somewhere else: in another region, on another server, another role's.
+    /// The same for a bucket that is somewhere else: in another region, on another server, another role's. The role is assumed by the
+    /// first call, within that call's limit, and again by whichever call finds its session over.
     pub async fn elsewhere(
         config: &SdkConfig,
         region: Option<&str>,
@@ -85,10 +96,12 @@ impl S3 {
 }
 
 impl S3 {
-    /// The same, but no call is tried again by the SDK: whoever asks wants to know that a reply was lost.
+    /// The same, but no call is tried again by the SDK: whoever asks wants to know that a reply was lost. A call whose session is over was
+    /// not done, and is sent again by another session.
     #[must_use]
     pub fn asked_once(&self) -> Self {
-        let config = self.client.config().to_builder().retry_config(RetryConfig::disabled());
+        let retry = RetryConfig::standard().with_max_attempts(2).with_initial_backoff(PAUSE);
+        let config = self.client.config().to_builder().retry_config(retry).retry_classifier(Once);
         Self { client: Client::from_conf(config.build()), ..self.clone() }
     }
 

@@ -185,16 +185,20 @@ impl S3 {
                 .set_expected_bucket_owner(bucket.owner.clone())
                 .key(key)
                 .checksum_mode(ChecksumMode::Enabled);
-            let error = match call.send().await {
-                Ok(head) => return Ok(Some(head!(head))),
-                // Boxed: it is too large to be moved about.
-                Err(error) if is_mute(&error) => {
-                    let why = Box::pin(self.why_not(bucket, key, &place)).await;
-                    why.unwrap_or_else(|| refusal(&place, GET, error))
-                }
-                Err(error) => refusal(&place, GET, error),
+            let answer = match call.clone().send().await {
+                // Boxed: they are too large to be moved about.
+                Err(error) if is_mute(&error) => match Box::pin(self.why_not(bucket, key, &place)).await {
+                    Some(error) => Err(error),
+                    // It can be read: by another session, if the one before it was over.
+                    None => Box::pin(call.send()).await.map_err(|error| refusal(&place, GET, error)),
+                },
+                answer => answer.map_err(|error| refusal(&place, GET, error)),
             };
-            if matches!(error, S3Error::Missing { .. }) { Ok(None) } else { Err(error) }
+            match answer {
+                Ok(head) => Ok(Some(head!(head))),
+                Err(S3Error::Missing { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
         };
         self.within((&place, GET), limit, call).await
     }

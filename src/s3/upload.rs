@@ -49,6 +49,13 @@ pub struct OpenUpload {
     pub begun: Option<i64>,
 }
 
+impl OpenUpload {
+    /// Whether it was begun after that [second](S3::marked_at). One of which nobody says when was not.
+    pub fn is_since(&self, second: i64) -> bool {
+        self.begun.is_some_and(|at| at > second)
+    }
+}
+
 /// Nothing is added to a body that is passed on as it comes: not every server takes a checksum behind it.
 fn unchecked() -> Builder {
     Builder::default().request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -58,6 +65,7 @@ impl S3 {
     /// Begins an upload, whose parts will be `streamed` or sent whole, within `limit`.
     pub async fn begin_upload(&self, object: &Object, streamed: bool, limit: Duration) -> Result<Upload, S3Error> {
         let place = object.place();
+        let [read, read_acp, write_acp, full_control] = object.grants.headers();
         let call = self
             .client
             .create_multipart_upload()
@@ -77,6 +85,10 @@ impl S3 {
             .set_website_redirect_location(object.redirect.clone())
             .set_tagging(object.tags.clone())
             .set_acl(object.canned())
+            .set_grant_read(read)
+            .set_grant_read_acp(read_acp)
+            .set_grant_write_acp(write_acp)
+            .set_grant_full_control(full_control)
             .set_checksum_algorithm((!streamed).then_some(ChecksumAlgorithm::Crc64Nvme))
             .set_checksum_type((!streamed).then_some(ChecksumType::FullObject))
             .customize()
@@ -246,5 +258,20 @@ impl S3 {
             }
         };
         self.within((&place, LIST), limit, call).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_begun_later_is_since() {
+        let open = |begun| OpenUpload { key: String::new(), id: String::new(), begun };
+        assert!(open(Some(8)).is_since(7));
+        for before in [Some(7), Some(6), None] {
+            assert!(!open(before).is_since(7), "{before:?}");
+        }
+        assert!(!open(Some(i64::MAX)).is_since(i64::MAX), "nobody says when it all began");
     }
 }

@@ -1,7 +1,7 @@
 //! Writing an object in one request.
 
 use super::error::refusal;
-use super::{Checksum, S3, S3Error, place};
+use super::{Checksum, Grants, S3, S3Error, place};
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{ObjectCannedAcl, ServerSideEncryption, StorageClass};
 use bytes::Bytes;
@@ -64,6 +64,8 @@ pub struct Object {
     pub tags: Option<String>,
     /// The canned ACL.
     pub acl: Option<String>,
+    /// An ACL of its own, which no canned one may stand beside.
+    pub grants: Grants,
     /// `None`: the bucket's own default.
     pub storage_class: Option<String>,
     /// The key that it is encrypted with; `None`: the bucket's own default.
@@ -106,6 +108,7 @@ impl S3 {
         limit: Duration,
     ) -> Result<Option<String>, S3Error> {
         let place = object.place();
+        let [read, read_acp, write_acp, full_control] = object.grants.headers();
         let call = self
             .client
             .put_object()
@@ -125,6 +128,10 @@ impl S3 {
             .set_website_redirect_location(object.redirect.clone())
             .set_tagging(object.tags.clone())
             .set_acl(object.canned())
+            .set_grant_read(read)
+            .set_grant_read_acp(read_acp)
+            .set_grant_write_acp(write_acp)
+            .set_grant_full_control(full_control)
             .checksum_crc64_nvme(checksum.text())
             .set_if_none_match(object.over.none())
             .set_if_match(object.over.version())

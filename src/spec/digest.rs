@@ -2,7 +2,7 @@
 
 use super::definition::{After, ColumnValue, DatabaseRef, Related, RelatedTarget, SecretRef, Source, Target};
 use super::files::{FileColumn, FilesSource, FilesTarget, StampValue, TextRef};
-use super::objects::{Attribute, BucketRef, Existing, ObjectsSource, ObjectsTarget, StorageClass};
+use super::objects::{Attribute, BucketRef, Existing, ObjectAcl, ObjectsSource, ObjectsTarget, StorageClass};
 use crate::digest;
 use serde_json::{Map, Value, json};
 
@@ -138,7 +138,12 @@ pub(super) fn of_objects(source: &ObjectsSource, target: &ObjectsTarget) -> (Str
             json!({
                 "metadata": attribute(copy.metadata),
                 "tags": attribute(copy.tags),
-                "acl": copy.acl,
+                "acl": match copy.acl {
+                    ObjectAcl::Drop => None,
+                    ObjectAcl::Keep => Some("keep"),
+                    ObjectAcl::Fail => Some("fail"),
+                    ObjectAcl::BucketOwner => copy.acl.canned(),
+                },
                 "storage_class": match &copy.storage_class {
                     StorageClass::Keep => json!("keep"),
                     StorageClass::Drop => json!("drop"),

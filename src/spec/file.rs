@@ -111,6 +111,9 @@ pub(super) struct SourceSection {
     /// Of `objects`: the account that the bucket has to belong to: twelve digits.
     #[schemars(example = &"123456789012")]
     pub(super) expected_owner: Option<String>,
+    /// Of `objects`: the manifest of an S3 Inventory of the bucket, in CSV. The first pass goes by it. Default: the bucket is listed.
+    #[schemars(example = &"s3://inventories/assets-us/daily/2026-01-31T01-00Z/manifest.json")]
+    pub(super) inventory: Option<String>,
 }
 
 /// A table whose rows belong to a row of the table above it: an array in its document, or rows of a table of their own.
@@ -120,7 +123,7 @@ pub(super) struct RelatedSection {
     /// The array's name in the document.
     #[schemars(example = &"items")]
     pub(super) name: Option<String>,
-    /// The table's schema. Default: that of the source.
+    /// The table's schema. Default: that of the table above.
     #[schemars(example = &"sales")]
     pub(super) schema: Option<String>,
     /// The table.

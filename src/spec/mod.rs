@@ -29,7 +29,9 @@ pub use definition::{
 pub use files::{FileColumn, FilesSource, FilesTarget, HookRef, HttpSource, Rewrite, StampValue, TextRef};
 pub use json_path::{JsonPath, PathStep};
 pub use load::{LoadError, Migrations};
-pub use objects::{Attribute, BucketRef, Copying, Existing, ObjectsSource, ObjectsTarget, StorageClass};
+pub use objects::{
+    Attribute, BucketRef, Copying, Existing, ObjectAcl, ObjectRef, ObjectsSource, ObjectsTarget, StorageClass,
+};
 pub use problem::{FileError, Problem};
 pub use resolve::{Databases, ResolveError};
 pub use schema::schema;

@@ -27,11 +27,22 @@ impl BucketRef {
     }
 }
 
+/// One object, wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+}
+
 /// `[source]` of a migration of kind `objects`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectsSource {
     /// What is copied.
     pub place: BucketRef,
+    /// The manifest of an S3 Inventory of the bucket, which the first pass goes by; `None`: it lists the bucket.
+    pub inventory: Option<ObjectRef>,
 }
 
 /// `[target]` of a migration of kind `objects`, and `[copy]`.
@@ -54,8 +65,8 @@ pub struct Copying {
     pub metadata: Attribute,
     /// Its tags.
     pub tags: Attribute,
-    /// The canned ACL that each object gets; `None`: none, it belongs to the bucket.
-    pub acl: Option<String>,
+    /// Its ACL.
+    pub acl: ObjectAcl,
     /// Its storage class.
     pub storage_class: StorageClass,
     /// What becomes of a target that is there.
@@ -75,6 +86,31 @@ pub enum Attribute {
     Drop,
     /// An object that has any is set aside.
     Fail,
+}
+
+/// What becomes of an object's ACL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectAcl {
+    /// It stays behind: a copy is its owner's alone.
+    Drop,
+    /// It goes along, where the target's bucket keeps any.
+    Keep,
+    /// An object that anybody but its owner may do anything with is set aside.
+    Fail,
+    /// Each copy gets this canned one instead.
+    BucketOwner,
+}
+
+impl ObjectAcl {
+    /// The canned ACL that each copy gets; `None`: none.
+    pub fn canned(self) -> Option<&'static str> {
+        (self == Self::BucketOwner).then_some("bucket-owner-full-control")
+    }
+
+    /// Whether the ACL of each object has to be known.
+    pub fn is_asked(self) -> bool {
+        matches!(self, Self::Keep | Self::Fail)
+    }
 }
 
 /// The storage class of a copy.

@@ -90,8 +90,12 @@ pub(super) struct CopySection {
     /// Tags: `keep`, `drop`, or `fail` to set aside objects that have any.
     #[schemars(example = &"keep", extend("enum" = ["keep", "drop", "fail"], "default" = "keep"))]
     pub(super) tags: Option<String>,
-    /// `drop`: objects belong to the bucket; otherwise the canned ACL that each gets.
-    #[schemars(example = &"drop", extend("enum" = ["drop", "bucket-owner-full-control"], "default" = "drop"))]
+    /// ACLs: `drop`, `keep` where the target's bucket keeps any, or `fail` to set aside objects that anybody but their owner may do anything
+    /// with; otherwise the canned ACL that each copy gets.
+    #[schemars(
+        example = &"drop",
+        extend("enum" = ["drop", "keep", "fail", "bucket-owner-full-control"], "default" = "drop")
+    )]
     pub(super) acl: Option<String>,
     /// The storage class: `keep`, `drop` for the bucket's default, or its name.
     #[schemars(example = &"keep", extend("default" = "keep"))]

@@ -5,15 +5,12 @@ use super::definition::Kind;
 use super::problem::{Path, Problems, Step, listed};
 use toml::{Table, Value};
 
-/// What is said of all of them.
-pub(super) const NOT_BUILT: &str = "is not built in this version yet";
+/// What is said of them.
+const NOT_BUILT: &str = "is not built in this version yet";
 
 /// Kinds that have a meaning, only not here.
 const KINDS: [(&str, &str); 1] =
     [("cutover", "the name is reserved; this version moves `rows`, `files` and `objects`")];
-
-/// Fields of objects that later versions have, by section.
-const FIELDS: [(&str, &str, &str); 1] = [("source", "inventory", "leave it out: the bucket is listed")];
 
 /// Fields that not every kind has, by section.
 const OF_SOME_KINDS: [(&[Kind], &str, &[&str]); 10] = [
@@ -51,15 +48,9 @@ pub(super) fn refuse_kind(file: &Table, problems: &mut Problems) -> bool {
     true
 }
 
-/// Refuses fields of later versions and of other kinds, and takes them out of the file.
+/// Refuses fields of other kinds, and takes them out of the file.
 pub(super) fn refuse_fields(file: &mut Table, problems: &mut Problems) {
     let Some(ours) = kind(file) else { return };
-    for (section, field, hint) in FIELDS.into_iter().filter(|_| ours == Kind::Objects) {
-        let table = file.get_mut(section).and_then(Value::as_table_mut);
-        if table.and_then(|table| table.remove(field)).is_some() {
-            problems.add(&Path::root().key(section).key(field), NOT_BUILT, hint);
-        }
-    }
     let mut refuse = |path: Path, kinds: &[Kind]| {
         let message = format!("belongs to migrations of kind {}", listed(kinds.iter().map(|kind| word(*kind)), "and"));
         problems.add(&path, message, "leave it out, or correct `kind`");

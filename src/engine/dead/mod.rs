@@ -8,8 +8,8 @@ mod voiding;
 mod waiting;
 
 pub(super) use faults::{class_of, fault, late, unread};
-pub(crate) use store::LIMIT;
 pub use store::Letters;
+pub(crate) use store::{LIMIT, side_by_side};
 
 use crate::cursor::Cursor;
 use crate::ledger::{LedgerError, Record};

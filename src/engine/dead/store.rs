@@ -99,7 +99,7 @@ pub(super) fn item_of(key: &Cursor) -> String {
 }
 
 /// Carries calls out, so many at a time. Owned by this call: dropping the set aborts what is under way.
-pub(super) async fn side_by_side<T: Send + 'static>(
+pub(crate) async fn side_by_side<T: Send + 'static>(
     calls: impl Iterator<Item = impl Future<Output = Result<T, LedgerError>> + Send + 'static>,
     task: &'static str,
 ) -> Result<Vec<T>, LedgerError> {

@@ -6,9 +6,14 @@ use crate::spec::problem::{Path, Problems};
 const LONGEST_PREFIX: usize = 512;
 
 /// Whether a bucket can have this name.
-pub(super) fn name(path: &Path, name: &str, problems: &mut Problems) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
-    let good = (3..=63).contains(&name.len()) && name.bytes().all(legal);
+    (3..=63).contains(&name.len()) && name.bytes().all(legal)
+}
+
+/// The same, and what to write where it cannot.
+pub(super) fn name(path: &Path, name: &str, problems: &mut Problems) -> bool {
+    let good = is_name(name);
     if !good {
         problems.add(path, "is not a name that a bucket can have", "write `bucket = \"user-files\"`");
     }

@@ -2,13 +2,21 @@
 
 use super::{bucket, required, word};
 use crate::spec::file::{SourceSection, TargetSection};
-use crate::spec::objects::{Attribute, BucketRef, Copying, Existing, ObjectsSource, ObjectsTarget, StorageClass};
+use crate::spec::objects::{
+    Attribute, BucketRef, Copying, Existing, ObjectAcl, ObjectRef, ObjectsSource, ObjectsTarget, StorageClass,
+};
 use crate::spec::problem::{Path, Problems};
 use crate::spec::transfer::{Cap, CopySection};
 use crate::spec::units;
 
 const ATTRIBUTES: [(&str, Attribute); 3] =
     [("keep", Attribute::Keep), ("drop", Attribute::Drop), ("fail", Attribute::Fail)];
+const ACLS: [(&str, ObjectAcl); 4] = [
+    ("drop", ObjectAcl::Drop),
+    ("keep", ObjectAcl::Keep),
+    ("fail", ObjectAcl::Fail),
+    ("bucket-owner-full-control", ObjectAcl::BucketOwner),
+];
 const EXISTING: [(&str, Existing); 3] =
     [("skip-same", Existing::SkipSame), ("fail", Existing::Fail), ("replace-older", Existing::ReplaceOlder)];
 /// Storage classes that an object can be copied into. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
@@ -32,6 +40,7 @@ pub(super) fn check(
 ) -> Option<(ObjectsSource, ObjectsTarget)> {
     let (from, to) = (Path::root().key("source"), Path::root().key("target"));
     let source = source.map(|section| {
+        let inventory = inventory(&from.key("inventory"), section.inventory, problems);
         let place = Place {
             bucket: section.bucket,
             prefix: section.prefix,
@@ -40,7 +49,7 @@ pub(super) fn check(
             endpoint: section.endpoint,
             expected_owner: section.expected_owner,
         };
-        place.check(&from, problems)
+        place.check(&from, problems).zip(inventory)
     });
     let target = target.map(|section| {
         let place = Place {
@@ -55,10 +64,11 @@ pub(super) fn check(
         (place.check(&to, problems), kms_key, section.create.unwrap_or(false))
     });
     let copy = copying(&Path::root().key("copy"), copy, problems);
-    let (source, (target, kms_key, create)) = (source??, target?);
+    let ((source, inventory), (target, kms_key, create)) = (source??, target?);
     let target = target?;
     check_overlap(&to, &source, &target, problems);
-    Some((ObjectsSource { place: source }, ObjectsTarget { place: target, kms_key, create, copy: copy? }))
+    let source = ObjectsSource { place: source, inventory };
+    Some((source, ObjectsTarget { place: target, kms_key, create, copy: copy? }))
 }
 
 /// The fields of a bucket, wherever they stand.
@@ -89,6 +99,22 @@ impl Place {
     }
 }
 
+/// `s3://bucket/key`.
+#[expect(clippy::option_option, reason = "left out, or wrong")]
+fn inventory(path: &Path, written: Option<String>, problems: &mut Problems) -> Option<Option<ObjectRef>> {
+    let Some(text) = written else { return Some(None) };
+    let place = text.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+    let named = |(bucket, key): &(&str, &str)| {
+        bucket::is_name(bucket) && !key.is_empty() && !key.ends_with('/') && !key.chars().any(char::is_control)
+    };
+    let Some((bucket, key)) = place.filter(named) else {
+        let hint = "write `inventory = \"s3://inventories/assets-us/daily/2026-01-31T01-00Z/manifest.json\"`";
+        problems.add(path, "does not name an object", hint);
+        return None;
+    };
+    Some(Some(ObjectRef { bucket: bucket.to_owned(), key: key.to_owned() }))
+}
+
 fn copying(path: &Path, section: CopySection, problems: &mut Problems) -> Option<Copying> {
     let mut attribute = |name: &str, written: Option<String>| match written {
         None => Some(Attribute::Keep),
@@ -96,10 +122,9 @@ fn copying(path: &Path, section: CopySection, problems: &mut Problems) -> Option
     };
     let metadata = attribute("metadata", section.metadata);
     let tags = attribute("tags", section.tags);
-    let acls = [("drop", None), ("bucket-owner-full-control", Some("bucket-owner-full-control"))];
     let acl = match section.acl {
-        None => Some(None),
-        Some(text) => word(&path.key("acl"), &text, &acls, problems),
+        None => Some(ObjectAcl::Drop),
+        Some(text) => word(&path.key("acl"), &text, &ACLS, problems),
     };
     let existing = match section.existing {
         None => Some(Existing::SkipSame),
@@ -124,7 +149,7 @@ fn copying(path: &Path, section: CopySection, problems: &mut Problems) -> Option
     Some(Copying {
         metadata: metadata?,
         tags: tags?,
-        acl: acl?.map(ToOwned::to_owned),
+        acl: acl?,
         storage_class: storage_class?,
         existing: existing?,
         delete_extra: delete_extra?,

@@ -1,7 +1,7 @@
 //! What is copied is the same, bytes and all that belongs to it.
 
 use super::Stage;
-use crate::support::s3::{MAKES, Make};
+use crate::support::s3::{ALL, MAKES, Make};
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, IndexDocument, ObjectLockMode, WebsiteConfiguration,
@@ -9,9 +9,13 @@ use aws_sdk_s3::types::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// Each server shows it.
 #[test]
 fn a_bucket_is_copied_with_all_that_belongs_to_its_objects() {
-    for (from, to) in MAKES.into_iter().flat_map(|from| MAKES.map(|to| (from, to))) {
+    let pairs = MAKES.into_iter().flat_map(|from| MAKES.map(|to| (from, to)));
+    // The third one, in each place that it can be in.
+    let third = [(Make::Moto, Make::Moto), (Make::Moto, Make::SeaweedFs), (Make::Ministack, Make::Moto)];
+    for (from, to) in pairs.chain(third) {
         let mut stage = Stage::new(from, to);
         stage.define("", "", "prefix = \"eu/\"", "", "max_batch = 60");
         stage.fill(200);
@@ -26,9 +30,10 @@ fn a_bucket_is_copied_with_all_that_belongs_to_its_objects() {
     }
 }
 
+/// Moto's copy of a changed object keeps the tags of the one before: what a sweep brings besides bytes the other two have to show.
 #[test]
 fn a_sweep_copies_what_was_changed_and_added_and_verify_names_what_is_extra() {
-    for make in MAKES {
+    for make in ALL {
         let mut stage = Stage::new(make, make);
         stage.define("mode = \"continuous\"", "", "", "", "sweep_every = \"1s\"");
         stage.fill(120);
@@ -55,6 +60,23 @@ fn a_sweep_copies_what_was_changed_and_added_and_verify_names_what_is_extra() {
             (&127.into(), &0.into(), &3.into()),
             "{verified}"
         );
+    }
+}
+
+/// Ministack and Moto heed a condition where an object is put, and not where they copy one by themselves. Of SeaweedFS nothing is said.
+#[test]
+fn a_server_that_heeds_no_condition_is_named_and_what_is_there_stays_all_the_same() {
+    let (mini, moto) = (Make::Ministack, Make::Moto);
+    for (from, to, named) in [(mini, mini, true), (moto, moto, true), (mini, moto, false), (moto, mini, false)] {
+        let mut stage = Stage::new(from, to);
+        stage.define("", "", "", "", "stop_when_failed = \"100%\"");
+        stage.fill(20);
+        stage.to.put(&stage.runtime, "a/03/3.txt", b"theirs");
+        let reply = stage.job.call(&["run", "assets"]).reply();
+        let found = reply["fallbacks"].to_string().contains("if-none-match");
+        assert_eq!(found, named, "{from:?} to {to:?}: {reply}");
+        assert_eq!((&reply["moved"], &reply["conflicts"]), (&19.into(), &1.into()), "{from:?} to {to:?}: {reply}");
+        assert_eq!(stage.to.get(&stage.runtime, "a/03/3.txt").as_deref(), Some(&b"theirs"[..]), "{from:?} to {to:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Stage;
 use crate::support::s3::{MAKES, Make};
 use crate::support::s3_faults::S3Faults;
+use crate::support::sessions::Sessions;
 use serde_json::{Value, json};
 
 /// A migration whose source, or whose both sides, are behind a proxy that refuses what it is told to.
@@ -112,6 +113,33 @@ fn plan_tries_out_what_a_run_needs_and_says_what_to_paste() {
 }
 
 #[test]
+fn plan_says_what_to_paste_where_the_function_may_not_take_on_a_role() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    let role = "arn:aws:iam::123456789012:role/reader";
+    stage.define("", &format!("role = \"{role}\""), "", "", "");
+    stage.put("a", b"a");
+    // STS, which refuses.
+    let sts = Sessions::before(&stage.from.endpoint, 0, 0);
+    sts.shut();
+    stage.job.set("AWS_ENDPOINT_URL_STS", &sts.url());
+    let plan = stage.job.call(&["plan", "assets"]).expect(2).reply();
+    assert_eq!(plan["problems"][0]["field"], "source.role", "{plan}");
+    let statements = plan["statements"].as_array().unwrap().iter();
+    let statements: Vec<(&str, Value)> = statements
+        .map(|one| {
+            let statement: Value = serde_json::from_str(one["statement"].as_str().unwrap()).unwrap();
+            (one["purpose"].as_str().unwrap(), statement)
+        })
+        .collect();
+    let taking_on = json!({"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": role});
+    let own = json!({"AWS": "the ARN of the function's role"});
+    let trust = json!({"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": own});
+    let expected =
+        [("policy of the function's role, unless it has it", taking_on), ("trust policy of the source's role", trust)];
+    assert_eq!(statements, expected, "{plan}");
+}
+
+#[test]
 fn a_bucket_that_is_missing_is_made_if_that_is_asked() {
     for make in MAKES {
         let mut stage = Stage::new(make, make);
@@ -120,6 +148,10 @@ fn a_bucket_that_is_missing_is_made_if_that_is_asked() {
         stage.define("", "", "create = true", "", "");
         let plan = stage.job.reply(&["plan", "assets"]);
         assert!(plan["warnings"].to_string().contains("the first run makes it"), "{plan}");
+        let arn = format!("arn:aws:s3:::{}", stage.to.bucket);
+        let making = json!({"Effect": "Allow", "Action": ["s3:CreateBucket"], "Resource": arn});
+        let purpose = "policy of the target's role, unless it has it";
+        assert_eq!(plan["statements"], json!([{"purpose": purpose, "statement": making.to_string()}]), "{plan}");
         let reply = stage.run();
         assert_eq!(
             (&reply["outcome"], &reply["progress"]["moved"]),

@@ -1,12 +1,13 @@
 //! Targets that are there already: the same are passed over, others are nobody's to replace unless somebody said so.
 
 use super::Stage;
-use crate::support::s3::MAKES;
+use crate::support::s3::{ALL, MAKES};
 use std::time::Duration;
 
+/// Each server shows it: Moto too, where milkrun looks before it copies.
 #[test]
 fn what_is_there_and_the_same_is_skipped_and_what_is_not_is_a_conflict() {
-    for make in MAKES {
+    for make in ALL {
         let mut stage = Stage::new(make, make);
         stage.define("", "", "", "", "");
         stage.put("same", b"same");

@@ -184,16 +184,20 @@ impl Shared {
     fn draw(&self, writes: bool) -> (Option<HttpFault>, Duration) {
         let mut chance = self.chance.lock().expect("no panic while drawing");
         let pause = Duration::from_millis(chance.random_range(20..600));
-        let place = chance.random_range(0..FAULTS.len());
-        let goes_wrong = chance.random_range(0..100) < self.rate.load(Ordering::SeqCst);
-        let fault = FAULTS[place];
         // A read that nobody waits for harms nobody.
-        let matters = writes || !matches!(fault, HttpFault::Late | HttpFault::Twice);
-        if !goes_wrong || !matters {
+        let matters = |place: &usize| writes || !matches!(FAULTS[*place], HttpFault::Late | HttpFault::Twice);
+        let mut place = chance.random_range(0..FAULTS.len());
+        let goes_wrong = chance.random_range(0..100) < self.rate.load(Ordering::SeqCst);
+        // Those of which there was none yet come first: few requests are enough for every kind.
+        let is_missing = |place: &usize| self.injected[*place].load(Ordering::SeqCst) == 0;
+        if let Some(missing) = (0..FAULTS.len()).filter(matters).find(is_missing) {
+            place = missing;
+        }
+        if !goes_wrong || !matters(&place) {
             return (None, pause);
         }
         self.injected[place].fetch_add(1, Ordering::SeqCst);
-        (Some(fault), pause)
+        (Some(FAULTS[place]), pause)
     }
 
     fn later(self: &Arc<Self>, request: Request, pause: Duration) {

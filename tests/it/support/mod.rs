@@ -19,6 +19,7 @@ pub mod s3;
 pub mod s3_faults;
 pub mod server;
 pub mod servers;
+pub mod sessions;
 pub mod severed;
 pub mod shape;
 pub mod shop;

@@ -1,5 +1,6 @@
-//! Two S3 servers of different make: ministack, which answers as AWS does but keeps all in memory and checks no signatures, and
-//! SeaweedFS, which writes to disk and checks them.
+//! Three S3 servers of different make, and what each cannot show: ministack answers as AWS does but keeps all in memory and checks no
+//! signatures; SeaweedFS writes to disk and checks them, but keeps paths and not keys; Moto keeps keys, in memory, but no checksums, and copies
+//! whatever version of an object there is.
 
 use super::server::Server;
 use aws_config::SdkConfig;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const MINISTACK: &str = r#"
 tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
 prepare() {
-  IOT_MTLS_ENABLED=0 BIND_HOST=127.0.0.1 GATEWAY_PORT="$2" AWS_ENDPOINT_URL="http://127.0.0.1:$2" SERVICES=s3,sns \
+  IOT_MTLS_ENABLED=0 BIND_HOST=127.0.0.1 GATEWAY_PORT="$2" AWS_ENDPOINT_URL="http://127.0.0.1:$2" SERVICES=s3,sns,sts \
     "$tools/ministack/bin/ministack" &
   server=$!
 }
@@ -46,23 +47,53 @@ except urllib.error.HTTPError: pass' "$2" 2>/dev/null
 }
 "#;
 
+const MOTO: &str = r#"
+tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
+prepare() {
+  "$tools/moto/bin/moto_server" -H 127.0.0.1 -p "$2" &
+  server=$!
+}
+ready() {
+  "$tools/moto/bin/python" -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1)' "$2" 2>/dev/null
+}
+"#;
+
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Make {
     Ministack,
     SeaweedFs,
+    Moto,
 }
 
-/// Both.
+/// Those that keep what milkrun relies on where something changes or breaks meanwhile: checksums, and the version that a copy is made of.
 pub(crate) const MAKES: [Make; 2] = [Make::Ministack, Make::SeaweedFs];
+/// All of them.
+pub(crate) const ALL: [Make; 3] = [Make::Ministack, Make::SeaweedFs, Make::Moto];
+
+impl Make {
+    /// A key is what it was written as. SeaweedFS makes paths of keys: what begins or ends with a slash, or has two of them or a dot between
+    /// them, arrives as another key or not at all.
+    pub(crate) fn keeps_keys(self) -> bool {
+        self != Self::SeaweedFs
+    }
+
+    /// It takes such a key: Moto lists control characters as they are, which makes its listing no XML, and answers that there is no
+    /// such place where a key holds a tab or a line feed.
+    pub(crate) fn takes(self, key: &str) -> bool {
+        self != Self::Moto || !key.contains(char::is_control)
+    }
+}
 
 /// Where it is: started by the first test that asks.
 pub(crate) fn endpoint(make: Make) -> String {
     static MINI: OnceLock<Server> = OnceLock::new();
     static WEED: OnceLock<Server> = OnceLock::new();
+    static MOTO_SERVER: OnceLock<Server> = OnceLock::new();
     let server = match make {
         Make::Ministack => MINI.get_or_init(|| Server::start("ministack", MINISTACK)),
         Make::SeaweedFs => WEED.get_or_init(|| Server::start("seaweedfs", SEAWEEDFS)),
+        Make::Moto => MOTO_SERVER.get_or_init(|| Server::start("moto", MOTO)),
     };
     format!("http://127.0.0.1:{}", server.port)
 }

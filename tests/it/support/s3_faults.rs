@@ -28,7 +28,7 @@ pub enum S3Fault {
 
 const FAULTS: [S3Fault; 5] = [S3Fault::SlowDown, S3Fault::Inside, S3Fault::LoseReply, S3Fault::Late, S3Fault::Twice];
 
-/// Requests that are refused, by the beginning of their first line and by a part of it: with this status and this code.
+/// Requests that are refused, by the beginning of their first line and by a part of it, or by a header: with this status and this code.
 type Refusal = (&'static str, String, &'static str, &'static str);
 
 /// The proxy; it ends with its owner.
@@ -46,6 +46,8 @@ struct Shared {
     copies: AtomicU64,
     late: Mutex<Vec<JoinHandle<()>>>,
     refused: Mutex<Vec<Refusal>>,
+    /// First lines of requests that give something an ACL, each with the headers that do.
+    acls: Mutex<Vec<(String, Vec<String>)>>,
     over: AtomicBool,
 }
 
@@ -63,6 +65,7 @@ impl S3Faults {
             copies: AtomicU64::new(0),
             late: Mutex::default(),
             refused: Mutex::default(),
+            acls: Mutex::default(),
             over: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -92,7 +95,7 @@ impl S3Faults {
         }
     }
 
-    /// From now on such requests are refused as what is not allowed: their first line begins so, and holds this.
+    /// From now on such requests are refused as what is not allowed: their first line begins so, and holds this, or they have this header.
     pub fn forbid(&self, method: &'static str, part: &str) {
         self.refuse(method, part, "403 Forbidden", "AccessDenied");
     }
@@ -120,6 +123,11 @@ impl S3Faults {
             .collect()
     }
 
+    /// The requests so far that would give something an ACL: their first line, and the headers that say it, in lower case.
+    pub fn acls(&self) -> Vec<(String, Vec<String>)> {
+        self.shared.acls.lock().expect("no panic while adding").clone()
+    }
+
     /// How many copies the server has made.
     pub fn copies(&self) -> u64 {
         self.shared.copies.load(Ordering::SeqCst)
@@ -138,8 +146,17 @@ impl Shared {
     fn exchange(self: &Arc<Self>, mut client: &TcpStream) -> Option<()> {
         let request = read_request(client)?;
         let line = request.head.lines().next().unwrap_or_default();
+        let headers: Vec<String> = request.head.lines().skip(1).map(str::to_ascii_lowercase).collect();
+        let acl =
+            headers.iter().filter(|header| header.starts_with("x-amz-acl:") || header.starts_with("x-amz-grant-"));
+        let acl: Vec<String> = acl.cloned().collect();
+        if !acl.is_empty() {
+            self.acls.lock().expect("no panic while adding").push((line.to_owned(), acl));
+        }
         let refused = self.refused.lock().expect("no panic while looking").clone();
-        let rule = refused.iter().find(|(method, part, ..)| line.starts_with(method) && line.contains(part));
+        let has = |name: &str| headers.iter().any(|header| header.split(':').next() == Some(name));
+        let rule =
+            refused.iter().find(|(method, part, ..)| line.starts_with(method) && (line.contains(part) || has(part)));
         if let Some((method, _, status, code)) = rule {
             // The answer to HEAD has no body.
             answer(client, status, if *method == "HEAD " { "" } else { code });
@@ -222,7 +239,7 @@ fn is_answered_early(request: &Request) -> bool {
 }
 
 /// Without a code there is no body.
-fn answer(mut client: &TcpStream, status: &str, code: &str) {
+pub(super) fn answer(mut client: &TcpStream, status: &str, code: &str) {
     let body = if code.is_empty() {
         String::new()
     } else {

@@ -152,12 +152,15 @@ impl Shared {
         if !cut {
             return Fate::Arrives;
         }
-        let fate = if chance.random_bool(0.5) { Fate::CutBefore } else { Fate::CutAfter };
-        let counted = match (fate, commits) {
-            (Fate::CutBefore, false) => &self.cuts.before,
-            (Fate::CutBefore, true) => &self.cuts.commits_lost,
-            (_, false) => &self.cuts.after,
-            (_, true) => &self.cuts.commits_unanswered,
+        let cuts = &self.cuts;
+        let [before, after] =
+            if commits { [&cuts.commits_lost, &cuts.commits_unanswered] } else { [&cuts.before, &cuts.after] };
+        // The kind of which there was none yet comes first.
+        let (fate, counted) = match [before, after].map(|count| count.load(Ordering::SeqCst) == 0) {
+            [true, false] => (Fate::CutBefore, before),
+            [false, true] => (Fate::CutAfter, after),
+            _ if chance.random_bool(0.5) => (Fate::CutBefore, before),
+            _ => (Fate::CutAfter, after),
         };
         counted.fetch_add(1, Ordering::SeqCst);
         fate

@@ -1,0 +1,50 @@
+//! What buckets themselves keep from going along, or add: something that a user would want to know beforehand.
+
+use super::Objects;
+use super::access::Access;
+use super::walk::left;
+use crate::spec::ObjectAcl;
+use tokio::time::Instant;
+
+impl Objects {
+    /// Warns of it, once nothing is lacking that a run needs.
+    pub(super) async fn look_at_buckets(&self, access: &mut Access, deadline: Instant) {
+        if !access.problems.is_empty() {
+            return;
+        }
+        let limit = left(deadline) / 8;
+        let (source, target) = (self.source.facts(&self.from, limit).await, self.target.facts(&self.to, limit).await);
+        let mut warn = |is: Option<bool>, message: &str| {
+            if is == Some(true) {
+                access.warnings.push(message.to_owned());
+            }
+        };
+        warn(source.locks, "the source's bucket locks objects: locks do not go along, copies can be deleted");
+        warn(
+            target.locks,
+            "the target's bucket locks objects: what is copied may not be replaced or deleted for a while",
+        );
+        warn(
+            source.is_website,
+            "the source's bucket is a website: each object is asked for its redirect, which goes along",
+        );
+        warn(
+            target.keeps_versions,
+            "the target's bucket keeps versions: what a sweep replaces or deletes stays, and is paid for",
+        );
+        let acl = self.definition.target.copy.acl;
+        warn(
+            target.owns_all.map(|owns| owns && acl.canned().is_some()),
+            "the target's bucket owns every object: `copy.acl` changes nothing there",
+        );
+        warn(
+            target.owns_all.map(|owns| owns && acl == ObjectAcl::Keep),
+            "the target's bucket owns every object and keeps no ACL: those of objects that are open to others than their owner are \
+             lost, and written down",
+        );
+        warn(
+            source.owns_all.map(|owns| owns && acl.is_asked()),
+            "the source's bucket owns every object: none has an ACL that `copy.acl` could find",
+        );
+    }
+}
