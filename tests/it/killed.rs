@@ -3,6 +3,8 @@
 //!
 //! A victim is stopped before it is killed, so that the database can be asked in peace whether it was inside a batch's transaction.
 
+mod verify;
+
 use crate::chaos::soaking;
 use crate::support::child::signal;
 use crate::support::database::{Database, TextRow};

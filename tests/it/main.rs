@@ -4,6 +4,7 @@
 mod bad_files;
 mod bad_files_of_files;
 mod bad_files_of_objects;
+mod batch_size;
 mod breaker;
 mod case_1615;
 mod chaos;

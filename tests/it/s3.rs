@@ -1,4 +1,4 @@
-//! What S3 promises, as two servers keep it.
+//! What S3 promises, as two servers keep it. Moto keeps no checksums, and cannot show it.
 
 use crate::support::s3::{MAKES, Make, bucket};
 use bytes::Bytes;
@@ -90,6 +90,22 @@ async fn an_object_comes_in_parts_and_an_upload_can_be_given_up() {
         s3.abort_upload(&again, LIMIT).await.unwrap();
         assert_eq!(s3.open_uploads(&bucket, "", LIMIT).await.unwrap(), [], "{make:?}");
         assert_eq!(s3.head(&bucket, &film.key, LIMIT).await.unwrap().unwrap().bytes, (10 << 20) + 1000, "{make:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_begun_after_a_mark_is_told_from_one_before() {
+    for make in MAKES {
+        let (s3, _, bucket) = bucket(make).await;
+        let (film, mark) = (object(&bucket, "films/1"), object(&bucket, "mark"));
+        let before = s3.begin_upload(&film, false, LIMIT).await.unwrap();
+        assert_eq!(s3.marked_at(&mark, LIMIT).await.unwrap(), None, "{make:?}");
+        s3.make_mark(&mark, b"{}".to_vec(), LIMIT).await.unwrap();
+        let at = s3.marked_at(&mark, LIMIT).await.unwrap().unwrap();
+        let after = s3.begin_upload(&film, false, LIMIT).await.unwrap();
+        let open = s3.open_uploads(&bucket, "films/", LIMIT).await.unwrap();
+        let since = |id: &str| open.iter().find(|open| open.id == id).map(|open| open.is_since(at));
+        assert_eq!((since(&before.id), since(&after.id)), (Some(false), Some(true)), "{make:?}: {at}, {open:?}");
     }
 }
 

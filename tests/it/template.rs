@@ -83,6 +83,24 @@ fn the_only_wildcard_resource_is_the_one_of_network_interfaces_under_its_conditi
 }
 
 #[test]
+fn buckets_are_made_acls_given_and_roles_taken_on_only_where_that_is_asked() {
+    let role = flat(&resource("FunctionRole"));
+    for (condition, allowed) in [
+        ("CreatesTargetBucket", "Action: s3:CreateBucket Resource: !Sub arn:${AWS::Partition}:s3:::${TargetBucket} "),
+        ("ReadsAcls", "Action: s3:GetObjectAcl Resource: !Sub arn:${AWS::Partition}:s3:::${SourceBucket}/* "),
+        ("GivesAcls", "Action: s3:PutObjectAcl Resource: !Sub arn:${AWS::Partition}:s3:::${TargetBucket}/* "),
+        ("HasRoles", "Action: sts:AssumeRole Resource: !Ref RoleArns "),
+    ] {
+        let statement = role.split(&format!("!If - {condition} - Sid: ")).nth(1);
+        let statement = statement.unwrap_or_else(|| panic!("nothing for {condition}")).split("Sid: ").next().unwrap();
+        assert!(statement.contains(allowed), "{statement}");
+        let action = allowed.split(' ').nth(1).unwrap();
+        let everywhere = role.split("Policies:").nth(1).unwrap().matches(action).count();
+        assert_eq!(everywhere, 1, "{action}");
+    }
+}
+
+#[test]
 fn a_failed_or_stale_tick_is_not_tried_again() {
     let function = flat(&resource("MilkrunFunction"));
     assert!(function.contains("EventInvokeConfig: MaximumRetryAttempts: 0 MaximumEventAgeInSeconds: 60"), "{function}");

@@ -57,6 +57,7 @@ fn through_the_proxy(kind: Kind) {
         job.set("AWS_ENDPOINT_URL_DYNAMODB", &direct);
         job.assert_complete();
         assert!(job.fingerprint("status") == right, "MILKRUN_SEED={seed}: differs from an undisturbed run");
+        assert!(injected.iter().all(|(_, count)| *count > 0), "{injected:?}: not every kind of fault was there");
         let sum: u64 = injected.iter().map(|(_, count)| count).sum();
         assert!(sum >= 20, "{injected:?}: too few for this to mean anything");
         faults += sum;

@@ -2,12 +2,13 @@
 //! no writes or no connections any more, a column that is gone. It goes on by itself, or pauses and says why, and then it is exact.
 
 use super::report;
+use crate::purged::Purge;
 use crate::support::cli::Finished;
 use crate::support::database::Database;
 use crate::support::job::Job;
 use crate::support::mariadb::own_mariadb;
 use crate::support::servers::Kind;
-use crate::support::shop::Size;
+use crate::support::shop::{Size, create_history};
 use crate::support::slow::Slow;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -60,21 +61,50 @@ fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
 
 #[test]
 fn a_deadlock_is_tried_again_on_mariadb() {
-    deadlock(Kind::MariaDb);
+    deadlock(Kind::MariaDb, Kind::MariaDb);
 }
 
 #[test]
 fn a_deadlock_is_tried_again_on_postgres() {
-    deadlock(Kind::Postgres);
+    deadlock(Kind::Postgres, Kind::Postgres);
+}
+
+#[test]
+fn a_deadlock_is_tried_again_from_mariadb_to_postgres() {
+    deadlock(Kind::MariaDb, Kind::Postgres);
+}
+
+#[test]
+fn a_deadlock_is_tried_again_from_postgres_to_mariadb() {
+    deadlock(Kind::Postgres, Kind::MariaDb);
+}
+
+#[test]
+fn a_deadlock_is_tried_again_where_rows_are_deleted() {
+    for (kind, keys) in [(Kind::MariaDb, false), (Kind::Postgres, true)] {
+        let mut purge = Purge::new((kind, keys), SHOP, LIMITS);
+        purge.job.set("RUST_LOG", "info");
+        create_history(&purge.job.database);
+        run_into_a_deadlock(&purge.job);
+        purge.assert_done(0);
+    }
+}
+
+fn deadlock(kind: Kind, target: Kind) {
+    let job = if kind == target { Job::shop(kind, SHOP, LIMITS) } else { Job::between(kind, target, SHOP, LIMITS) };
+    let job = talkative(job);
+    if kind == target {
+        with_a_target(&job);
+    }
+    run_into_a_deadlock(&job);
+    job.assert_complete();
 }
 
 /// Somebody inserts a late key and then an early one, while the batch has inserted the early one and comes to the late one. The
 /// batch is what the server rolls back.
-fn deadlock(kind: Kind) {
-    let job = talkative(Job::shop(kind, SHOP, LIMITS));
-    with_a_target(&job);
-    let [early, middle, late] = [5, 50, 100].map(|place| key(&job, place));
-    job.database.execute(&if kind == Kind::MariaDb {
+fn run_into_a_deadlock(job: &Job) {
+    let (target, [early, middle, late]) = (job.history(), [5, 50, 100].map(|place| key(job, place)));
+    target.execute(&if target.is_mariadb() {
         // InnoDB rolls back whoever has changed less.
         format!(
             "CREATE TABLE ballast AS SELECT seq AS id FROM seq_1_to_5000;
@@ -83,7 +113,7 @@ fn deadlock(kind: Kind) {
         )
     } else {
         // PostgreSQL rolls back whoever has waited for this long first.
-        let name = job.database.rows("SELECT current_database()")[0][0].clone().unwrap();
+        let name = target.rows("SELECT current_database()")[0][0].clone().unwrap();
         format!(
             "ALTER DATABASE {name} SET deadlock_timeout = '20ms';
              CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -91,8 +121,8 @@ fn deadlock(kind: Kind) {
              CREATE TRIGGER slow BEFORE INSERT ON order_history FOR EACH ROW EXECUTE FUNCTION slow()"
         )
     });
-    let rival = Database::connect(job.database.url());
-    rival.execute(if kind == Kind::MariaDb {
+    let rival = Database::connect(target.url());
+    rival.execute(if target.is_mariadb() {
         "BEGIN; DELETE FROM ballast"
     } else {
         "SET deadlock_timeout = '20s'; BEGIN"
@@ -100,7 +130,7 @@ fn deadlock(kind: Kind) {
     rival.execute(&foreign(late));
     let running = job.cli().spawn(&["--json", "run", &job.name, "--until-done"]);
     wait_until("the batch between both keys", || {
-        job.database.number(if kind == Kind::MariaDb {
+        target.number(if target.is_mariadb() {
             "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND state = 'User sleep'"
         } else {
             "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
@@ -110,9 +140,8 @@ fn deadlock(kind: Kind) {
     rival.execute(&foreign(early));
     rival.execute("ROLLBACK");
     let finished = running.wait().expect(0);
-    told(&finished, "Transient", if kind == Kind::MariaDb { "1213" } else { "40P01" });
+    told(&finished, "Transient", if target.is_mariadb() { "1213" } else { "40P01" });
     assert_eq!(finished.reply()["outcome"], "complete", "{finished:?}");
-    job.assert_complete();
     report("refusals", &[("faults", 1)]);
 }
 

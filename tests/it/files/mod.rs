@@ -4,6 +4,7 @@ mod following;
 mod hostile;
 mod killed;
 mod larger;
+mod left_open;
 mod memory;
 mod moving;
 mod names;

@@ -62,6 +62,15 @@ fn live((kind, keys): (Kind, bool)) {
     live_between((kind, keys), kind, true);
 }
 
+/// So many runs have to be killed.
+fn wanted(killed: bool) -> i32 {
+    match (killed, full()) {
+        (false, _) => 0,
+        (true, false) => 2,
+        (true, true) => 10,
+    }
+}
+
 fn live_between((kind, keys): (Kind, bool), to: Kind, killed: bool) {
     let across = kind != to;
     let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
@@ -95,6 +104,7 @@ fn live_between((kind, keys): (Kind, bool), to: Kind, killed: bool) {
     let history = across.then(|| job.history().url().to_owned());
 
     let (over, lasts) = (AtomicBool::new(false), Duration::from_secs(if full() { 60 } else { 5 }));
+    let wanted = wanted(killed);
     let (mut refused, mut checks, mut kills, mut items, mut locked_out) = (0, 0, 0, 0, 0);
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
@@ -117,18 +127,19 @@ fn live_between((kind, keys): (Kind, bool), to: Kind, killed: bool) {
         // Also if what is asserted does not hold: or nobody would ever hear of it.
         let at_last = AtLast(&over);
         let since = Instant::now();
-        while since.elapsed() < lasts && !looking.is_finished() {
+        // A kill may come too late: then it takes a while longer until there were enough.
+        while (since.elapsed() < lasts || kills < wanted && since.elapsed() < 4 * lasts) && !looking.is_finished() {
             let mut running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "2s"]);
-            if killed && random.random_bool(0.3) {
+            if killed && random.random_bool(if kills < wanted { 0.6 } else { 0.3 }) {
                 std::thread::sleep(Duration::from_millis(random.random_range(50..600)));
-                if running.signal("KILL") {
-                    running.wait();
-                    kills += 1;
-                    std::thread::sleep(Duration::from_millis(1050));
-                    continue;
-                }
+                running.signal("KILL");
             }
             let finished = running.wait();
+            if finished.code.is_none() {
+                kills += 1;
+                std::thread::sleep(Duration::from_millis(1050));
+                continue;
+            }
             if !came_through(kind, &finished, &mut locked_out) {
                 continue;
             }
@@ -163,6 +174,7 @@ fn live_between((kind, keys): (Kind, bool), to: Kind, killed: bool) {
          {checks} looks, {gone} orders purged, {items} counted, {conflicts} conflicts"
     );
     assert!(changes > 50 && reopened > 10 && closed > 10 && children > 30 && checks > 5, "too little happened");
+    assert!(kills >= wanted && (killed || kills == 0), "{kills} kills");
     // Copies that were stale by the time that a killed batch was done again say of themselves that nobody has touched them.
     assert_eq!((count(&format!("orders WHERE {CLOSED}")), conflicts), (0, 0), "all that is closed has left");
     assert_eq!(count("all_orders") - count("orders"), gone);

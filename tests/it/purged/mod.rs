@@ -41,7 +41,7 @@ pub(crate) struct Purge {
 }
 
 impl Purge {
-    fn new((kind, keys): (Kind, bool), size: Size, limits: &str) -> Self {
+    pub(crate) fn new((kind, keys): (Kind, bool), size: Size, limits: &str) -> Self {
         let mut job = Job::shop(kind, size, limits);
         job.define(&migration(limits, "delete"));
         Self::of(job, keys)
