@@ -14,6 +14,7 @@ mod contest;
 mod documents;
 mod files;
 mod flat;
+mod keys;
 mod objects;
 mod ready;
 mod timed;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 /// A part's name, and what it runs: whether every promise was kept.
 type Part = (&'static str, fn() -> bool);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("documents", documents::compare),
     ("copy", archive::copy),
     ("purge", archive::purge),
@@ -31,6 +32,7 @@ const PARTS: [Part; 7] = [
     ("flat", flat::compare),
     ("files", files::compare),
     ("objects", objects::compare),
+    ("keys", keys::compare),
 ];
 
 fn main() -> ExitCode {

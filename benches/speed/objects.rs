@@ -103,7 +103,8 @@ fn contest_of(title: &str, (count, length): (usize, usize), latency: Option<Dura
     contest(title, items, "objects", sides, promises)
 }
 
-async fn fill(client: &Client, bucket: &str, (count, length): (usize, usize)) {
+/// Puts so many objects of one length into a bucket.
+pub(super) async fn fill(client: &Client, bucket: &str, (count, length): (usize, usize)) {
     let body = bytes::Bytes::from(body(length));
     let puts = (0..count).map(|n| {
         let put = client.put_object().bucket(bucket).key(format!("{:03}/{n}.bin", n % 100));
@@ -113,7 +114,7 @@ async fn fill(client: &Client, bucket: &str, (count, length): (usize, usize)) {
     iter(puts).buffer_unordered(16).for_each(|_| async {}).await;
 }
 
-fn migration(endpoint: &str, from: &str, to: &str, folder: &str) -> String {
+pub(super) fn migration(endpoint: &str, from: &str, to: &str, folder: &str) -> String {
     format!(
         "name = \"assets\"\nkind = \"objects\"\n[source]\nbucket = \"{from}\"\nendpoint = \"{endpoint}\"\n\
          [target]\nbucket = \"{to}\"\nendpoint = \"{endpoint}\"\nprefix = \"{folder}/\"\n[copy]\nconcurrency = {AT_ONCE}\n\

@@ -17,9 +17,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 use tokio::time::Instant;
 
-/// Parts of an object, at most, and bytes of a part that a server copies. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+/// Parts of an object, at most. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 const PARTS: u64 = 10_000;
-const COPIED_PART: u64 = 256 << 20;
+/// Bytes of a part that a server copies: so few that some arrive within a run of seconds, also where a server is slow.
+const COPIED_PART: u64 = 64 << 20;
 /// Parts of one object side by side.
 const SIDE_BY_SIDE: usize = 8;
 

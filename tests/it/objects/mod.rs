@@ -8,6 +8,7 @@ mod existing;
 mod inventory;
 mod keys;
 mod killed;
+mod large;
 mod pairs;
 mod problems;
 mod roles;

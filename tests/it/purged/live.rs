@@ -71,6 +71,11 @@ fn wanted(killed: bool) -> i32 {
     }
 }
 
+/// Before a run is killed. Where there is little to do at a time, one is over soon.
+fn delay(random: &mut StdRng, hurried: bool) -> Duration {
+    Duration::from_millis(random.random_range(if hurried { 5..80 } else { 50..600 }))
+}
+
 fn live_between((kind, keys): (Kind, bool), to: Kind, killed: bool) {
     let across = kind != to;
     let seed = std::env::var("MILKRUN_SEED").map_or_else(|_| rand::rng().random(), |seed| seed.parse().unwrap());
@@ -131,7 +136,7 @@ fn live_between((kind, keys): (Kind, bool), to: Kind, killed: bool) {
         while (since.elapsed() < lasts || kills < wanted && since.elapsed() < 4 * lasts) && !looking.is_finished() {
             let mut running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "2s"]);
             if killed && random.random_bool(if kills < wanted { 0.6 } else { 0.3 }) {
-                std::thread::sleep(Duration::from_millis(random.random_range(50..600)));
+                std::thread::sleep(delay(&mut random, kills < wanted));
                 running.signal("KILL");
             }
             let finished = running.wait();
