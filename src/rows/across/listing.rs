@@ -10,6 +10,7 @@ use super::Across;
 use crate::cursor::{Cursor, KeyPart};
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::time::SystemTime;
 
@@ -21,7 +22,7 @@ const WIDEST: u64 = 21;
 pub(super) struct List(Vec<String>);
 
 impl List {
-    /// What a statement made by [`lists`] has answered.
+    /// What a statement made by [`list`] has answered.
     async fn ask(session: &mut Session, statement: &Statement, deadline: Deadline) -> Result<Self, RowsError> {
         let row = rows(session, statement, deadline).await?.pop().ok_or(RowsError::Shape("a list of keys"))?;
         Ok(Self(row.into_iter().map(Option::unwrap_or_default).collect()))
@@ -34,7 +35,21 @@ impl List {
 
     /// The last one in their order, whichever the list stands in: an aggregate need not keep the order of the query beneath it.
     pub(super) fn last(&self) -> Option<Cursor> {
-        self.keys().max_by_key(|key| numbers(key)).map(cursor)
+        let mut parts: Vec<_> = self.0.iter().map(|part| part.split(',')).collect();
+        let (mut last, mut key) = (Vec::new(), Vec::with_capacity(parts.len()));
+        loop {
+            key.extend(parts.iter_mut().filter_map(Iterator::next).filter(|number| !number.is_empty()));
+            if key.is_empty() {
+                return Some(last).filter(|last| !last.is_empty()).map(cursor);
+            }
+            if last.is_empty()
+                || key.iter().zip(&last).map(|(one, other)| order(one, other)).find(|one| one.is_ne())
+                    == Some(Ordering::Greater)
+            {
+                std::mem::swap(&mut last, &mut key);
+            }
+            key.clear();
+        }
     }
 
     /// Those that do not stand in the other one, in their order.
@@ -58,6 +73,16 @@ impl List {
 
 fn cursor(key: Vec<&str>) -> Cursor {
     Cursor(key.into_iter().map(|part| KeyPart::Int(part.to_owned())).collect())
+}
+
+/// The order of two whole numbers as a database writes them, by their digits: there are as many of them as rows.
+fn order(one: &str, other: &str) -> Ordering {
+    match (one.strip_prefix('-'), other.strip_prefix('-')) {
+        (None, None) => (one.len(), one).cmp(&(other.len(), other)),
+        (Some(one), Some(other)) => (other.len(), other).cmp(&(one.len(), one)),
+        (None, Some(_)) => Ordering::Greater,
+        (Some(_), None) => Ordering::Less,
+    }
 }
 
 /// By which keys are sorted.
@@ -88,40 +113,30 @@ impl Across {
         most: u64,
         deadline: Deadline,
     ) -> Result<List, RowsError> {
-        let most = most.saturating_add(most / 8 + 8);
         // What the target cannot hold is looked up, and not found.
-        let Some(statement) = self.of_targets(lists, (after, end), most)? else { return Ok(List::default()) };
+        let statement = match (after.map(|after| self.route.target_cursor(after)), self.route.target_cursor(end)) {
+            (None, Some(end)) => self.target_list(None, &end, most)?,
+            (Some(Some(after)), Some(end)) => self.target_list(Some(&after), &end, most)?,
+            _ => return Ok(List::default()),
+        };
         List::ask(target, &statement, deadline).await
     }
 
-    /// Has the database answer `what` of the first keys of the targets of a stretch; `None`: it can hold none of these.
-    pub(super) fn of_targets(
-        &self,
-        what: impl FnOnce(&mut Statement, &Key),
-        (after, end): (Option<&Cursor>, &Cursor),
-        most: u64,
-    ) -> Result<Option<Statement>, KeyError> {
-        let after = match after.map(|after| self.route.target_cursor(after)) {
-            None => None,
-            Some(Some(after)) => Some(after),
-            Some(None) => return Ok(None),
-        };
-        let Some(end) = self.route.target_cursor(end) else { return Ok(None) };
+    fn target_list(&self, after: Option<&Cursor>, end: &Cursor, most: u64) -> Result<Statement, KeyError> {
         let key = &self.target_key.0;
-        let statement = of_first_keys(key, what, most, |statement| {
+        list(key, most.saturating_add(most / 8 + 8), |statement| {
             statement.sql("SELECT ");
             key.order(statement, "h", false);
             statement.sql(" FROM ").sql(&self.route.into.name).sql(" h WHERE ");
-            if let Some(after) = &after {
+            if let Some(after) = after {
                 key.compare(statement, "h", Side::After, after)?;
                 statement.sql(" AND ");
             }
-            key.compare(statement, "h", Side::UpTo, &end)?;
+            key.compare(statement, "h", Side::UpTo, end)?;
             statement.sql(" ORDER BY ");
             key.order(statement, "h", false);
             Ok(())
-        })?;
-        Ok(Some(statement))
+        })
     }
 }
 
@@ -134,18 +149,12 @@ impl Mapping {
         (pass_started, most): (SystemTime, u64),
         deadline: Deadline,
     ) -> Result<List, RowsError> {
-        let statement = self.of_first_items(lists, stretch, (pass_started, most))?;
+        let statement = self.list(stretch, pass_started, most)?;
         List::ask(source, &statement, deadline).await.map_err(|error| self.of_query(error))
     }
 
-    /// Has the database answer `what` of the keys of the first items of a stretch.
-    pub(super) fn of_first_items(
-        &self,
-        what: impl FnOnce(&mut Statement, &Key),
-        stretch: &Stretch<'_>,
-        (pass_started, most): (SystemTime, u64),
-    ) -> Result<Statement, KeyError> {
-        of_first_keys(self.key(), what, most, |statement| {
+    fn list(&self, stretch: &Stretch<'_>, pass_started: SystemTime, most: u64) -> Result<Statement, KeyError> {
+        list(self.key(), most, |statement| {
             statement.sql("SELECT ");
             self.key().order(statement, "t", false);
             self.walked(statement, stretch)?;
@@ -157,27 +166,20 @@ impl Mapping {
     }
 }
 
-/// The columns of the keys `k` as lists.
-fn lists(statement: &mut Statement, key: &Key) {
+/// Has the database list the first keys of a query that answers a key's columns in its order.
+fn list(
+    key: &Key,
+    most: u64,
+    query: impl FnOnce(&mut Statement) -> Result<(), KeyError>,
+) -> Result<Statement, KeyError> {
+    let mut statement = Statement::new(key.dialect);
     for (place, column) in key.columns.iter().enumerate() {
-        statement.sql(if place == 0 { "" } else { ", " });
+        statement.sql(if place == 0 { "SELECT " } else { ", " });
         match key.dialect {
             Dialect::Postgres => statement.sql("string_agg(k.").name(&column.name).sql("::text, ',')"),
             Dialect::MySql | Dialect::Sqlite => statement.sql("GROUP_CONCAT(k.").name(&column.name).sql(")"),
         };
     }
-}
-
-/// Has the database answer `what` of the first keys `k` of a query that answers a key's columns in its order.
-fn of_first_keys(
-    key: &Key,
-    what: impl FnOnce(&mut Statement, &Key),
-    most: u64,
-    query: impl FnOnce(&mut Statement) -> Result<(), KeyError>,
-) -> Result<Statement, KeyError> {
-    let mut statement = Statement::new(key.dialect);
-    statement.sql("SELECT ");
-    what(&mut statement, key);
     statement.sql(" FROM (");
     query(&mut statement)?;
     statement.sql(" LIMIT ");
@@ -205,5 +207,9 @@ mod tests {
         let none = keys(&["", ""]);
         assert_eq!((none.len(), none.last(), none.without(&ours)), (0, None, Vec::new()));
         assert_eq!(ours.without(&none).len(), 4);
+        for (numbers, last) in [("-12,-3,-100", "-3"), ("9,100,-100,99", "100"), ("0,-1", "0"), ("7", "7")] {
+            assert_eq!(keys(&[numbers]).last(), Some(cursor(vec![last])), "{numbers}");
+        }
+        assert_eq!(keys(&["1,1,1", "-2,5,-7"]).last(), Some(cursor(vec!["1", "5"])));
     }
 }

@@ -13,7 +13,6 @@ mod refreshing;
 mod route;
 mod routing;
 mod shipment;
-mod summing;
 mod sweeping;
 mod updating;
 mod verifying;

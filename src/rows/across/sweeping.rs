@@ -29,9 +29,8 @@ impl Across {
         let mut lookup = self.sessions.take().await;
         let target = lookup.session(deadline).await?;
         let lists = self.lists(mapping, (session, target), size);
-        let sums = lists && self.sums(mapping);
         // Where all rows match, the list itself says where the stretch ends.
-        let all = lists && !sums && mapping.filter.is_none();
+        let all = lists && mapping.filter.is_none();
         let mut step = if all {
             Step { end: range.bound.clone(), scanned: size.max(1), last: true }
         } else {
@@ -39,13 +38,6 @@ impl Across {
         };
         if step.scanned == 0 {
             return Ok((step, Vec::new()));
-        }
-        let of = (range.pass_started, step.scanned);
-        if sums {
-            let agree = self.sums_agree(mapping, (&mut *session, &mut *target), (after, &step.end), of, deadline);
-            if Box::pin(agree).await? {
-                return Ok((step, Vec::new()));
-            }
         }
         // One more than there were tells whether others came into the stretch meanwhile: a list that is cut would leave out its last ones.
         let most = if all { step.scanned } else { step.scanned.saturating_add(1) };

@@ -86,27 +86,6 @@ fn a_sweep_finds_exactly_what_has_no_target() {
     }
 }
 
-/// PostgreSQL hashes eight bytes as the four that their halves make: a target of another key with the same hash is another key's.
-#[test]
-fn keys_that_postgresql_hashes_alike_are_told_apart() {
-    let pair = Pair::new((Kind::Postgres, Kind::Postgres));
-    pair.source.execute("CREATE TABLE visits (a BIGINT PRIMARY KEY, n INT)");
-    pair.source.execute(
-        "INSERT INTO visits SELECT i, i FROM generate_series(1, 10) i; INSERT INTO visits VALUES (8589934592, 1)",
-    );
-    let source = "table = \"visits\"\nkey = [\"a\"]";
-    let target = "table = \"visited\"\nkey = [\"a\"]\ncreate = true\n[target.columns]\na = \"a\"\nn = \"n\"";
-    let definition = Pair::definition(source, target, "");
-    assert_eq!(pair.move_all(&definition, 7).moved, 11);
-    let nothing: [&str; 0] = [];
-    assert_eq!(sweep(&pair, &definition, 100, 11), nothing);
-    assert_eq!(pair.source.one("SELECT (hashint8extended(5, 0) = hashint8extended(4294967300, 0))::text"), "true");
-    pair.target.execute("UPDATE visited SET a = 4294967300 WHERE a = 5");
-    for size in [3, 100] {
-        assert_eq!(sweep(&pair, &definition, size, 11), ["[\"5\"]"], "{size}");
-    }
-}
-
 /// PostgreSQL, which has no statistics of a table that was just filled, reads no more of it for a stretch than the stretch holds.
 #[test]
 fn a_sweep_reads_each_target_once() {
