@@ -1,6 +1,6 @@
 //! Whether many keys cost more than few: a bucket of a million objects of 1 KB beside one of ten thousand, copied by runs of thirty seconds and
-//! compared afterwards. Peak memory of either, and the time that a key takes where both sides are listed and nothing is copied. About 40 minutes,
-//! most of which the S3 server takes.
+//! compared afterwards. Peak memory of either, and the time that a key takes where both sides are listed and nothing is copied. Long:
+//! most of it is the S3 server's.
 
 use super::objects::{fill, migration};
 use super::timed::timed;
