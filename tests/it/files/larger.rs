@@ -3,7 +3,7 @@
 use super::{NEW, Stage};
 use crate::support::file_server::{Asked, FileServer};
 use crate::support::job::full;
-use crate::support::s3::{MAKES, Make};
+use crate::support::s3::{MAKES, Make, gigabytes, give_back};
 use crate::support::servers::Kind;
 use milkrun::s3::Crc64;
 use std::io::Write as _;
@@ -125,6 +125,7 @@ fn block(number: u64) -> Vec<u8> {
 /// 20 GB by a function of 128 MB and 30 s, one of whose runs is killed.
 #[test]
 fn a_file_larger_than_any_memory_arrives_over_several_runs() {
+    let _room = gigabytes();
     let (length, time) = if full() { (20_u64 << 30, "30s") } else { (256 << 20, "3s") };
     let mut stage = Stage::new(Kind::Sqlite, Make::SeaweedFs, move |asked, stream| endless(asked, stream, length));
     stage.define(
@@ -173,6 +174,7 @@ fn a_file_larger_than_any_memory_arrives_over_several_runs() {
     let head = stage.runtime.block_on(stage.s3.head(&stage.bucket, key, super::LIMIT)).unwrap().unwrap();
     // What this server keeps of parts is the checksum of the whole.
     assert_eq!((head.bytes, head.checksum), (length, Some(crc.finish())));
+    stage.runtime.block_on(give_back(&stage.client, &stage.bucket, key));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::Stage;
 use crate::support::job::full;
-use crate::support::s3::Make;
+use crate::support::s3::{Make, gigabytes, give_back};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use serde_json::json;
@@ -76,16 +76,21 @@ fn arrives_over_several_runs(stage: &mut Stage, parts: u64) {
     assert_eq!(stage.to.open_uploads(&stage.runtime), 0);
     let verified = stage.verify();
     assert_eq!((&verified["checked"], &verified["equal"]), (&json!(1), &json!(1)), "{verified}");
+    for side in [&stage.from, &stage.to] {
+        stage.runtime.block_on(give_back(&side.client, &side.bucket, KEY));
+    }
 }
 
 #[test]
 fn a_server_copies_what_is_too_large_for_one_call_part_by_part() {
+    let _room = gigabytes();
     let mut stage = Stage::new(Make::SeaweedFs, Make::SeaweedFs);
     arrives_over_several_runs(&mut stage, if full() { 192 } else { 10 });
 }
 
 #[test]
 fn what_no_run_can_carry_alone_is_carried_by_several() {
+    let _room = gigabytes();
     let mut stage = Stage::new(Make::SeaweedFs, Make::SeaweedFs);
     stage.to.endpoint = stage.to.endpoint.replace("127.0.0.1", "localhost");
     arrives_over_several_runs(&mut stage, if full() { 96 } else { 4 });

@@ -6,8 +6,8 @@ use super::server::Server;
 use aws_config::SdkConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use milkrun::s3::S3;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 const MINISTACK: &str = r#"
 tools="${MILKRUN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/milkrun}"
@@ -115,4 +115,16 @@ pub(crate) async fn bucket(make: Make) -> (S3, SdkConfig, String) {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     (S3::new(&config), config, name)
+}
+
+/// For a test that keeps gigabytes: one at a time, so that a disk of 40 GB will do.
+pub(crate) fn gigabytes() -> MutexGuard<'static, ()> {
+    static ROOM: Mutex<()> = Mutex::new(());
+    ROOM.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes a bucket with the one object in it, and with it what it took of the disk: `SeaweedFS` gives back at once what was a bucket's.
+pub(crate) async fn give_back(client: &aws_sdk_s3::Client, bucket: &str, key: &str) {
+    client.delete_object().bucket(bucket).key(key).send().await.unwrap();
+    client.delete_bucket().bucket(bucket).send().await.unwrap();
 }
