@@ -35,7 +35,7 @@ tls: ## Check that one TLS stack comes in, and no second one
 forbid: ## Check that no loose end is left in the source
 	@scripts/check-loose-ends.sh
 
-test: setup ## All tests, on real servers: MariaDB, PostgreSQL, SQLite, DynamoDB Local, the Lambda emulator
+test: setup ## All tests, on real servers: MariaDB, PostgreSQL, SQLite, DynamoDB Local, three of S3, the Lambda emulator
 	RUST_BACKTRACE=0 cargo test $(LOCKED) -- --skip chaos::
 
 chaos: setup ## The regimen once: lease and commit under a model checker, the engine in a simulation, faults of every kind
@@ -54,7 +54,7 @@ ci: ## What CI runs
 	done
 
 full: export MILKRUN_FULL := 1
-full: ## As ci, with every slow test at its full length (all the kills, 1.5 million orders, 10 million keys), and both demos
+full: ## As ci, with every slow test at its full length (all the kills, 1.5 million orders, 10 million keys), and all demos
 	@$(MAKE) ci STEPS='$(STEPS) demos'
 
 demo: setup-build ## See it work in a minute: a shop's closed orders become history. Needs no server and no AWS
@@ -71,7 +71,7 @@ demos: setup
 	@scripts/check-demos.sh
 
 ONLY ?=
-bench: setup ## Side by side with INSERT … SELECT, pt-archiver, pgloader, COPY and rclone: rates, processor time, memory; ONLY=copy for one part
+bench: setup ## Side by side with INSERT … SELECT, pt-archiver, pgloader, COPY, rclone and s5cmd: rates, processor time, memory; ONLY=copy for one part
 	@scripts/setup.sh bench
 	cargo bench $(LOCKED) --bench speed -- $(ONLY)
 

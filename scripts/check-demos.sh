@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Both demos do what they promise. The demo's folder is a fresh one: a developer's own demo/ stays as it is.
+# All demos do what they promise. The demo's folder is a fresh one: a developer's own demo/ stays as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

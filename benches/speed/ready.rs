@@ -2,6 +2,10 @@
 
 use crate::support::database::Database;
 use crate::support::job::Job;
+use std::time::{Duration, Instant};
+
+/// How long a server may take to read its settings again.
+const RELOAD: Duration = Duration::from_secs(10);
 
 /// Nothing was moved yet: milkrun's progress is forgotten and the tables are empty.
 pub(crate) fn afresh(job: &Job, tables: &[&str]) {
@@ -43,7 +47,13 @@ pub(crate) fn make_durable(database: &Database) {
         let name = database.rows("SELECT current_database()")[0][0].clone().unwrap_or_default();
         database.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = on"));
         database.execute("SET synchronous_commit = on");
-        assert_eq!(database.rows("SHOW fsync")[0][0].as_deref(), Some("on"), "commits would not be durable");
+        database.try_execute("ALTER SYSTEM SET fsync = on");
+        database.try_execute("SELECT pg_reload_conf()");
+        let until = Instant::now() + RELOAD;
+        while database.rows("SHOW fsync")[0][0].as_deref() != Some("on") {
+            assert!(Instant::now() < until, "commits would not be durable");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

@@ -118,7 +118,12 @@ impl Session<'_> {
     /// One invocation.
     async fn call(&self, event: &Value) -> Result<Value, CommandError> {
         match &self.place {
-            Place::There(remote) => remote.invoke(event).await,
+            // It cannot be stopped from here, and nobody who asks to stop waits a quarter of an hour for that.
+            Place::There(remote) => tokio::select! {
+                biased;
+                reply = remote.invoke(event) => reply,
+                () = self.stop.asked() => Err(remote.unawaited()),
+            },
             Place::Here(handler) => {
                 let invocation = Invocation {
                     stop: self.stop.clone(),

@@ -41,8 +41,7 @@ impl Remote {
         let answer = match Box::pin(sent).await {
             Ok(answer) => answer,
             Err(error) if error.code() == Some("TooManyRequestsException") => {
-                // Reserved concurrency: somebody else's run is under way.
-                return Ok(json!({"v": 1, "migration": event["migration"], "outcome": "busy"}));
+                return Ok(no_room(event));
             }
             Err(error) => return Err(uninvoked(&self.function, &error)),
         };
@@ -57,6 +56,29 @@ impl Remote {
         }
         Ok(reply)
     }
+
+    /// Somebody asked to stop before it has answered.
+    pub(super) fn unawaited(&self) -> CommandError {
+        CommandError::Internal(format!(
+            "interrupted before the function `{}` has answered: what it has begun goes on there until it ends by itself; `status` tells \
+             how far it is, `pause` stops it at its next batch",
+            self.function
+        ))
+    }
+}
+
+/// What is known where Lambda lets nobody in, by reserved concurrency: somebody else's run is under way. A run that did not begin has moved
+/// nothing; how far the migration is, which memory it took and until when it is busy, nobody has said.
+fn no_room(event: &Value) -> Value {
+    let migration = &event["migration"];
+    if event["command"] != "run" {
+        return json!({"v": 1, "migration": migration, "outcome": "busy"});
+    }
+    json!({
+        "v": 1, "migration": migration, "outcome": "busy", "stopped_by": null,
+        "moved": 0, "skipped": 0, "conflicts": 0, "failed": 0, "bytes": 0, "batches": 0, "shards": [],
+        "elapsed_ms": 0, "batch_ms": 0,
+    })
 }
 
 /// Why there was no answer. Of what Lambda says only code and first line: the rest may be the request itself, with its token.

@@ -35,8 +35,8 @@ impl Session<'_> {
             self.tell(&reply);
             self.bar.follow(&reply);
             totals.add(&reply);
-            // A bare run goes on to other migrations: what needs a person in one of them still does.
-            if bare && reply["outcome"] == "complete" {
+            // A bare run goes on to other migrations: what needs a person in one of them still does, also in one that only rests.
+            if bare && matches!(reply["outcome"].as_str(), Some("complete" | "idle")) {
                 worst = worst.max(status(&command, &reply));
             }
             if !self.asked.until_done() || self.stop.is_set() {

@@ -4,6 +4,7 @@ mod clients;
 mod error;
 mod event;
 mod forecast;
+mod idle;
 mod kind;
 mod open;
 mod page;
@@ -134,16 +135,24 @@ impl Handler {
         let ledger = &*self.ledger;
         match command {
             Command::Run(event) => {
-                let reply = Box::pin(self.run(event, invocation)).await?;
-                self.tell("run", &reply, end).await;
-                Ok(reply)
+                let mut unheard = Vec::new();
+                let ran = Box::pin(self.run(event, invocation, &mut unheard)).await;
+                if let Ok(reply) = &ran {
+                    self.tell("run", reply, end).await;
+                }
+                self.tell_late(unheard, end).await;
+                ran
             }
             Command::Verify(event) => {
                 let reply = Box::pin(self.verify(&event, invocation)).await?;
                 self.tell("verify", &reply, end).await;
                 Ok(reply)
             }
-            Command::Rollback(event) => Box::pin(self.rollback(&event, invocation)).await,
+            Command::Rollback(event) => {
+                let reply = Box::pin(self.rollback(&event, invocation)).await?;
+                self.tell("rollback", &reply, end).await;
+                Ok(reply)
+            }
             Command::Plan(event) => Box::pin(self.plan(&event.migration, invocation)).await,
             Command::Status(StatusEvent { migration: Some(name) }) => {
                 let file = self.migrations.one(&name, limit).await?;

@@ -11,6 +11,10 @@ use crate::rows::{Rows, RowsError};
 use crate::spec::{Definition, FileError, Problem, Source};
 use crate::sql::{ConnectOptions, SqlError};
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// A database that is about to answer is waited for all the same.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Sessions that outlive an invocation.
 pub(super) struct Kept {
@@ -62,7 +66,7 @@ impl Handler {
         };
         loop {
             let sides = self.options(definition, table, budget).await?;
-            let error = match Box::pin(self.in_time(definition, (&sides, clients.as_ref()), budget)).await {
+            let error = match Box::pin(self.in_time(definition, (&sides, clients.as_ref()), budget, stop)).await {
                 Ok(kind) => return Ok(Ok(kind)),
                 Err(RowsError::Problems(problems)) => return Ok(Err(problems)),
                 Err(error) => error,
@@ -86,17 +90,27 @@ impl Handler {
         }
     }
 
-    /// Waits for the database no longer than the run can afford, whatever a server that is silent makes of its limit.
+    /// Waits for the database no longer than the run can afford, whatever a server that is silent makes of its limit; and not much longer
+    /// once somebody asks to stop.
     async fn in_time(
         &self,
         definition: &Definition,
         ends: (&Sides, Option<&Outside>),
         budget: &Budget,
+        stop: &Stop,
     ) -> Result<Kind, RowsError> {
-        let limit = budget.remaining();
+        let (limit, began) = (budget.remaining(), Instant::now());
         let opening = Box::pin(self.sessions(definition, ends, limit));
-        let late = || RowsError::Sql(SqlError::Timeout { limit });
-        tokio::time::timeout(limit + budget.reserve() / 4, opening).await.unwrap_or_else(|_| Err(late()))
+        let late = |limit| RowsError::Sql(SqlError::Timeout { limit });
+        let stopped = async {
+            stop.asked().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            biased;
+            opened = tokio::time::timeout(limit + budget.reserve() / 4, opening) => opened.unwrap_or_else(|_| Err(late(limit))),
+            () = stopped => Err(late(began.elapsed())),
+        }
     }
 
     /// Keeps sessions for the next invocation. They are checked before they are used again.

@@ -111,12 +111,19 @@ impl Handler {
                 Box::pin(self.pin(definition, kind, stored, budget)).await
             }
             Some(pin) => {
-                let same_file = pin.file == now.file;
+                let (met, same_file) = (pin.clone(), pin.file == now.file);
                 let stored = state::update(&*self.ledger, name, stored, budget.call(), |state| {
-                    state.proposed = Some(now.clone());
-                    true
+                    let ours = state.pin.as_ref() == Some(&met);
+                    if ours {
+                        state.proposed = Some(now.clone());
+                    }
+                    ours
                 })
                 .await?;
+                if stored.state.pin.as_ref() != Some(&met) {
+                    // Somebody has accepted another one while the database was opened, or has begun anew.
+                    return Box::pin(self.pin(definition, kind, stored, budget)).await;
+                }
                 let reason = if same_file {
                     format!(
                         "the columns of the source have changed since the definition was pinned: look at what changed, then {}",
@@ -190,4 +197,59 @@ pub(super) enum Foretold {
 /// How a changed definition is accepted, by event and on the command line.
 fn accepting(name: &str, digest: &str) -> String {
     format!("`resume` with \"accept\": \"{digest}\" (`milkrun resume {name} --accept {digest}`)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Aws, Settings, switch};
+    use crate::spec::parse;
+    use aws_config::{BehaviorVersion, SdkConfig};
+    use std::time::Duration;
+    use tokio::sync::OnceCell;
+
+    const FILE: &str = r#"
+name = "m"
+kind = "objects"
+[source]
+bucket = "from-here"
+region = "eu-central-1"
+[target]
+bucket = "to-there"
+region = "eu-central-1"
+[copy]
+tags = "keep"
+"#;
+
+    #[tokio::test]
+    async fn a_definition_that_was_accepted_while_a_run_was_on_its_way_pauses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            ledger: format!("sqlite://{}", folder.path().join("ledger.db").display()),
+            migrations: folder.path().display().to_string(),
+            margin_ms: 0,
+            topic: None,
+        };
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).build();
+        let aws = Aws { config: Arc::new(OnceCell::new_with(Some(config))) };
+        let handler = Handler::new(&settings, &aws).await.unwrap();
+        let old = parse("m", FILE).unwrap_or_else(|error| panic!("{error}"));
+        let new = parse("m", &FILE.replace("keep", "drop")).unwrap_or_else(|error| panic!("{error}"));
+        let Definition::Objects(objects) = &new else { panic!("of another kind") };
+        let kind = Kind::Objects(Box::new(handler.buckets(objects).await));
+        let budget = Budget::new(Duration::from_secs(30), 1024);
+        let load = async || state::load(&*handler.ledger, "m", budget.call()).await.unwrap();
+        let first = handler.pin(&old, &kind, load().await, &budget).await.unwrap();
+        assert!(matches!(first, Pinned::Yes(_)));
+
+        let known = load().await;
+        let digest = current(&known.state, &new).digest();
+        let ledger = &*handler.ledger;
+        switch::resume(ledger, &new, Some(digest), None, &handler.clock, budget.call()).await.unwrap();
+        let met = handler.pin(&new, &kind, known, &budget).await.unwrap();
+        assert!(matches!(met, Pinned::Yes(_)));
+        let state = load().await.state;
+        assert_eq!((state.paused, state.proposed), (None, None));
+        assert!(state.pin.is_some_and(|pin| pin.file == new.digest()));
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::error::CommandError;
 use super::forecast::{Forecast, Work};
+use super::idle::idle;
 use super::kind::Kind;
 use super::pin::{Foretold, foretold};
 use super::reply::VERSION;
@@ -79,6 +80,7 @@ impl Handler {
         let tuner = known.first().map(|shard| shard.checkpoint.tuner.clone()).unwrap_or_default();
         // The first pass cuts the key once and for all.
         let shards = if stored.state.pass > 0 { stored.state.shards() } else { definition.limits().shards };
+        found.warnings.extend(idle(definition, shards));
         let lanes = if kind.is_serial() { 1 } else { definition.limits().lanes.min(shards) };
         let forecast = Forecast::of(&tuner, estimate, work, definition.limits(), lanes, budget);
         if forecast.assumed {

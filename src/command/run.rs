@@ -28,11 +28,17 @@ use time::OffsetDateTime;
 const KEEP_S: u64 = 30 * 86_400;
 
 impl Handler {
-    pub(super) async fn run(&self, event: RunEvent, invocation: &Invocation) -> Result<Value, CommandError> {
+    /// `unheard`: migrations that a bare run passed over, and of which something has still to be told.
+    pub(super) async fn run(
+        &self,
+        event: RunEvent,
+        invocation: &Invocation,
+        unheard: &mut Vec<Definition>,
+    ) -> Result<Value, CommandError> {
         let budget = Budget::new(invocation.time, invocation.memory_mb);
         let definition = match event.migration {
             Some(name) => self.definition(&name, budget.call()).await?,
-            None => match self.select(budget.call()).await? {
+            None => match self.select(budget.call(), unheard).await? {
                 Selected::Run(definition) => *definition,
                 Selected::Nothing(outcome, until) => {
                     let reply = reply::nothing(outcome, until, &invocation.id, &budget);

@@ -6,6 +6,7 @@ use super::error::CommandError;
 use super::reply::{VERSION, instant};
 use crate::engine::state::{self, Phase, State, Told};
 use crate::fault::chain;
+use crate::spec::Definition;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -16,40 +17,66 @@ const MOST: Duration = Duration::from_secs(3);
 
 impl Handler {
     /// Tells what is new of a migration before `end`, with the reply that it came with. Never a reason to fail: what was not heard, or
-    /// what there was no time for, is told by the next one.
-    pub(super) async fn tell(&self, command: &str, reply: &Value, end: Instant) {
-        let limit = end.saturating_duration_since(Instant::now()) / 4;
-        if self.topic.is_none() || limit < LEAST {
-            return;
-        }
-        let limit = limit.min(MOST);
-        let Some(name) = reply.get("migration").and_then(Value::as_str) else { return };
-        if let Err(error) = self.tell_all(name, command, reply, limit).await {
+    /// what there was no time for, is told by the next one. Whether nothing is left to be told.
+    pub(super) async fn tell(&self, command: &str, reply: &Value, end: Instant) -> bool {
+        let Some(limit) = share(end) else { return false };
+        let name = reply.get("migration").and_then(Value::as_str);
+        let Some(name) = name.filter(|_| self.topic.is_some()) else { return true };
+        self.tell_all(name, command, reply, limit).await.unwrap_or_else(|error| {
             tracing::warn!(migration = name, "a stage could not be told: {}", chain(&error));
+            false
+        })
+    }
+
+    /// Tells what nobody has heard of migrations that a bare run passes over, with their status: of one that is paused or complete no run
+    /// comes any more that would. Where the topic hears nothing, the others wait for the next run, too.
+    pub(super) async fn tell_late(&self, unheard: Vec<Definition>, end: Instant) {
+        for definition in unheard {
+            let Some(limit) = share(end) else { return };
+            let name = definition.name().to_owned();
+            let heard = match self.status(&name, &Ok(definition), limit).await {
+                Ok(status) => self.tell("run", &status, end).await,
+                Err(error) => {
+                    tracing::warn!(migration = name, "a stage could not be told: {}", chain(&error));
+                    false
+                }
+            };
+            if !heard {
+                return;
+            }
         }
     }
 
-    async fn tell_all(&self, name: &str, command: &str, reply: &Value, limit: Duration) -> Result<(), CommandError> {
+    /// Whether there is a topic, and something that it has not heard of this migration.
+    pub(super) fn is_unheard(&self, state: &State) -> bool {
+        self.topic.is_some() && !untold(state).is_empty()
+    }
+
+    async fn tell_all(&self, name: &str, command: &str, reply: &Value, limit: Duration) -> Result<bool, CommandError> {
         if let Some(stage) = verified(command, reply) {
             self.publish(name, stage, reply, limit).await;
         }
         let stored = state::load(&*self.ledger, name, limit).await?;
         let told = now_told(&stored.state);
         if told == stored.state.told {
-            return Ok(());
+            return Ok(true);
         }
         for stage in untold(&stored.state) {
             if !self.publish(name, stage, reply, limit).await {
-                return Ok(());
+                return Ok(false);
             }
         }
+        let life = stored.state.life;
         state::update(&*self.ledger, name, stored, limit, |state| {
-            let news = state.told != told;
-            state.told = told;
+            // In a new life all of it is news again.
+            let news = state.life == life && state.told != told;
+            if news {
+                state.told = told;
+            }
             news
         })
         .await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the topic has heard it.
@@ -65,6 +92,12 @@ impl Handler {
             }
         }
     }
+}
+
+/// How long one call may take of what is left until then; `None`: too little is.
+fn share(end: Instant) -> Option<Duration> {
+    let limit = end.saturating_duration_since(Instant::now()) / 4;
+    (limit >= LEAST).then(|| limit.min(MOST))
 }
 
 /// What a verification came to, if it is over.

@@ -3,10 +3,11 @@
 use super::error::CommandError;
 use super::shelves::give_term_to_pairs;
 use super::status::current;
+use crate::engine::dead::side_by_side;
 use crate::engine::lease::{Clock, nonce};
 use crate::engine::reset;
 use crate::engine::state::{self, Pause, State};
-use crate::ledger::{Ledger, Record, item};
+use crate::ledger::{Ledger, LedgerError, Record, item};
 use crate::spec::Definition;
 use serde_json::json;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use time::OffsetDateTime;
 
 /// Operator records are cleaned up after a year.
 const KEEP_S: u64 = 365 * 86_400;
+/// Records that are deleted between two looks at what is left.
+const PAGE: usize = 500;
 
 /// Pauses: the holder stops at the next batch boundary.
 pub(super) async fn pause(
@@ -110,20 +113,23 @@ pub(super) async fn reset(
     if !reset::begin_anew(ledger, name, clock(), limit).await? {
         return Ok(());
     }
-    forget(&**ledger, name, item::RUN, limit).await?;
-    forget(&**ledger, name, item::UPLOAD, limit).await?;
     let by = by.unwrap_or_else(|| "unknown".to_owned());
     keep(&**ledger, name, json!({"command": "reset", "by": by}), clock, limit).await?;
     // At the end: there may be many.
+    forget(ledger, name, item::RUN, limit).await?;
+    forget(ledger, name, item::UPLOAD, limit).await?;
     Ok(give_term_to_pairs(ledger, name, clock() / 1000, limit).await?)
 }
 
-async fn forget(ledger: &dyn Ledger, name: &str, prefix: &str, limit: Duration) -> Result<(), CommandError> {
+/// Deletes what a month of runs has left: one by one that would take longer than the function may.
+async fn forget(ledger: &Arc<dyn Ledger>, name: &str, prefix: &str, limit: Duration) -> Result<(), LedgerError> {
     loop {
-        let page = ledger.list(name, prefix, None, 100, false, limit).await?;
-        for record in &page.records {
-            ledger.delete(name, &record.item, limit).await?;
-        }
+        let page = ledger.list(name, prefix, None, PAGE, false, limit).await?;
+        let calls = page.records.into_iter().map(|record| {
+            let ledger = Arc::clone(ledger);
+            async move { ledger.delete(&record.migration, &record.item, limit).await }
+        });
+        side_by_side(calls, "forgetting a record").await?;
         if page.next.is_none() {
             return Ok(());
         }
@@ -153,4 +159,85 @@ pub(super) async fn keep(
         body,
     };
     Ok(ledger.put(&record, limit).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::lease::system_clock;
+    use crate::ledger::{Page, Sqlite, Swap};
+    use async_trait::async_trait;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    /// A ledger that counts how many records are being deleted at the same time.
+    struct Counting {
+        ledger: Sqlite,
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Ledger for Counting {
+        async fn get(&self, migration: &str, item: &str, limit: Duration) -> Result<Option<Record>, LedgerError> {
+            self.ledger.get(migration, item, limit).await
+        }
+
+        async fn list(
+            &self,
+            migration: &str,
+            prefix: &str,
+            after: Option<&str>,
+            most: usize,
+            newest_first: bool,
+            limit: Duration,
+        ) -> Result<Page, LedgerError> {
+            self.ledger.list(migration, prefix, after, most, newest_first, limit).await
+        }
+
+        async fn swap(&self, record: &Record, seen: Option<&Record>, limit: Duration) -> Result<Swap, LedgerError> {
+            self.ledger.swap(record, seen, limit).await
+        }
+
+        async fn put(&self, record: &Record, limit: Duration) -> Result<(), LedgerError> {
+            self.ledger.put(record, limit).await
+        }
+
+        async fn delete(&self, migration: &str, item: &str, limit: Duration) -> Result<(), LedgerError> {
+            self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            self.ledger.delete(migration, item, limit).await
+        }
+    }
+
+    #[tokio::test]
+    async fn reset_forgets_many_records_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Sqlite::open(&folder.path().join("ledger.db")).unwrap();
+        let counting = Arc::new(Counting { ledger, now: AtomicUsize::new(0), most: AtomicUsize::new(0) });
+        let ledger: Arc<dyn Ledger> = counting.clone();
+        let clock = system_clock();
+        pause(&*ledger, "m", None, None, &clock, LIMIT).await.unwrap();
+        for number in 0..40 {
+            let time = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(number);
+            let record = Record {
+                migration: "m".to_owned(),
+                item: item::run(time, "r"),
+                seq: 1,
+                epoch: 0,
+                owner: None,
+                stamp: nonce(),
+                expires: None,
+                body: serde_json::Map::new(),
+            };
+            ledger.put(&record, LIMIT).await.unwrap();
+        }
+        reset(&ledger, "m", Some("somebody".to_owned()), &clock, LIMIT).await.unwrap();
+        assert_eq!(ledger.list("m", item::RUN, None, 100, false, LIMIT).await.unwrap().records, []);
+        assert!(counting.most.load(Ordering::SeqCst) > 8, "{:?}", counting.most);
+        let kept = ledger.list("m", item::OPERATOR, None, 100, true, LIMIT).await.unwrap().records;
+        assert_eq!(kept[0].body["command"], "reset");
+    }
 }

@@ -11,8 +11,10 @@ use super::report::{Outcome, StoppedBy};
 use super::run::{EngineError, Run};
 use super::state::{State, Stored};
 use super::stretch::{Bounds, in_time, stretch};
+use super::{dead, letters};
 use crate::cursor::Cursor;
 use crate::fault::{Action, Fault, chain};
+use std::time::Duration;
 
 /// Changes that are looked at in one statement.
 const STEP: u64 = 1000;
@@ -27,7 +29,7 @@ impl<M: Migration> Run<'_, M> {
         counted: u64,
     ) -> Result<Result<u64, Box<Ended>>, EngineError> {
         let work = async {
-            if stored.state.pass > 1 && !self.tidied_up().await {
+            if stored.state.pass > 1 && !self.tidied_up(&stored.state).await {
                 return None;
             }
             if counted == 0 && self.sweeps.has_to_look_beyond(&stored.state) {
@@ -47,9 +49,10 @@ impl<M: Migration> Run<'_, M> {
     }
 
     /// Gives up what killed runs have left. What cannot be is no reason to go on for ever. `false`: there is no time for it in this run.
-    async fn tidied_up(&self) -> bool {
+    async fn tidied_up(&self, state: &State) -> bool {
         let was_short = self.budget.remaining() < self.budget.total() / 2;
-        match self.patiently(|limit| in_time(&self.budget, self.kind.tidy_up(limit))).await {
+        // Boxed: it is too large to be moved about.
+        match self.patiently(|limit| Box::pin(self.tidy_up(state, limit))).await {
             Ok(()) => true,
             Err(fault) if was_short && fault.class.action() != Action::Pause => false,
             Err(fault) => {
@@ -57,6 +60,19 @@ impl<M: Migration> Run<'_, M> {
                 true
             }
         }
+    }
+
+    /// Whoever holds the first shard may be retrying letters that were put back: what was left of their items is gone on with.
+    async fn tidy_up(&self, state: &State, limit: Duration) -> Result<(), Fault> {
+        let mut left = in_time(&self.budget, self.kind.left_overs(limit)).await?;
+        let letters = letters::of(self, state);
+        let asked = async { letters.put_back_among(&left).await.map_err(|error| dead::unread(&error)) };
+        let retried = in_time(&self.budget, asked).await?;
+        left.retain(|item| !retried.contains(item));
+        if left.is_empty() {
+            return Ok(());
+        }
+        in_time(&self.budget, self.kind.tidy_up(&left, self.budget.remaining())).await
     }
 
     /// How many items without a target changed after the bound of a sweep, of the first of them that are found; 1 also where nobody can
@@ -94,5 +110,73 @@ impl<M: Migration> Run<'_, M> {
             }
             after = step.end;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::KeyPart;
+    use crate::engine::dead::{Letters, Rank};
+    use crate::engine::migration::{Aside, Effort, Outcome, Range, Read};
+    use crate::ledger::Sqlite;
+    use crate::spec::Limits;
+    use std::sync::{Arc, Mutex};
+
+    fn item(number: u32) -> Cursor {
+        Cursor(vec![KeyPart::Int(number.to_string())])
+    }
+
+    /// Killed runs have left something of three items; of which it was given up.
+    #[derive(Default)]
+    struct Leaving(Mutex<Vec<Cursor>>);
+
+    impl Migration for Leaving {
+        type Batch = ();
+
+        async fn bound(&self, _: Option<&Cursor>, _: Duration) -> Result<Option<Cursor>, Fault> {
+            Ok(None)
+        }
+
+        async fn read(&self, _: &Range, _: Option<&Cursor>, _: u64, _: Duration) -> Result<Option<Read<()>>, Fault> {
+            Ok(None)
+        }
+
+        async fn sweep(&self, _: &Range, _: Option<&Cursor>, _: u64, _: Duration) -> Result<Option<Read<()>>, Fault> {
+            Ok(None)
+        }
+
+        fn fetch(&self, _: &Range, _: &[Cursor]) {}
+
+        async fn write(&self, (): &(), _: &Effort) -> Result<Outcome, Fault> {
+            Ok(Outcome::default())
+        }
+
+        async fn left_overs(&self, _: Duration) -> Result<Vec<Cursor>, Fault> {
+            Ok(vec![item(1), item(2), item(3)])
+        }
+
+        async fn tidy_up(&self, items: &[Cursor], _: Duration) -> Result<(), Fault> {
+            self.0.lock().unwrap().extend_from_slice(items);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_left_of_an_item_that_is_being_retried_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Sqlite::open(&folder.path().join("ledger.db")).unwrap());
+        let letters = Letters { ledger: ledger.clone(), migration: "m".to_owned(), life: 0 };
+        let aside = |number| Aside { key: item(number), class: "poison", message: "m".to_owned() };
+        letters.record(&[aside(2), aside(3)], 1, "b", Rank { pass: 1, epoch: 1 }, 100).await.unwrap();
+        let (mut recorded, _) = letters.page(None).await.unwrap();
+        recorded.retain(|(_, letter)| letter.cursor == item(2));
+        assert_eq!(letters.put_back(recorded, 1).await.unwrap(), 1);
+
+        let (kind, limits) = (Leaving::default(), Limits::default());
+        let run = Run::new("m", &kind, &limits, ledger, Duration::from_secs(30), 512);
+        // As it was read before the letter was put back.
+        assert!(run.tidied_up(&State { pass: 2, open: true, ..State::default() }).await);
+        assert_eq!(*kind.0.lock().unwrap(), [item(1), item(3)]);
     }
 }

@@ -4,6 +4,7 @@ use super::chunk::Chunk;
 use super::report::{Outcome, StoppedBy};
 use super::run::EngineError;
 use super::state::{State, Stored};
+use super::sweeps::Sweeps;
 use super::walk::Walked;
 
 /// How a run ended.
@@ -28,6 +29,19 @@ impl Ended {
     pub(super) fn complete_or_more(stored: Stored) -> Self {
         let outcome = if stored.state.has_retry() { Outcome::More } else { Outcome::Complete };
         Self::new(outcome, StoppedBy::End, stored.state)
+    }
+
+    /// What keeps a run from beginning: what was decided since it read the state that it knows. A migration that was complete once may have
+    /// dead letters to retry, or go on for ever by now.
+    pub(super) fn meanwhile(stored: &Stored, known: &State, sweeps: &Sweeps) -> Option<Self> {
+        let ended = |outcome, why| Self::new(outcome, why, stored.state.clone());
+        if stored.state.life != known.life {
+            return Some(ended(Outcome::Fenced, StoppedBy::Fence));
+        }
+        let complete = sweeps.is_complete(&stored.state) && !stored.state.has_retry();
+        Self::if_paused(stored)
+            .or_else(|| complete.then(|| ended(Outcome::Complete, StoppedBy::End)))
+            .or_else(|| (stored.state.pin != known.pin).then(|| ended(Outcome::More, StoppedBy::Pause)))
     }
 
     /// What ends a run between two steps: a life that is over, a pause, that everything is complete, and that another definition than the

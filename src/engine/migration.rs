@@ -228,9 +228,14 @@ pub trait Migration: Send + Sync {
         place.clone()
     }
 
-    /// Gives up what killed runs have left behind and nothing goes on with. Asked once a sweep has walked to its end, perhaps by several
-    /// runs. A kind may leave nothing.
-    fn tidy_up(&self, _limit: Duration) -> impl Future<Output = Result<(), Fault>> + Send {
+    /// Items of which killed runs have left something behind. Asked once a sweep has walked to its end, perhaps by several runs. A kind may
+    /// leave nothing.
+    fn left_overs(&self, _limit: Duration) -> impl Future<Output = Result<Vec<Cursor>, Fault>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Gives up what was left behind of these items: nobody goes on with it.
+    fn tidy_up(&self, _items: &[Cursor], _limit: Duration) -> impl Future<Output = Result<(), Fault>> + Send {
         std::future::ready(Ok(()))
     }
 

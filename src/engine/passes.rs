@@ -22,6 +22,12 @@ impl<M: Migration> Run<'_, M> {
         chunk: &Chunk,
     ) -> Result<Ended, EngineError> {
         let begun = stored.state.clone();
+        // Somebody else may have opened the first pass while this run was on its way to the lease under which it would have.
+        if stored.state.pass > 0
+            && let Some(ended) = self.change_shard(lead, &stored, chunk).await?
+        {
+            return Ok(ended);
+        }
         if let Some(held) = lead.as_mut() {
             if let Some(walked) = self.check_in(held, &stored.state).await? {
                 let walked = self.heed(walked, &stored).await?;

@@ -3,7 +3,8 @@
 use super::budget::Budget;
 use super::checkpoint::Checkpoint;
 use super::chunk::Chunk;
-use super::lanes::Taken;
+use super::ended::Ended;
+use super::lanes::{Held, Taken};
 use super::lease::Terms;
 use super::migration::Migration;
 use super::rate::Rate;
@@ -81,7 +82,7 @@ impl<M: Migration> Run<'_, M> {
     /// Carries out the run. `stored` is the state as it was just read: not paused, not complete, with its definition pinned.
     pub async fn go(&self, stored: Stored) -> Result<Report, EngineError> {
         let chunk = Chunk::default();
-        let state = stored.state.clone();
+        let state = stored.state;
         let shards = if state.shards() > 1 {
             shards::all(&*self.ledger, &self.migration, self.budget.call()).await?
         } else {
@@ -101,17 +102,10 @@ impl<M: Migration> Run<'_, M> {
                 return Ok(Report { until, ..Report::idle(Outcome::More, progress(&state, &chunk)) });
             }
         };
-        let it = held.lease.checkpoint();
         let epoch = held.lease.epoch();
-        chunk.enter(held.shard, it);
-        if (it.life, it.pass) > (state.life, state.pass) {
-            // The state was read before somebody else went on to a later pass: in this one everything was counted already.
-            self.leave(held, StoppedBy::End, false, &chunk).await;
-            let progress = progress(&state, &chunk);
-            return Ok(Report { stopped_by: Some(StoppedBy::Fence), ..Report::idle(Outcome::Fenced, progress) });
-        }
+        chunk.enter(held.shard, held.lease.checkpoint());
         let mut lead = Some(held);
-        let ended = Box::pin(self.passes(&mut lead, stored, &chunk)).await;
+        let ended = Box::pin(self.under_lease(&mut lead, &state, &chunk)).await;
         if let Err(error) = self.pay_debt().await {
             tracing::warn!(migration = %self.migration, "what was moved above the rate is not accounted for: {}", chain(&error));
         }
@@ -143,6 +137,20 @@ impl<M: Migration> Run<'_, M> {
             epoch,
             fallbacks: self.kind.fallbacks(),
         })
+    }
+
+    /// The run, now that it holds a shard. What was decided on its way here is read only now: whoever pauses the migration, or begins it
+    /// anew, and then finds no shard held, may rely on nothing being moved any more.
+    async fn under_lease(&self, lead: &mut Option<Held>, known: &State, chunk: &Chunk) -> Result<Ended, EngineError> {
+        let stored = state::load(&*self.ledger, &self.migration, self.budget.call()).await?;
+        let Some(ended) = Ended::meanwhile(&stored, known, &self.sweeps) else {
+            return Box::pin(self.passes(lead, stored, chunk)).await;
+        };
+        if let Some(held) = lead.take() {
+            // Nobody has taken it: also in a new life others wait for it otherwise.
+            self.leave(held, StoppedBy::End, false, chunk).await;
+        }
+        Ok(ended)
     }
 
     async fn busy(&self, state: &State, until: u64) -> Result<Report, EngineError> {

@@ -1,9 +1,8 @@
 //! The batch size finds itself: how many source keys the next batch may look at, and which limit says so.
 //!
-//! A batch costs a fixed part (round trips, the commit) and a part that grows with its keys. Both are fitted to the
-//! batches seen, recent ones counting more, so that a slow network does not shrink batches to nothing. What was
-//! learned travels in the checkpoint: a cold start does not learn again.
+//! It goes by what batches have cost. What was learned travels in the checkpoint: a cold start does not learn again.
 
+use super::cost::{Cost, usual};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -12,19 +11,10 @@ use std::time::Duration;
 const FIRST_SIZE: (u64, u64) = (64, 1000);
 /// Growth from one batch to the next, at most.
 const GROWTH: f64 = 1.5;
-/// The weight of everything before, as a new batch comes in.
-const MEMORY: f64 = 0.75;
 /// What a key is taken to hold as long as none was moved, where bytes have a rate.
 const UNSEEN_BYTES: u64 = 4096;
-/// Less than this much of a byte a key is none.
-const NOTHING: f64 = 1e-3;
 /// Up to this size a batch may be all fixed cost.
 const SMALL: u64 = 32;
-/// Batches whose spread around the prediction is remembered.
-const SPREAD: usize = 20;
-/// A batch that took this many times its prediction, or a small part of it, says that the database has changed: what was
-/// learned is dropped.
-const BREAK: f64 = 2.0;
 
 /// Which limit decided a batch's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,18 +65,9 @@ pub struct Caps {
 pub struct Tuner {
     /// Size of the next batch before the limits of the moment; 0: nothing learned.
     size: u64,
-    /// Decayed sums over batches: weight, keys, seconds, keys², keys·seconds.
-    weight: f64,
-    keys: f64,
-    secs: f64,
-    keys_keys: f64,
-    keys_secs: f64,
-    /// The fixed part in seconds, where the sums cannot tell it.
-    overhead: f64,
-    /// Actual over predicted time of the last batches.
-    spread: Vec<f64>,
-    /// Bytes moved per key scanned, decayed.
-    bytes_per_key: f64,
+    /// In the checkpoint it has always been one record.
+    #[serde(flatten)]
+    cost: Cost,
 }
 
 impl Tuner {
@@ -95,15 +76,15 @@ impl Tuner {
         let first = || u64::try_from(caps.target.as_millis()).unwrap_or(u64::MAX).clamp(FIRST_SIZE.0, FIRST_SIZE.1);
         let mut size = if self.size == 0 { first() } else { self.size };
         let mut bound = if self.size == 0 { BoundBy::Growth } else { BoundBy::Time };
-        if let Some((fixed, slope)) = self.fit() {
+        if let Some((fixed, slope)) = self.cost.fit() {
             let target = caps.target.as_secs_f64().max(2.0 * fixed);
             let ideal = whole((target - fixed) / slope);
-            if ideal <= size && (size > SMALL || self.varied()) {
+            if ideal <= size && (size > SMALL || self.cost.varied()) {
                 (size, bound) = (ideal, BoundBy::Time);
             } else {
                 bound = BoundBy::Growth;
             }
-            let fits = (caps.remaining.as_secs_f64() / self.factor() - fixed) / slope;
+            let fits = (caps.remaining.as_secs_f64() / self.cost.factor() - fixed) / slope;
             if !caps.first && (fits < 1.0 || fits < usual(size) / 20.0) {
                 return None;
             }
@@ -112,14 +93,14 @@ impl Tuner {
             }
         }
         for (bytes, why) in [(Some(caps.bytes), BoundBy::Bytes), (caps.rate_bytes, BoundBy::Rate)] {
-            if let (Some(bytes), true) = (bytes, self.bytes_per_key > 0.0) {
-                let by_bytes = whole(usual(bytes) / self.bytes_per_key);
+            if let (Some(bytes), true) = (bytes, self.cost.bytes_per_key() > 0.0) {
+                let by_bytes = whole(usual(bytes) / self.cost.bytes_per_key());
                 if by_bytes < size {
                     (size, bound) = (by_bytes, why);
                 }
             }
         }
-        let unseen = caps.rate_bytes.filter(|_| self.weight <= 0.0).map(|bytes| bytes / UNSEEN_BYTES);
+        let unseen = caps.rate_bytes.filter(|_| self.cost.is_unknown()).map(|bytes| bytes / UNSEEN_BYTES);
         for (cap, why) in [
             (Some(caps.max_batch), BoundBy::MaxBatch),
             (caps.items, BoundBy::Items),
@@ -136,57 +117,20 @@ impl Tuner {
 
     /// The time that a batch of `keys` will stay under, nineteen times of twenty; `None` while nothing is known.
     pub fn p95(&self, keys: u64) -> Option<Duration> {
-        self.predict(keys).map(|secs| Duration::from_secs_f64(secs * self.factor()))
+        self.cost.p95(keys)
     }
 
     /// Learns from a batch that looked at `keys`, took `took` with its commit, and moved `bytes`.
     pub fn observe(&mut self, keys: u64, took: Duration, bytes: u64) {
-        let (n, t) = (usual(keys.max(1)), took.as_secs_f64().max(1e-6));
-        let mut surprised = false;
-        if let Some(predicted) = self.predict(keys) {
-            let ratio = t / predicted;
-            self.spread.push(ratio.min(4.0));
-            if self.spread.len() > SPREAD {
-                self.spread.remove(0);
-            }
-            surprised = !(1.0 / (2.0 * BREAK)..=BREAK).contains(&ratio);
-        }
-        if surprised {
-            *self = Self {
-                spread: std::mem::take(&mut self.spread),
-                overhead: self.overhead.min(t / 2.0),
-                ..Self::default_from(self)
-            };
-        }
-        for sum in [&mut self.weight, &mut self.keys, &mut self.secs, &mut self.keys_keys, &mut self.keys_secs] {
-            *sum *= MEMORY;
-        }
-        self.weight += 1.0;
-        self.keys += n;
-        self.secs += t;
-        self.keys_keys += n * n;
-        self.keys_secs += n * t;
-        let per_key = usual(bytes) / n;
-        self.bytes_per_key = if self.bytes_per_key == 0.0 {
-            per_key
-        } else {
-            (self.bytes_per_key * MEMORY + per_key * (1.0 - MEMORY)).max(per_key)
-        };
-        // What halves forever becomes a number that DynamoDB does not take.
-        if self.bytes_per_key < NOTHING {
-            self.bytes_per_key = 0.0;
-        }
-        if let Some((fixed, _)) = self.fit() {
-            self.overhead = fixed;
-        }
+        self.cost.observe(keys, took, bytes);
     }
 
     /// Settles the size that the next batch starts from: the ideal for `target`, but at most half as much again as `keys`,
     /// the size of a batch that went well. A batch that was cut short for another reason does not shrink it.
     pub fn settle(&mut self, keys: u64, target: Duration, max_batch: u64) {
-        let Some((fixed, slope)) = self.fit() else { return };
+        let Some((fixed, slope)) = self.cost.fit() else { return };
         let mut ideal = whole((target.as_secs_f64().max(2.0 * fixed) - fixed) / slope);
-        if keys <= SMALL && !self.varied() {
+        if keys <= SMALL && !self.cost.varied() {
             // Small batches of one size do not tell what a batch costs from what a key costs: a larger one does.
             ideal = ideal.max(keys + 1 + keys / 4);
         }
@@ -203,48 +147,6 @@ impl Tuner {
     pub fn quarter(&mut self, size: u64) {
         self.size = (size / 4).max(1);
     }
-
-    fn default_from(old: &Self) -> Self {
-        Self { size: old.size, bytes_per_key: old.bytes_per_key, ..Self::default() }
-    }
-
-    fn predict(&self, keys: u64) -> Option<f64> {
-        self.fit().map(|(fixed, slope)| fixed + slope * usual(keys))
-    }
-
-    /// Whether the batches seen were of sizes so different that they tell the fixed part from the rest.
-    fn varied(&self) -> bool {
-        let mean = self.keys / self.weight.max(1e-9);
-        self.keys_keys / self.weight.max(1e-9) - mean * mean > (0.1 * mean).powi(2)
-    }
-
-    /// Seconds that every batch costs, and seconds per key.
-    fn fit(&self) -> Option<(f64, f64)> {
-        if self.weight <= 0.0 {
-            return None;
-        }
-        let (mean_n, mean_t) = (self.keys / self.weight, self.secs / self.weight);
-        let variance = self.keys_keys / self.weight - mean_n * mean_n;
-        let slope = if self.varied() {
-            (self.keys_secs / self.weight - mean_n * mean_t) / variance
-        } else {
-            (mean_t - self.overhead) / mean_n
-        };
-        let slope = slope.clamp(0.05 * mean_t / mean_n, mean_t / mean_n);
-        Some(((mean_t - slope * mean_n).max(0.0), slope))
-    }
-
-    fn factor(&self) -> f64 {
-        let mut sorted = self.spread.clone();
-        sorted.sort_by(f64::total_cmp);
-        let place = sorted.len() * 95 / 100;
-        sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or(1.5).clamp(1.1, 3.0)
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^52")]
-fn usual(number: u64) -> f64 {
-    number as f64
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
@@ -452,17 +354,15 @@ mod tests {
     }
 
     #[test]
-    fn very_many_batches_without_an_item_leave_no_number_too_small_to_be_stored() {
-        let mut tuner = Tuner::default();
-        tuner.observe(100, Duration::from_millis(10), 50_000);
-        for _ in 0..3000 {
-            tuner.observe(100, Duration::from_millis(10), 0);
-        }
-        let stored = serde_json::to_value(&tuner).expect("a tuner is JSON");
-        let small =
-            |value: &serde_json::Value| value.as_f64().is_some_and(|number| number != 0.0 && number.abs() < 1e-9);
-        let fields = stored.as_object().expect("an object");
-        assert!(!fields.values().any(small), "{stored}");
-        assert_eq!(tuner.bytes_per_key.to_bits(), 0);
+    fn what_a_checkpoint_holds_is_one_flat_record() {
+        let stored = serde_json::json!({
+            "size": 120, "weight": 1.5, "keys": 180.0, "secs": 0.25, "keys_keys": 2250.0, "keys_secs": 31.5,
+            "overhead": 0.125, "spread": [1.0, 1.25], "bytes_per_key": 512.0,
+        });
+        let tuner: Tuner = serde_json::from_value(stored.clone()).expect("a tuner");
+        assert_eq!(serde_json::to_string(&tuner).expect("JSON"), stored.to_string());
+        // DynamoDB gives 180.0 back as 180.
+        let whole = stored.to_string().replace(".0", "");
+        assert_eq!(serde_json::from_str::<Tuner>(&whole).expect("a tuner"), tuner);
     }
 }

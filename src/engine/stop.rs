@@ -26,13 +26,18 @@ impl Stop {
         *self.sender.borrow()
     }
 
+    /// Waits until somebody asks.
+    pub async fn asked(&self) {
+        let mut receiver = self.sender.subscribe();
+        // The sender lives in `self`, so this ends only by being asked.
+        let _ = receiver.wait_for(|stop| *stop).await;
+    }
+
     /// Sleeps, but not beyond the moment when somebody asks.
     pub async fn sleep(&self, time: Duration) {
-        let mut receiver = self.sender.subscribe();
         tokio::select! {
             () = tokio::time::sleep(time) => {}
-            // The sender lives in `self`, so this ends only by being asked.
-            _ = receiver.wait_for(|stop| *stop) => {}
+            () = self.asked() => {}
         }
     }
 }

@@ -70,6 +70,26 @@ impl Columns {
         }
     }
 
+    /// How many bytes all of them have together, as text.
+    pub(super) fn bytes(&self) -> String {
+        // A sum of 32-bit numbers could be too large for one.
+        let zero = if self.dialect == Dialect::Postgres { "(CAST(0 AS bigint)" } else { "(0" };
+        let mut sum = zero.to_owned();
+        for known in &self.all {
+            let x = quoted(self.dialect, "t", &known.name);
+            let bytes = match self.dialect {
+                Dialect::MySql => format!("OCTET_LENGTH({x})"),
+                Dialect::Postgres => format!("octet_length({x}::text)"),
+                Dialect::Sqlite => format!("length(CAST({x} AS BLOB))"),
+            };
+            sum.push_str(" + COALESCE(");
+            sum.push_str(&bytes);
+            sum.push_str(", 0)");
+        }
+        sum.push(')');
+        phrase::text(self.dialect, &sum)
+    }
+
     fn printed(&self, known: &Known) -> String {
         let x = quoted(self.dialect, "t", &known.name);
         match (self.dialect, known.form) {

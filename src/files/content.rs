@@ -52,21 +52,32 @@ pub(super) fn check_start(start: &[u8], promised: Option<&str>, name: &str) -> R
         return Ok(());
     }
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-    let text = start.trim_ascii_start();
+    let text = behind_comments(start.trim_ascii_start());
     let begins = |with: &str| text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with.as_bytes()));
     let page = ["<!doctype html", "<html", "<head", "<body"].into_iter().any(begins);
-    // As Azure and S3 say that there is nothing.
-    let error = begins("<?xml") && contains(text, b"<Error") || begins("<Error>");
+    // As Azure and S3 say that there is nothing, and pages of XHTML.
+    let of_xml = [&b"<Error"[..], b"<html", b"<!DOCTYPE html"].into_iter().any(|part| contains(text, part));
+    let error = begins("<?xml") && of_xml || begins("<Error>");
     if page || error { Err(WrongType::Page) } else { Ok(()) }
+}
+
+/// What follows the comments that a text begins with; those that do not end are left.
+fn behind_comments(mut text: &[u8]) -> &[u8] {
+    while let Some(comment) = text.strip_prefix(b"<!--") {
+        let Some(end) = comment.windows(3).position(|window| window == b"-->") else { break };
+        text = comment.get(end + 3..).unwrap_or_default().trim_ascii_start();
+    }
+    text
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// Types of text that may well be a page.
+/// Types of text that may well be a page. A picture is none, also where it is one of XML.
 fn is_markup(content_type: &str) -> bool {
-    content_type.starts_with("text/") || content_type.ends_with("xml") || content_type.ends_with("xhtml")
+    let is_text = content_type.starts_with("text/") || content_type.ends_with("xml") || content_type.ends_with("xhtml");
+    is_text && !content_type.starts_with("image/")
 }
 
 fn extension(name: &str) -> Option<String> {
@@ -86,11 +97,16 @@ fn looks_binary(name: &str) -> bool {
         Some(
             "jpg"
                 | "jpeg"
+                | "jfif"
                 | "png"
                 | "gif"
                 | "webp"
                 | "avif"
                 | "heic"
+                | "heif"
+                | "svg"
+                | "ico"
+                | "psd"
                 | "tif"
                 | "tiff"
                 | "bmp"
@@ -98,9 +114,15 @@ fn looks_binary(name: &str) -> bool {
                 | "zip"
                 | "gz"
                 | "mp4"
+                | "m4v"
                 | "mov"
+                | "avi"
+                | "mkv"
                 | "webm"
                 | "mp3"
+                | "m4a"
+                | "ogg"
+                | "flac"
                 | "wav"
                 | "doc"
                 | "docx"
@@ -108,6 +130,10 @@ fn looks_binary(name: &str) -> bool {
                 | "xlsx"
                 | "ppt"
                 | "pptx"
+                | "odt"
+                | "ods"
+                | "odp"
+                | "epub"
                 | "dcm"
         )
     )
@@ -123,6 +149,10 @@ mod tests {
             ("<!DOCTYPE HTML><html>", Some("image/jpeg"), "https://h/a.jpg"),
             ("\u{feff} \n<html lang=en>", None, "https://h/a.jpg?sig=x.html"),
             ("<html>", Some("text/html"), "https://h/a.PNG"),
+            ("<!doctype html>", Some("text/html"), "https://h/logo.svg"),
+            ("<html>", Some("image/svg+xml"), "https://h/logo"),
+            ("<!-- 404 -->\n<!--\n--> <html>", Some("image/png"), "https://h/a"),
+            ("<?xml version=\"1.0\"?>\n<!DOCTYPE html PUBLIC", Some("image/gif"), "https://h/a.gif"),
             (
                 "<?xml version=\"1.0\"?><Error><Code>BlobNotFound</Code>",
                 Some("application/octet-stream"),
@@ -136,6 +166,9 @@ mod tests {
             ("<html>", Some("text/html"), "https://h/page"),
             ("<html>", None, "https://h/page.html"),
             ("<svg xmlns", Some("image/svg+xml"), "https://h/a.svg"),
+            ("<?xml version=\"1.0\"?><!-- of ours --><svg>", Some("image/svg+xml"), "https://h/a.svg"),
+            ("<!-- of ours --><svg>", Some("text/plain"), "https://h/a.svg"),
+            ("<!-- without end", Some("image/png"), "https://h/a.png"),
             ("", Some("image/png"), "https://h/a.png"),
         ] {
             assert_eq!(check_start(start.as_bytes(), promised, name), Ok(()), "{start}");

@@ -2,7 +2,7 @@
 //! then does the row point at it.
 //!
 //! [`open`](open) holds the definition against the catalog. [`migration`](migration) is what the engine asks; keys are walked by
-//! [`crate::rows::walker`]. A [`row`](row) says which URLs it holds ([`spans`](spans)), [`naming`](naming) which object each becomes,
+//! [`crate::rows::walker`], and [`sizes`](sizes) says how many rows are held. A [`row`](row) says which URLs it holds ([`spans`](spans)), [`naming`](naming) which object each becomes,
 //! [`transfer`](transfer) brings it there ([`resuming`](resuming) a large one, by [`uploads`](uploads)), [`journal`](journal) keeps what
 //! the row said before, and [`update`](update) changes the row if it still says so. Second stores hear of it by [`following`](following). [`strays`](strays) are objects that no row points at.
 
@@ -25,6 +25,7 @@ mod plan;
 mod proving;
 mod resuming;
 mod row;
+mod sizes;
 mod source;
 mod spans;
 mod storing;
@@ -85,6 +86,8 @@ pub struct Files {
     hosts: Hosts,
     /// Transfers side by side, over all lanes.
     transfers: Semaphore,
+    /// Bytes of a row, at most: one that changes stands in a statement as it was and as it will be.
+    max_item: u64,
     /// KiB of memory that transfers may still take.
     memory: Semaphore,
     /// All of it.

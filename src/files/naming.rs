@@ -44,8 +44,8 @@ pub(super) enum Unnamable {
     /// Clients take such segments out of a URL before they send it.
     #[error("the object's key would have a segment `.` or `..`, which no URL can name: put a character before it")]
     Dots,
-    /// Nothing of it is left.
-    #[error("the object's key would be empty")]
+    /// Nothing of it is left, or nothing but blanks, which AWS's SDK cannot say.
+    #[error("the object's key would be empty, or nothing but blanks")]
     Empty,
 }
 
@@ -93,7 +93,7 @@ impl Naming {
                 Part::Source => key.push_str(&digest::sha256(known.url)),
             }
         }
-        if key.is_empty() {
+        if key.trim().is_empty() {
             return Err(Unnamable::Empty);
         }
         if key.len() > LONGEST {
@@ -244,6 +244,10 @@ mod tests {
         assert_eq!(key("{id}/x", "https://h/a", &"ä".repeat(600)), Err(Unnamable::Long(1204)));
         let known = Known { url: "u", number: 1, content_type: None, digest: None };
         assert_eq!(naming("{id}").key(&known, |_| None), Err(Unnamable::Null("id".to_owned())));
+        let bare = Naming { prefix: String::new(), ..naming("{id}") };
+        for nothing in ["", " ", "\t\n"] {
+            assert_eq!(bare.key(&known, |_| Some(nothing)), Err(Unnamable::Empty), "{nothing:?}");
+        }
     }
 
     #[test]

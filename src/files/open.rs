@@ -73,6 +73,7 @@ impl Files {
             hooks,
             hosts: Hosts::new(http.per_host),
             transfers: Semaphore::new(usize::try_from(http.concurrency).unwrap_or(1)),
+            max_item: definition.limits.max_item.min(walker.max_packet() / 2),
             memory: Semaphore::new(usize::try_from(MEMORY / 1024).unwrap_or(usize::MAX)),
             most_memory: MEMORY / 1024,
             // With a key of one's own S3's tags are no digests.

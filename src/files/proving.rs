@@ -10,6 +10,7 @@ use super::strays;
 use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Range, Read};
 use crate::fault::{Class, Fault};
+use crate::rows::link::Deadline;
 use crate::rows::mapping::Stretch;
 use crate::s3::{Checksum, Head};
 use crate::sql::statement::Statement;
@@ -36,13 +37,24 @@ impl Files {
         let Some((lines, end)) = self.next_lines(after, None, most, left(until)).await? else { return Ok(None) };
         let keys: HashSet<&Cursor> = lines.iter().map(|line| &line.key).collect();
         let keys: Vec<Cursor> = keys.into_iter().cloned().collect();
-        let most = keys.len() as u64;
-        let rows = self.rows_of(&Stretch::Keys(&keys), range.pass_started, most, left(until)).await?;
+        let (stretch, most) = (Stretch::Keys(&keys), keys.len() as u64);
+        let sizes = self.sizes_of(&stretch, range.pass_started, most, Deadline::after(left(until))).await?;
+        let mut found = Comparison::default();
+        for keys in self.portions(&sizes) {
+            let rows = self.rows_of(&Stretch::Keys(&keys), range.pass_started, most, left(until)).await?;
+            // Boxed: it is too large to be moved about.
+            Box::pin(self.prove(&lines, &rows, &mut found, until)).await?;
+        }
+        let scanned = lines.len().max(1) as u64;
+        Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    /// Holds those of the lines against the bucket whose rows are among these and still point at what they say.
+    async fn prove(&self, lines: &[Line], rows: &[Row], found: &mut Comparison, until: Instant) -> Result<(), Fault> {
         let rows: HashMap<&Cursor, &Row> = rows.iter().map(|row| (&row.key, row)).collect();
         let standing: Vec<&Line> =
             lines.iter().filter(|line| rows.get(&line.key).is_some_and(|row| self.says(row, line))).collect();
         let side_by_side = usize::try_from(self.definition.source.http.concurrency).unwrap_or(1);
-        let mut found = Comparison::default();
         for some in standing.chunks(side_by_side) {
             // Boxed: they are too large to be moved about.
             let asked: Vec<_> = some.iter().map(|line| Box::pin(self.are_sound(line, until))).collect();
@@ -59,8 +71,7 @@ impl Files {
                 }
             }
         }
-        let scanned = lines.len().max(1) as u64;
-        Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
+        Ok(())
     }
 
     /// Whether a row says what a line of the journal says that was written.

@@ -221,7 +221,9 @@ impl Files {
         if answer.from != received {
             return self.anew(&carried.upload, "its file has changed", deadline).await;
         }
-        content::check_head(&answer.headers, &self.definition.target.content_types)?;
+        if let Err(wrong) = content::check_head(&answer.headers, &self.definition.target.content_types) {
+            return Err(self.put_down(&carried, wrong.into(), deadline).await);
+        }
         let headers = answer.headers.clone();
         let mut filling = Filling::new(self, asked, answer, deadline);
         filling.received = received;

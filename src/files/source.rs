@@ -1,9 +1,11 @@
 //! Reading: the next rows of the table, and which of them still have something to be moved.
 
 use super::row::Row;
+use super::sizes::Size;
 use super::{Batch, Files, What};
 use crate::cursor::Cursor;
 use crate::engine::migration::{Range, Read};
+use crate::fault::{Class, Fault};
 use crate::rows::RowsError;
 use crate::rows::link::{Deadline, rows};
 use crate::rows::mapping::Stretch;
@@ -18,6 +20,14 @@ use std::time::{Duration, SystemTime};
 const MOST: u64 = 2000;
 /// Rows of the first batch for each transfer that runs side by side: nobody knows yet how long they take.
 const FIRST: u64 = 4;
+
+/// What a stretch holds.
+enum Held {
+    /// These rows.
+    Rows(Vec<Row>),
+    /// One that is larger than `max_item`, and was not read.
+    TooLarge(Cursor),
+}
 
 impl Files {
     /// The items of a stretch, the first `most` of them, in the order of their keys.
@@ -68,13 +78,25 @@ impl Files {
         after: Option<&Cursor>,
         (size, most): (u64, u64),
         limit: Duration,
-    ) -> Result<Option<(Cursor, u64, Vec<Row>)>, RowsError> {
+    ) -> Result<Option<(Cursor, u64, Held)>, RowsError> {
         let deadline = Deadline::after(limit);
         let Some((mut end, mut scanned)) = self.walker.step(range, after, size, deadline.left()).await? else {
             return Ok(None);
         };
         let stretch = Stretch::Range { after, end: &end };
+        let sizes = self.sizes_of(&stretch, range.pass_started, most + 1, deadline).await?;
+        let some = self.held_at_once(&sizes).min(usize::try_from(most).unwrap_or(usize::MAX));
+        let last = some.checked_sub(1).and_then(|place| sizes.get(place)).filter(|_| some < sizes.len());
+        if let Some((last, _)) = last {
+            end = last.clone();
+            scanned = self.walker.keys_in(after, &end, deadline.left()).await?;
+        }
+        if let Some((key, _)) = sizes.first().filter(|size| self.is_too_large(size)) {
+            return Ok(Some((end, scanned, Held::TooLarge(key.clone()))));
+        }
+        let stretch = Stretch::Range { after, end: &end };
         let mut found = self.rows_of(&stretch, range.pass_started, most + 1, deadline.left()).await?;
+        // Some may have come in since.
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         if found.len() > most {
             found.truncate(most);
@@ -83,7 +105,7 @@ impl Files {
                 scanned = self.walker.keys_in(after, &end, deadline.left()).await?;
             }
         }
-        Ok(Some((end, scanned, found)))
+        Ok(Some((end, scanned, Held::Rows(found))))
     }
 
     /// The next batch of a pass.
@@ -100,8 +122,12 @@ impl Files {
             u64::from(self.definition.source.http.concurrency) * FIRST
         };
         let Some((end, scanned, rows)) = self.next(range, after, (size, most), limit).await? else { return Ok(None) };
-        let bytes = held(&rows);
-        let batch = Batch { what: What::Rows(Arc::new(rows)), pass_started: range.pass_started };
+        let (bytes, what) = match rows {
+            Held::Rows(rows) => (held(&rows), What::Rows(Arc::new(rows))),
+            // Whoever writes it says so.
+            Held::TooLarge(key) => (0, What::Keys(vec![key])),
+        };
+        let batch = Batch { what, pass_started: range.pass_started };
         Ok(Some(Read { batch, end, scanned, bytes, found: Vec::new() }))
     }
 
@@ -119,22 +145,22 @@ impl Files {
             // A definition that does not know changes was accepted: the next sweep looks at everything.
             return Ok(None);
         }
-        let (mut end, mut scanned, rows) = if self.walker.walks_changes(range) {
+        let (mut end, mut scanned, found) = if self.walker.walks_changes(range) {
             let Some((end, scanned, keys)) = self.walker.changes(range, after, size, limit).await? else {
                 return Ok(None);
             };
-            let rows = self.rows_of(&Stretch::Keys(&keys), range.pass_started, MOST, deadline.left()).await?;
-            (end, scanned, rows)
+            (end, scanned, self.todo_among(&keys, range.pass_started, deadline).await?)
         } else {
-            let Some(found) = self.next(range, after, (size, MOST), limit).await? else { return Ok(None) };
-            found
+            let Some((end, scanned, rows)) = self.next(range, after, (size, MOST), limit).await? else {
+                return Ok(None);
+            };
+            let found = match rows {
+                Held::Rows(rows) => self.todo_of(&rows),
+                Held::TooLarge(key) => vec![key],
+            };
+            (end, scanned, found)
         };
-        let todo = |row: &Row| match row.links(&self.definition.source, &self.columns, &self.naming) {
-            Ok(links) => links.iter().any(|link| !link.arrived),
-            Err(_) => true,
-        };
-        let found = rows.iter().filter(|row| todo(row)).map(|row| row.key.clone());
-        let (found, cut) = announceable(found);
+        let (found, cut) = announceable(found.into_iter());
         if let (true, Some(last), false) = (cut, found.last(), self.walker.walks_changes(range)) {
             end = last.clone();
             scanned = self.walker.keys_in(after, &end, deadline.left()).await?;
@@ -143,16 +169,66 @@ impl Files {
         Ok(Some(Read { batch, end, scanned, bytes: 0, found }))
     }
 
+    /// Those of these rows that have something to be moved.
+    fn todo_of(&self, rows: &[Row]) -> Vec<Cursor> {
+        let todo = |row: &&Row| match row.links(&self.definition.source, &self.columns, &self.naming) {
+            Ok(links) => links.iter().any(|link| !link.arrived),
+            Err(_) => true,
+        };
+        rows.iter().filter(todo).map(|row| row.key.clone()).collect()
+    }
+
+    /// The same of items by their keys, read as many at a time as are held at once. Of what is too large nobody knows, so it has.
+    async fn todo_among(
+        &self,
+        keys: &[Cursor],
+        pass_started: SystemTime,
+        deadline: Deadline,
+    ) -> Result<Vec<Cursor>, RowsError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sizes = self.sizes_of(&Stretch::Keys(keys), pass_started, MOST, deadline).await?;
+        let (mut rest, mut found) = (sizes.as_slice(), Vec::new());
+        while let Some(first) = rest.first() {
+            let (some, behind) = rest.split_at(self.held_at_once(rest));
+            rest = behind;
+            if self.is_too_large(first) {
+                found.push(first.0.clone());
+                continue;
+            }
+            let keys: Vec<Cursor> = some.iter().map(|(key, _)| key.clone()).collect();
+            let rows = self.rows_of(&Stretch::Keys(&keys), pass_started, MOST, deadline.left()).await?;
+            found.extend(self.todo_of(&rows));
+        }
+        Ok(found)
+    }
+
     /// The rows of a batch.
-    pub(super) async fn rows_of_batch(&self, batch: &Batch, limit: Duration) -> Result<Arc<Vec<Row>>, RowsError> {
+    pub(super) async fn rows_of_batch(&self, batch: &Batch, limit: Duration) -> Result<Arc<Vec<Row>>, Fault> {
         match &batch.what {
             What::Rows(rows) => Ok(rows.clone()),
             What::Keys(keys) if keys.is_empty() => Ok(Arc::default()),
             What::Keys(keys) => {
-                let most = keys.len() as u64;
-                Ok(Arc::new(self.rows_of(&Stretch::Keys(keys), batch.pass_started, most, limit).await?))
+                let (deadline, most) = (Deadline::after(limit), keys.len() as u64);
+                let sizes = self.sizes_of(&Stretch::Keys(keys), batch.pass_started, most, deadline).await?;
+                self.admit(&sizes)?;
+                let rows = self.rows_of(&Stretch::Keys(keys), batch.pass_started, most, deadline.left()).await?;
+                Ok(Arc::new(rows))
             }
         }
+    }
+
+    /// Whether all of these rows may be held at once.
+    fn admit(&self, sizes: &[Size]) -> Result<(), Fault> {
+        if let Some((key, bytes)) = sizes.iter().find(|size| self.is_too_large(size)) {
+            let max_item = self.max_item;
+            return Err(RowsError::TooLarge { key: Box::new(key.clone()), bytes: *bytes, max_item }.into());
+        }
+        if self.held_at_once(sizes) < sizes.len() {
+            return Err(Fault::new(Class::Capacity, "the rows of a batch are more than there is memory for"));
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::cursor::{Cursor, KeyPart};
 use crate::digest;
 use crate::engine::migration::{Comparison, Read};
 use crate::fault::Fault;
+use crate::rows::link::Deadline;
 use crate::s3::{Checksum, Head, S3Error};
 use crate::spec::FileColumn;
 use base64::Engine as _;
@@ -107,11 +108,17 @@ impl Files {
         }
         let of_rows: HashSet<&Cursor> = made.iter().map(|one| &one.row).collect();
         let of_rows: Vec<Cursor> = of_rows.into_iter().cloned().collect();
-        let rows = self.rows_by_key(&of_rows, left(until)).await?;
-        let rows: HashMap<&Cursor, &Row> = rows.iter().map(|row| (&row.key, row)).collect();
+        let sizes = self.sizes_by_key(&of_rows, Deadline::after(left(until))).await?;
+        // The objects that their rows point at.
+        let mut held = HashSet::new();
+        for some in self.portions(&sizes) {
+            let rows = self.rows_by_key(&some, left(until)).await?;
+            let rows: HashMap<&Cursor, &Row> = rows.iter().map(|row| (&row.key, row)).collect();
+            let theirs = made.iter().filter(|one| rows.get(&one.row).is_some_and(|row| self.is_of(row, one)));
+            held.extend(theirs.map(|one| one.object.as_str()));
+        }
         let mut found = Comparison::default();
-        let strays: Vec<&Made> =
-            made.iter().filter(|one| !rows.get(&one.row).is_some_and(|row| self.is_of(row, one))).collect();
+        let strays: Vec<&Made> = made.iter().filter(|one| !held.contains(one.object.as_str())).collect();
         found.extra = strays.len() as u64;
         found.examples.extend(strays.iter().take(EXAMPLES).map(|one| (one.row.clone(), "extra")));
         if !strays.is_empty() {

@@ -41,18 +41,27 @@ impl Files {
         found.repaired = (some.len() - untouched.len()) as u64;
         let mut back: Vec<&Line> = some.iter().filter(|line| !untouched.contains(line)).copied().collect();
         let keys: Vec<Cursor> = untouched.iter().map(|line| line.key.clone()).collect();
-        let now = self.rows_by_key(&keys, deadline.left()).await?;
-        for line in untouched {
-            let row = now.iter().find(|row| row.key == line.key);
-            let (count, kind) = match row {
+        // Of each: whether its row is as it was before; `None`: it is gone.
+        let mut fates = vec![None; untouched.len()];
+        // Whoever has changed rows may have made them larger than their lines.
+        let sizes = self.sizes_by_key(&keys, deadline).await?;
+        for some in self.portions(&sizes) {
+            for row in self.rows_by_key(&some, deadline.left()).await? {
+                for (fate, line) in fates.iter_mut().zip(&untouched).filter(|(_, line)| line.key == row.key) {
+                    *fate = Some(self.is_as_before(&row, line));
+                }
+            }
+        }
+        for (line, fate) in untouched.into_iter().zip(fates) {
+            let (count, kind) = match fate {
                 None => (&mut found.missing, "missing"),
-                Some(row) if self.is_as_before(row, line) => {
+                Some(true) => {
                     // A run that was killed may have put it back, and told nobody.
                     back.push(line);
                     found.equal += 1;
                     continue;
                 }
-                Some(_) => (&mut found.different, "different"),
+                Some(false) => (&mut found.different, "different"),
             };
             *count += 1;
             if found.examples.len() < EXAMPLES {

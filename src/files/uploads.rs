@@ -5,7 +5,7 @@ use super::failure::{Failure, fault};
 use super::storing::left;
 use super::{Files, journal};
 use crate::fault::{Class, Fault};
-use crate::s3::{Object, S3Error, Upload};
+use crate::s3::{Bucket, Object, S3Error, Upload};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,7 +22,8 @@ impl Files {
     /// Gives up what this migration has left open of an object: by a run that was killed, or a call whose reply was lost.
     pub(super) async fn give_up_others(&self, object: &Object, deadline: Instant) -> Result<(), Failure> {
         let since = self.first_upload(deadline).await?;
-        let open = self.s3.open_uploads(&object.bucket, &object.key, left(deadline)).await;
+        let bucket = Bucket { name: object.bucket.clone(), owner: object.owner.clone() };
+        let open = self.s3.open_uploads(&bucket, &object.key, left(deadline)).await;
         for open in open.map_err(|error| self.refused(&error, deadline))? {
             if open.key == object.key && open.is_since(since) {
                 self.give_up(&Upload { object: object.clone(), id: open.id, streamed: false }).await;

@@ -63,23 +63,37 @@ impl Files {
             return Ok(None);
         };
         let stretch = Stretch::Range { after, end: &end };
-        let rows = self.rows_of(&stretch, range.pass_started, MOST, deadline.left()).await?;
+        let sizes = self.sizes_of(&stretch, range.pass_started, MOST, deadline).await?;
         let side_by_side = usize::try_from(self.definition.source.http.concurrency).unwrap_or(1);
-        let mut there = Vec::with_capacity(rows.len());
-        for some in rows.chunks(side_by_side) {
-            // Boxed: they are too large to be moved about.
-            let asked: Vec<_> = some.iter().map(|row| Box::pin(self.is_there(row, until))).collect();
-            there.extend(try_join_all(asked).await?);
-        }
-        let mut found = Comparison { checked: rows.len() as u64, ..Comparison::default() };
-        for (row, is_there) in rows.iter().zip(there) {
-            if is_there {
-                found.equal += 1;
-                continue;
-            }
+        let mut found = Comparison::default();
+        let lacks = |key: &Cursor, found: &mut Comparison| {
             found.missing += 1;
             if found.examples.len() < EXAMPLES {
-                found.examples.push((row.key.clone(), "missing"));
+                found.examples.push((key.clone(), "missing"));
+            }
+        };
+        let mut rest = sizes.as_slice();
+        while let Some(first) = rest.first() {
+            let (some, behind) = rest.split_at(self.held_at_once(rest));
+            rest = behind;
+            if self.is_too_large(first) {
+                found.checked += 1;
+                lacks(&first.0, &mut found);
+                continue;
+            }
+            let keys: Vec<Cursor> = some.iter().map(|(key, _)| key.clone()).collect();
+            let rows = self.rows_of(&Stretch::Keys(&keys), range.pass_started, MOST, deadline.left()).await?;
+            found.checked += rows.len() as u64;
+            for some in rows.chunks(side_by_side) {
+                // Boxed: they are too large to be moved about.
+                let asked: Vec<_> = some.iter().map(|row| Box::pin(self.is_there(row, until))).collect();
+                for (row, is_there) in some.iter().zip(try_join_all(asked).await?) {
+                    if is_there {
+                        found.equal += 1;
+                    } else {
+                        lacks(&row.key, &mut found);
+                    }
+                }
             }
         }
         Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))

@@ -132,7 +132,7 @@ impl Objects {
                 return;
             }
         }
-        match self.target.open_uploads(&self.to.name, &own.key, left(deadline)).await {
+        match self.target.open_uploads(&self.to, &own.key, left(deadline)).await {
             Ok(_) | Err(S3Error::Unsupported { .. }) => {}
             Err(error) => access.refused(lacking, "s3:ListBucketMultipartUploads", &error),
         }

@@ -19,7 +19,12 @@ impl Objects {
                 access.warnings.push(message.to_owned());
             }
         };
-        warn(source.locks, "the source's bucket locks objects: locks do not go along, copies can be deleted");
+        // Nothing tells a lock that may not be seen from none.
+        warn(
+            source.locks,
+            "the source's bucket locks objects: locks do not go along, copies can be deleted; that an object loses one is written down \
+             only if the source's role may do s3:GetObjectRetention and s3:GetObjectLegalHold, which cannot be seen from here",
+        );
         warn(
             target.locks,
             "the target's bucket locks objects: what is copied may not be replaced or deleted for a while",

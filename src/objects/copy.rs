@@ -185,7 +185,8 @@ impl Objects {
             looks = true;
             let started = Instant::now();
             let copied = self.copy_once(&ours, &target, over.clone(), deadline).await;
-            *tried |= matches!(copied, Err(Stop::Fault(_)));
+            // Where it came about, too: until it is written down, or told, it is there without anybody knowing of what it is a copy.
+            *tried |= matches!(copied, Ok(_) | Err(Stop::Fault(_)));
             match copied {
                 Ok(etag) => {
                     let long = started.elapsed() >= LONG;

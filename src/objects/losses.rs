@@ -3,25 +3,38 @@
 
 use super::Objects;
 use super::copy::Stop;
-use super::failure::Side;
+use super::failure::{Side, fault};
 use super::walk::left;
 use crate::fault::Fault;
-use crate::s3::{Facts, Head, Listed, Object};
+use crate::s3::{Facts, Head, Listed, Object, S3Error};
 use crate::spec::Attribute;
 use serde_json::{Value, json};
 use std::sync::PoisonError;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 impl Objects {
-    /// What the source's bucket is like, as far as it says.
-    pub(super) async fn facts(&self, deadline: Instant) -> Facts {
-        *self.facts.get_or_init(|| Box::pin(self.source.facts(&self.from, left(deadline) / 8))).await
+    /// What the source's bucket is like, as far as it says. A server that is busy has not said anything yet: nobody would miss what were left
+    /// behind for that.
+    pub(super) async fn facts(&self, deadline: Instant) -> Result<Facts, Stop> {
+        let asked = self.facts.get_or_try_init(|| {
+            // Boxed: it is too large to be moved about.
+            Box::pin(async {
+                let limit = left(deadline) / 4;
+                let locks = unless_busy(self.source.locks(&self.from, limit).await)?;
+                let is_website = unless_busy(self.source.is_website(&self.from, limit).await)?;
+                Ok::<_, Fault>(Facts { locks, is_website, ..Facts::default() })
+            })
+        });
+        match timeout_at(deadline, asked).await {
+            Ok(facts) => Ok(*facts?),
+            Err(_) => Err(Stop::Time),
+        }
     }
 
     /// With what a server that copies by itself would leave behind, if its bucket's objects may have any of it.
     pub(super) async fn with_hidden(&self, ours: &Listed, object: Object, deadline: Instant) -> Result<Object, Stop> {
         let mut object = Box::pin(self.with_acl(ours, object, deadline)).await?;
-        let facts = self.facts(deadline).await;
+        let facts = self.facts(deadline).await?;
         if facts.locks != Some(true) && facts.is_website != Some(true) {
             return Ok(object);
         }
@@ -63,5 +76,14 @@ impl Objects {
             self.losses.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
         }
         noted
+    }
+}
+
+/// What a bucket says of itself; `None`: it does not, or not to us.
+fn unless_busy(said: Result<bool, S3Error>) -> Result<Option<bool>, Fault> {
+    match said {
+        Ok(said) => Ok(Some(said)),
+        Err(error @ (S3Error::Busy { .. } | S3Error::Late { .. })) => Err(fault(Side::Source, &error)),
+        Err(_) => Ok(None),
     }
 }

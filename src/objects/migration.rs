@@ -93,8 +93,12 @@ impl Migration for Objects {
         super::inventory::item(place).unwrap_or_else(|| place.clone())
     }
 
-    async fn tidy_up(&self, limit: Duration) -> Result<(), Fault> {
-        self.give_up_left_overs(Instant::now() + limit).await
+    async fn left_overs(&self, limit: Duration) -> Result<Vec<Cursor>, Fault> {
+        self.left_open(Instant::now() + limit).await
+    }
+
+    async fn tidy_up(&self, items: &[Cursor], limit: Duration) -> Result<(), Fault> {
+        self.give_up_left_overs(items, Instant::now() + limit).await
     }
 
     fn fallbacks(&self) -> Vec<&'static str> {

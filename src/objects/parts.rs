@@ -5,10 +5,9 @@ use super::Objects;
 use super::across::PART;
 use super::compare::bare;
 use super::copy::Stop;
-use super::failure::{Side, fault};
+use super::failure::Side;
 use super::walk::left;
 use crate::engine::shelves::Shelf;
-use crate::fault::Fault;
 use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -35,9 +34,9 @@ enum How {
 
 /// An upload that was begun: what is kept of it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Begun {
+pub(super) struct Begun {
     /// Its id.
-    id: String,
+    pub(super) id: String,
     /// The bare tag of its source.
     source: String,
     /// Bytes of a part.
@@ -183,7 +182,7 @@ impl Objects {
     /// migration is somebody else's.
     async fn begin(&self, ours: &Listed, object: Object, size: u64, deadline: Instant) -> Result<Upload, Stop> {
         let wrong = |side| move |error: S3Error| Stop::of(side, &error);
-        let open = self.target.open_uploads(&object.bucket, &object.key, left(deadline)).await;
+        let open = self.target.open_uploads(&self.to, &object.key, left(deadline)).await;
         let since = self.began(deadline).await?.at;
         for open in open.map_err(wrong(Side::Target))? {
             if open.key == object.key && open.is_since(since) {
@@ -195,7 +194,8 @@ impl Objects {
         let same = |head: &Head| head.etag.as_deref().map(bare) == Some(bare(&ours.etag));
         let Some(head) = head.filter(same) else { return Err(Stop::Otherwise) };
         let object = self.dressed(ours, &head, object, deadline).await?;
-        let upload = self.target.begin_upload(&object, false, left(deadline)).await.map_err(wrong(Side::Target))?;
+        // Asked once: where the reply is lost, whoever tries again comes here, and gives up what that had begun.
+        let upload = self.writer.begin_upload(&object, false, left(deadline)).await.map_err(wrong(Side::Target))?;
         let begun = Begun { id: upload.id.clone(), source: bare(&ours.etag).to_owned(), part: size };
         self.shelves.save(Shelf::Upload, &object.key, &begun, left(deadline)).await?;
         Ok(upload)
@@ -226,32 +226,6 @@ impl Objects {
             Err(error) => return Err(Stop::of(Side::Target, &error)),
         };
         Ok(Some((upload, parts.into_iter().map(|part| (part.number, part)).collect())))
-    }
-
-    /// Gives up what is open of uploads that this migration has begun and that nothing will go on with: once a sweep has looked at all of the
-    /// source, their objects are gone, or have become something else.
-    pub(super) async fn give_up_left_overs(&self, deadline: Instant) -> Result<(), Fault> {
-        let prefix = &self.definition.target.place.prefix;
-        let open = self.target.open_uploads(&self.to.name, prefix, left(deadline)).await;
-        let open = match open {
-            // What cannot be listed is for a rule of the bucket. One that is not there holds none.
-            Err(S3Error::Unsupported { .. } | S3Error::Denied { .. } | S3Error::Missing { .. }) => return Ok(()),
-            open => open.map_err(|error| fault(Side::Target, &error))?,
-        };
-        for open in open {
-            if self.under_way().contains(&open.key) {
-                continue;
-            }
-            let kept: Option<Begun> = self.shelves.load(Shelf::Upload, &open.key, left(deadline)).await?;
-            if kept.is_none_or(|kept| kept.id != open.id) {
-                continue;
-            }
-            let upload = Upload { object: self.small(open.key), id: open.id, streamed: false };
-            let aborted = self.target.abort_upload(&upload, left(deadline)).await;
-            aborted.map_err(|error| fault(Side::Target, &error))?;
-            self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?;
-        }
-        Ok(())
     }
 
     async fn give_up(&self, ours: &Listed, upload: &Upload, deadline: Instant) -> Result<(), Stop> {

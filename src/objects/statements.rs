@@ -41,7 +41,8 @@ impl Objects {
         let place = self.place(side);
         let prefixes: &[&str] =
             if side == Side::Target { &[place.prefix.as_str(), OURS] } else { &[place.prefix.as_str()] };
-        let arn = arn(bucket);
+        let s3 = if side == Side::Source { &self.source } else { &self.target };
+        let arn = s3.arn(&bucket.name);
         let (of_keys, of_s3): (Vec<_>, Vec<_>) = actions.iter().copied().partition(|action| action.starts_with("kms:"));
         let mut resources = vec![arn.clone()];
         resources.extend(prefixes.iter().map(|prefix| format!("{arn}/{prefix}*")));
@@ -81,7 +82,8 @@ impl Objects {
 
     /// What it takes to make the target's bucket, which nobody can try.
     pub(super) fn foretell_making(&self, access: &mut Access) {
-        let statement = json!({"Effect": "Allow", "Action": ["s3:CreateBucket"], "Resource": arn(&self.to)});
+        let statement =
+            json!({"Effect": "Allow", "Action": ["s3:CreateBucket"], "Resource": self.target.arn(&self.to.name)});
         access.state("policy of the target's role, unless it has it", &statement);
     }
 
@@ -106,8 +108,4 @@ impl Access {
             self.statements.push(one);
         }
     }
-}
-
-fn arn(bucket: &Bucket) -> String {
-    format!("arn:aws:s3:::{}", bucket.name)
 }

@@ -1,12 +1,13 @@
 //! Walking the source: its listing, from the last key that was looked at, or what stands in its place.
 
 use super::Objects;
+use super::bound::end_in;
 use super::failure::{Side, fault};
 use super::inventory::goes_by_inventory;
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::Range;
 use crate::fault::Fault;
-use crate::s3::{Listed, S3Error};
+use crate::s3::{Listed, Listing};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -23,6 +24,27 @@ pub(super) struct Stretch {
     pub(super) scanned: u64,
     /// They are as an inventory knew them, days ago perhaps.
     pub(super) dated: bool,
+}
+
+/// A bucket that is listed page by page, in an order that its server knows.
+pub(super) trait Pages: Sync {
+    /// Up to `most` objects behind `after`, which need not be a key, and no more than a page.
+    fn page(&self, after: Option<&str>, most: u64) -> impl Future<Output = Result<Listing, Fault>> + Send;
+}
+
+/// The source.
+struct Source<'a> {
+    objects: &'a Objects,
+    deadline: Instant,
+}
+
+impl Pages for Source<'_> {
+    async fn page(&self, after: Option<&str>, most: u64) -> Result<Listing, Fault> {
+        let Objects { source, from, definition, .. } = self.objects;
+        let asked = source.objects(from, &definition.source.place.prefix, after, most, left(self.deadline));
+        // Boxed: it is too large to be moved about.
+        Box::pin(asked).await.map_err(|error| fault(Side::Source, &error))
+    }
 }
 
 /// The place behind every key.
@@ -65,78 +87,51 @@ impl Objects {
         if goes_by_inventory(range, after) {
             return self.inventoried(range, after, size, deadline).await;
         }
-        let mut place = match after {
+        let place = match after {
             None => None,
             Some(cursor) => match key(cursor) {
                 Some(key) => Some(key.to_owned()),
                 None => return Ok(None),
             },
         };
-        let mut found = Stretch { objects: Vec::new(), end: range.bound.clone(), scanned: 0, dated: false };
-        while found.scanned < size {
-            let prefix = &self.definition.source.place.prefix;
-            let most = size - found.scanned;
-            let page = self.source.objects(&self.from, prefix, place.as_deref(), most, left(deadline)).await;
-            let page = page.map_err(|error| fault(Side::Source, &error))?;
-            let (objects, ended) = self.within(page.objects, range, deadline).await?;
-            found.scanned += objects.len() as u64;
-            if let Some(last) = objects.last() {
-                place = Some(last.key.clone());
-            }
-            found.objects.extend(objects.into_iter().filter(|object| self.target_key(&object.key).is_some()));
-            if ended || !page.more {
-                // One key alone is known by its own place.
-                if let Some(last) = place.as_deref().filter(|_| found.scanned == 1) {
-                    found.end = cursor(last);
-                }
-                return Ok((found.scanned > 0).then_some(found));
-            }
+        let mut found = next_listed(&Source { objects: self, deadline }, &range.bound, place, size).await?;
+        if let Some(found) = &mut found {
+            found.objects.retain(|object| self.target_key(&object.key).is_some());
         }
-        if let Some(last) = place {
-            found.end = cursor(&last);
-        }
-        Ok(Some(found))
+        Ok(found)
     }
+}
 
-    /// The objects of a page that are not behind the range's bound, and whether the bound was met.
-    ///
-    /// Not every server lists in the order of bytes. A bound that is there is met where it stands. Where it is gone, the range ends
-    /// where whoever goes on from the bound begins: before the first key that is listed behind it. Only if that has changed meanwhile,
-    /// the order of bytes has to tell.
-    async fn within(
-        &self,
-        mut page: Vec<Listed>,
-        range: &Range,
-        deadline: Instant,
-    ) -> Result<(Vec<Listed>, bool), Fault> {
-        let Some(bound) = key(&range.bound) else { return Ok((page, false)) };
-        if let Some(place) = page.iter().position(|object| object.key == bound) {
-            page.truncate(place + 1);
-            return Ok((page, true));
-        }
-        let Some(behind) = page.iter().position(|object| object.key.as_str() > bound) else { return Ok((page, false)) };
-        let prefix = &self.definition.source.place.prefix;
-        let next = self.source.objects(&self.from, prefix, Some(bound), 1, left(deadline)).await;
-        let next = next.map_err(|error| fault(Side::Source, &error))?.objects.into_iter().next();
-        // Nothing is behind the bound: all that is listed is before it.
-        let Some(next) = next else { return Ok((page, false)) };
-        if let Some(place) = page.iter().position(|object| object.key == next.key) {
-            page.truncate(place);
-            return Ok((page, true));
-        }
-        let is_there = match self.source.head_of(&self.from, bound, left(deadline)).await {
-            Ok(head) => head.is_some(),
-            // Who may not look at it, or cannot say it, goes by the order.
-            Err(S3Error::Denied { .. } | S3Error::Refused { .. }) => false,
-            Err(error) => return Err(fault(Side::Source, &error)),
+/// Up to `size` keys behind `place`, none of them behind the bound; `None`: there are none.
+pub(super) async fn next_listed<P: Pages>(
+    pages: &P,
+    bound: &Cursor,
+    mut place: Option<String>,
+    size: u64,
+) -> Result<Option<Stretch>, Fault> {
+    let mut found = Stretch { objects: Vec::new(), end: bound.clone(), scanned: 0, dated: false };
+    while found.scanned < size {
+        let Listing { mut objects, more } = pages.page(place.as_deref(), size - found.scanned).await?;
+        let ended = match key(bound) {
+            Some(bound) => end_in(&objects, bound, pages).await?,
+            None => None,
         };
-        let is_among = page.is_sorted_by(|one, other| one.key <= other.key)
-            && page.last().is_some_and(|last| next.key <= last.key);
-        if is_there || !is_among {
-            // It comes later.
-            return Ok((page, false));
+        objects.truncate(ended.unwrap_or(objects.len()));
+        found.scanned += objects.len() as u64;
+        if let Some(last) = objects.last() {
+            place = Some(last.key.clone());
         }
-        page.truncate(behind);
-        Ok((page, true))
+        found.objects.extend(objects);
+        if ended.is_some() || !more {
+            // One key alone is known by its own place.
+            if let Some(last) = place.as_deref().filter(|_| found.scanned == 1) {
+                found.end = cursor(last);
+            }
+            return Ok((found.scanned > 0).then_some(found));
+        }
     }
+    if let Some(last) = place {
+        found.end = cursor(&last);
+    }
+    Ok(Some(found))
 }

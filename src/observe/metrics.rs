@@ -47,12 +47,12 @@ fn embedded(function: &str, reply: &Value, stalled: bool, now: u64) -> Value {
     }
     metrics.push(json!({"Name": "Stalled", "Unit": "Count"}));
     values.insert("Stalled".into(), json!(u8::from(stalled)));
-    metrics.push(json!({"Name": "Progress", "Unit": "Count"}));
-    let progress = ["moved", "skipped", "conflicts", "failed"]
-        .iter()
-        .filter_map(|name| reply["progress"][name].as_u64())
-        .sum::<u64>();
-    values.insert("Progress".into(), json!(progress));
+    // How far a migration is a run does not know that failed, or found none to work on: no progress would be another thing.
+    if let (true, Some(progress)) = (reply["migration"].is_string(), reply["progress"].as_object()) {
+        let counts = ["moved", "skipped", "conflicts", "failed"].map(|name| progress.get(name).and_then(Value::as_u64));
+        metrics.push(json!({"Name": "Progress", "Unit": "Count"}));
+        values.insert("Progress".into(), json!(counts.into_iter().flatten().sum::<u64>()));
+    }
     // A dimension has to have a value: a run that found no migration to work on counts for its function alone.
     let dimensions = match reply["migration"] {
         Value::String(_) => json!([["function", "migration"], ["function"]]),
@@ -92,6 +92,18 @@ mod tests {
         );
         assert_eq!(line["_aws"]["Timestamp"], 5);
         assert!(line.get("level").is_none());
+    }
+
+    #[test]
+    fn a_run_that_does_not_know_how_far_it_is_says_nothing_of_that() {
+        let failed = json!({"migration": "m", "run": "r", "outcome": "failed"});
+        let nothing = json!({"migration": null, "run": "r", "outcome": "idle", "progress": {"moved": 0}});
+        for reply in [failed, nothing] {
+            let line = embedded("f", &reply, false, 5);
+            assert!(line.get("Progress").is_none(), "{line}");
+            let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+            assert!(metrics.iter().all(|metric| metric["Name"] != "Progress"), "{line}");
+        }
     }
 
     #[test]

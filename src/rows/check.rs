@@ -1,6 +1,7 @@
 //! A definition held against the catalog: everything that does not fit, at once, and what to do about it.
 
 mod changed;
+mod comparable;
 mod copies;
 mod fit;
 mod holding;

@@ -47,6 +47,8 @@ pub struct KeyPair {
     pub collate: Option<Collate>,
     /// The collation that the target's value takes on to be compared in the source's order; `None` where both are the same.
     pub order: Option<Collate>,
+    /// PostgreSQL: the source's value is filled up with blanks (`char(n)`), the target's is not.
+    pub padded: bool,
 }
 
 /// A target column and what fills it.
@@ -64,6 +66,9 @@ pub struct Fill {
     pub width: Width,
     /// How those of the source's value are.
     pub source_width: Width,
+    /// PostgreSQL: the characters that the target has room for, where a longer value may end in blanks. Those it would cut off
+    /// without a word.
+    pub room: Option<u64>,
 }
 
 /// How a value of the target is compared with what would be written there.
@@ -117,9 +122,14 @@ impl Landing {
     /// `h.k = t.k AND …`, in the target's collation, so that its index serves.
     pub(super) fn matches(&self) -> String {
         let pair = |(pair, part): (&KeyPair, &KeyColumn)| {
-            let ours = self.ours(&part.name);
-            let ours = pair.collate.as_ref().map_or(ours.clone(), |collate| collate.apply(&ours));
-            format!("{} = {ours}", self.theirs(&pair.target))
+            let (ours, theirs) = (self.ours(&part.name), self.theirs(&pair.target));
+            let shown = if pair.padded { format!("CAST({ours} AS text)") } else { ours.clone() };
+            let shown = pair.collate.as_ref().map_or(shown.clone(), |collate| collate.apply(&shown));
+            if pair.padded && pair.collate.is_none() {
+                // It follows, and lets the source's own index serve too.
+                return format!("{theirs} = {shown} AND {ours} = CAST({theirs} AS bpchar)");
+            }
+            format!("{theirs} = {shown}")
         };
         self.target_key.iter().zip(&self.key.columns).map(pair).collect::<Vec<_>>().join(" AND ")
     }
@@ -134,6 +144,8 @@ impl Landing {
         let columns = self.target_key.iter().zip(&self.key.columns).map(|(pair, part)| KeyColumn {
             name: pair.target.clone(),
             collate: pair.order.clone(),
+            // As the target's own index has them.
+            cast: if pair.padded { "text".to_owned() } else { part.cast.clone() },
             ..part.clone()
         });
         Key { dialect: self.dialect, columns: columns.collect() }
@@ -147,7 +159,9 @@ impl Landing {
 
     /// There is no target, after a LEFT JOIN.
     pub(super) fn absent(&self) -> String {
-        self.presence().map_or_else(|| "1 = 0".to_owned(), |x| format!("{x} IS NULL"))
+        // MySQL's WHERE takes a date of zeros for NULL too, in a column that is NOT NULL and is asked whether it IS NULL.
+        let null = if self.dialect == Dialect::MySql { "<=> NULL" } else { "IS NULL" };
+        self.presence().map_or_else(|| "1 = 0".to_owned(), |x| format!("{x} {null}"))
     }
 
     /// The target column that holds the document, and how it is compared.
@@ -185,11 +199,24 @@ impl Landing {
         }
     }
 
+    /// A column of the source's row on its way into a column of the target; a value that is too long ends in no blanks, so that
+    /// the target refuses it.
+    pub(super) fn copied(&self, fill: &Fill, name: &str) -> String {
+        let x = self.ours(name);
+        match fill.room {
+            Some(room) => {
+                let text = format!("CAST({x} AS text)");
+                format!("CASE WHEN char_length({text}) > {room} THEN concat({text}, '.') ELSE {text} END")
+            }
+            None => x,
+        }
+    }
+
     /// Appends what fills one column, of the source's row.
     pub(super) fn filled(&self, statement: &mut Statement, fill: &Fill, document: &str, at: &Stamp) {
         match &fill.value {
             ColumnValue::Column(name) => {
-                statement.sql(&self.ours(name));
+                statement.sql(&self.copied(fill, name));
             }
             ColumnValue::Document if self.dialect == Dialect::Postgres => {
                 statement.sql("CAST(").sql(document).sql(" AS ").sql(&fill.cast).sql(")");

@@ -81,6 +81,10 @@ impl Rows {
                 let sides = (&mut session, &mut other);
                 let mut tables = Tables::look_up_across(sides, definition, deadline).await?;
                 tables.is_same_place = source.same_place(options);
+                if !tables.is_same_place && tables.have_a_name_in_common(definition) {
+                    // By another name it may be the source's own server: a row would be taken for its copy, and deleted.
+                    tables.is_same_place = Box::pin(session.shares_a_server(&mut other, deadline.left())).await?;
+                }
                 open.push(other);
                 (tables, Some((options, open)))
             }

@@ -74,7 +74,12 @@ fn object(
         .columns
         .iter()
         .filter(|column| !exclude.contains(&column.name))
-        .map(|column| Member { column: column.name.clone(), nullable: column.nullable, form: form(dialect, column) })
+        .map(|column| Member {
+            column: column.name.clone(),
+            // A domain's NOT NULL does not keep every NULL out of its columns.
+            nullable: column.nullable || column.domain.is_some(),
+            form: form(dialect, column),
+        })
         .collect();
     let arrays = related
         .iter()

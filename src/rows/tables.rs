@@ -1,5 +1,6 @@
 //! What the catalog says about every table that a definition names.
 
+use super::destination;
 use super::faults::RowsError;
 use super::link::Deadline;
 use crate::digest;
@@ -21,7 +22,7 @@ pub struct Tables {
     pub target_default_schema: String,
     /// Source and targets are in different databases.
     pub is_across: bool,
-    /// They are in one database all the same, reached as different users.
+    /// They are in one database all the same, reached as different users or by different names.
     pub is_same_place: bool,
     /// The source.
     pub source: Option<Table>,
@@ -94,14 +95,26 @@ impl Tables {
             bonds: Vec::new(),
         };
         if after == After::Delete {
-            let mut places: Vec<Place> = tables.source.iter().map(place).collect();
-            gather(&mut places, &tables.related);
-            for place in places {
+            for place in tables.places() {
                 let bonds = Box::pin(catalog::bonds(session, &place.0, &place.1, deadline.left())).await?;
                 tables.bonds.push((place, bonds));
             }
         }
         Ok(tables)
+    }
+
+    /// Schema and name of the source and of its related tables.
+    fn places(&self) -> Vec<Place> {
+        let mut places: Vec<Place> = self.source.iter().map(place).collect();
+        gather(&mut places, &self.related);
+        places
+    }
+
+    /// A target is named as the source is, or as one of its related tables, or is kin of what is named so.
+    pub(super) fn have_a_name_in_common(&self, definition: &RowsDefinition) -> bool {
+        let places = self.places();
+        let is_one = |found: &Table| places.contains(&place(found)) || found.kin.iter().any(|kin| places.contains(kin));
+        destination::all(definition, self).iter().filter_map(|one| one.found).any(is_one)
     }
 
     /// What hangs on the rows of a table that they are deleted from.

@@ -32,6 +32,7 @@ pub struct Walker {
     mapping: Mapping,
     warnings: Vec<String>,
     sessions: Pool,
+    max_packet: u64,
 }
 
 /// What a walker is made for.
@@ -77,9 +78,10 @@ impl Walker {
             return Err(RowsError::Problems(vec![problem]));
         }
         let most = if session.make().dialect() == Dialect::Sqlite { 1 } else { SESSIONS * walked.lanes };
+        let max_packet = session.max_packet();
         open.push(session);
         let sessions = Pool::new(options.clone(), usize::try_from(most).unwrap_or(1), open);
-        Ok(Self { options: options.clone(), tables, mapping, warnings, sessions })
+        Ok(Self { options: options.clone(), tables, mapping, warnings, sessions, max_packet })
     }
 
     /// Its sessions that still answer, and where they lead.
@@ -117,6 +119,11 @@ impl Walker {
     /// Its key.
     pub fn key(&self) -> &Key {
         &self.mapping.landing.key
+    }
+
+    /// Bytes that a statement may have.
+    pub fn max_packet(&self) -> u64 {
+        self.max_packet
     }
 
     /// What the catalog says may turn out badly.

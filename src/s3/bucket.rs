@@ -76,18 +76,32 @@ impl S3 {
             Ok(found.is_some_and(|found| found.status == Some(BucketVersioningStatus::Enabled)))
         };
         let keeps_versions = self.within((&place, VERSIONING), limit, call).await.ok();
-        let call = self.client.get_object_lock_configuration().bucket(name).set_expected_bucket_owner(owner.clone());
+        let locks = self.locks(bucket, limit).await.ok();
+        let owns_all = self.owns_all(bucket, limit).await.ok();
+        let is_website = self.is_website(bucket, limit).await.ok();
+        Facts { keeps_versions, locks, owns_all, is_website }
+    }
+
+    /// Whether objects of a bucket may be locked. Within `limit`.
+    pub async fn locks(&self, bucket: &Bucket, limit: Duration) -> Result<bool, S3Error> {
+        let place = super::place(&bucket.name, "");
+        let call = self.client.get_object_lock_configuration().bucket(&bucket.name);
+        let call = call.set_expected_bucket_owner(bucket.owner.clone());
         let call = async {
             let found = told(&place, LOCK, call.send().await)?;
             let rule = found.and_then(|found| found.object_lock_configuration);
             Ok(rule.is_some_and(|rule| rule.object_lock_enabled == Some(ObjectLockEnabled::Enabled)))
         };
-        let locks = self.within((&place, LOCK), limit, call).await.ok();
-        let owns_all = self.owns_all(bucket, limit).await.ok();
-        let call = self.client.get_bucket_website().bucket(name).set_expected_bucket_owner(owner.clone());
+        self.within((&place, LOCK), limit, call).await
+    }
+
+    /// Whether a bucket is a website, whose objects may redirect. Within `limit`.
+    pub async fn is_website(&self, bucket: &Bucket, limit: Duration) -> Result<bool, S3Error> {
+        let place = super::place(&bucket.name, "");
+        let call = self.client.get_bucket_website().bucket(&bucket.name);
+        let call = call.set_expected_bucket_owner(bucket.owner.clone());
         let call = async { Ok(told(&place, WEBSITE, call.send().await)?.is_some()) };
-        let is_website = self.within((&place, WEBSITE), limit, call).await.ok();
-        Facts { keeps_versions, locks, owns_all, is_website }
+        self.within((&place, WEBSITE), limit, call).await
     }
 
     /// Whether every object of a bucket belongs to the bucket's owner, whatever ACL it comes with: it keeps none then, and refuses most.

@@ -215,7 +215,8 @@ where
         }
         (Some("AccessDenied"), _) | (None, Some(403)) => S3Error::Denied { place, action, source: Box::new(error) },
         (Some("PreconditionFailed"), _) | (None, Some(412)) => S3Error::Exists { place },
-        (Some("InvalidObjectState"), _) => S3Error::Archived { place },
+        // A copy has a name of its own for that.
+        (Some("InvalidObjectState" | "ObjectNotInActiveTierError"), _) => S3Error::Archived { place },
         (Some("NotImplemented"), _) | (None, Some(501)) => S3Error::Unsupported { place },
         (Some(code), _) if REFUSED.contains(&code) || is_key_gone(code) => {
             S3Error::Refused { place, code: code.to_owned() }
@@ -223,7 +224,48 @@ where
         (Some("BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch"), _) => S3Error::Damaged { place },
         // Another request for the same key is under way: what comes of it is not known yet.
         (Some("SlowDown" | "ServiceUnavailable" | "RequestLimitExceeded" | "ConditionalRequestConflict"), _)
-        | (None, Some(503)) => S3Error::Busy { place, source: Box::new(error) },
+        | (None, Some(429 | 503)) => S3Error::Busy { place, source: Box::new(error) },
+        // KMS has a quota of its own, and not every server has S3's words for it.
+        (Some(code), _) if code.contains("Throttl") || code == "TooManyRequests" => {
+            S3Error::Busy { place, source: Box::new(error) }
+        }
         _ => S3Error::Unreachable { place, action, source: Box::new(error) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_s3::operation::copy_object::CopyObjectError;
+    use aws_sdk_s3::primitives::SdkBody;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+    /// What a copy comes to that is answered with this status and this code.
+    fn of_copy(status: u16, code: &str) -> S3Error {
+        let answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        let said = CopyObjectError::generic(ErrorMetadata::builder().code(code).build());
+        refusal("s3://b/k", "s3:PutObject", SdkError::service_error(said, answer))
+    }
+
+    #[test]
+    fn what_is_archived_is_known_by_either_name() {
+        for code in ["InvalidObjectState", "ObjectNotInActiveTierError"] {
+            assert!(matches!(of_copy(403, code), S3Error::Archived { .. }), "{code}");
+        }
+    }
+
+    #[test]
+    fn whoever_asks_for_fewer_requests_is_busy_in_whatever_words() {
+        for (status, code) in [
+            (503, "SlowDown"),
+            (400, "KMS.ThrottlingException"),
+            (400, "ThrottlingException"),
+            (429, "TooManyRequests"),
+            (409, "ConditionalRequestConflict"),
+        ] {
+            assert!(matches!(of_copy(status, code), S3Error::Busy { .. }), "{code}");
+        }
+        assert!(matches!(of_copy(500, "InternalError"), S3Error::Unreachable { .. }));
+        assert!(matches!(of_copy(400, "KMS.DisabledException"), S3Error::Refused { .. }));
     }
 }

@@ -79,9 +79,8 @@ impl S3 {
             let mut objects = Vec::new();
             for object in page.contents.unwrap_or_default() {
                 let Some(key) = object.key else { continue };
-                let key = if encoded { decoded(&key) } else { Some(key) };
                 objects.push(Listed {
-                    key: key.ok_or_else(|| S3Error::Unreadable { place: place.clone() })?,
+                    key: spoken(key, encoded, &place)?,
                     bytes: object.size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
                     etag: object.e_tag.unwrap_or_default(),
                     modified: object.last_modified.and_then(|at| at.to_millis().ok()),
@@ -92,6 +91,12 @@ impl S3 {
         };
         self.within((&place, LIST), limit, call).await
     }
+}
+
+/// A key of a listing, which says whether its keys are `encoded`.
+pub(super) fn spoken(key: String, encoded: bool, place: &str) -> Result<String, S3Error> {
+    let key = if encoded { decoded(&key) } else { Some(key) };
+    key.ok_or_else(|| S3Error::Unreadable { place: place.to_owned() })
 }
 
 /// A key as a listing or an inventory encodes it, where a blank is a plus; `None`: it is no text.

@@ -1,9 +1,11 @@
 //! Listing, reading, and what S3 says of an object.
 
 use super::error::{is_mute, refusal};
+use super::list::spoken;
 use super::{Bucket, Checksum, S3, S3Error, place};
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType, ObjectLockLegalHoldStatus};
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, EncodingType, ObjectLockLegalHoldStatus};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -89,6 +91,13 @@ macro_rules! head {
     };
 }
 
+/// The keys of a page, in its order.
+fn keys_of(page: ListObjectsV2Output, place: &str) -> Result<Vec<String>, S3Error> {
+    let encoded = page.encoding_type == Some(EncodingType::Url);
+    let keys = page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
+    keys.map(|key| spoken(key, encoded, place)).collect()
+}
+
 /// What keeps an object from being deleted, in words.
 fn lock(mode: Option<&str>, until: Option<DateTime>, held: bool) -> Option<String> {
     let until = until.and_then(|until| until.fmt(DateTimeFormat::DateTime).ok());
@@ -105,10 +114,11 @@ impl S3 {
         let all = async {
             let mut keys = Vec::new();
             let listing = self.client.list_objects_v2().bucket(bucket).prefix(prefix).delimiter("/");
-            let mut pages = listing.into_paginator().send();
+            // A key may hold what XML cannot.
+            let mut pages = listing.encoding_type(EncodingType::Url).into_paginator().send();
             while let Some(page) = pages.next().await {
                 let page = page.map_err(|error| refusal(&place, LIST, error))?;
-                keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+                keys.extend(keys_of(page, &place)?);
             }
             Ok(keys)
         };
@@ -128,11 +138,13 @@ impl S3 {
         let place = place(bucket, prefix);
         let most = i32::try_from(most).unwrap_or(i32::MAX).clamp(1, PAGE);
         let listing = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(most);
+        let listing = listing.encoding_type(EncodingType::Url);
         let call = async {
             let page = listing.set_continuation_token(mark.map(str::to_owned)).send().await;
             let page = page.map_err(|error| refusal(&place, LIST, error))?;
-            let next = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
-            Ok((page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect(), next))
+            // A mark is the server's own, and never encoded.
+            let next = page.next_continuation_token.clone().filter(|_| page.is_truncated == Some(true));
+            Ok((keys_of(page, &place)?, next))
         };
         self.within((&place, LIST), limit, call).await
     }

@@ -38,24 +38,6 @@ pub struct Part {
     pub checksum: Option<String>,
 }
 
-/// An upload that somebody has begun, and neither completed nor given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenUpload {
-    /// The key of what it will be.
-    pub key: String,
-    /// Its id.
-    pub id: String,
-    /// When it was begun, in Unix seconds; `None`: the server does not say.
-    pub begun: Option<i64>,
-}
-
-impl OpenUpload {
-    /// Whether it was begun after that [second](S3::marked_at). One of which nobody says when was not.
-    pub fn is_since(&self, second: i64) -> bool {
-        self.begun.is_some_and(|at| at > second)
-    }
-}
-
 /// Nothing is added to a body that is passed on as it comes: not every server takes a checksum behind it.
 fn unchecked() -> Builder {
     Builder::default().request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -234,44 +216,5 @@ impl S3 {
             }
         };
         self.within((&place, ABORT), limit, call).await
-    }
-
-    /// Uploads of keys under a prefix that were begun and neither completed nor aborted, within `limit`.
-    pub async fn open_uploads(&self, bucket: &str, prefix: &str, limit: Duration) -> Result<Vec<OpenUpload>, S3Error> {
-        const LIST: &str = "s3:ListBucketMultipartUploads";
-        let place = super::place(bucket, prefix);
-        let call = async {
-            let listing = self.client.list_multipart_uploads().bucket(bucket).prefix(prefix);
-            let (mut found, mut key, mut id) = (Vec::new(), None, None);
-            loop {
-                let page = listing.clone().set_key_marker(key).set_upload_id_marker(id).send().await;
-                let page = page.map_err(|error| refusal(&place, LIST, error))?;
-                for upload in page.uploads.unwrap_or_default() {
-                    let begun = upload.initiated.map(|at| at.secs());
-                    let named = upload.key.zip(upload.upload_id);
-                    found.extend(named.map(|(key, id)| OpenUpload { key, id, begun }));
-                }
-                (key, id) = (page.next_key_marker, page.next_upload_id_marker);
-                if page.is_truncated != Some(true) || key.is_none() {
-                    return Ok(found);
-                }
-            }
-        };
-        self.within((&place, LIST), limit, call).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_was_begun_later_is_since() {
-        let open = |begun| OpenUpload { key: String::new(), id: String::new(), begun };
-        assert!(open(Some(8)).is_since(7));
-        for before in [Some(7), Some(6), None] {
-            assert!(!open(before).is_since(7), "{before:?}");
-        }
-        assert!(!open(Some(i64::MAX)).is_since(i64::MAX), "nobody says when it all began");
     }
 }

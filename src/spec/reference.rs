@@ -53,6 +53,10 @@ fn long(path: &Path, long: LongDatabase, problems: &mut Problems) -> Option<Data
         Some(text) if text.starts_with("secret:") => {
             secret(&at_password, &text, problems).map(|secret| Some(PasswordRef::Secret(secret)))
         }
+        Some(text) if text.is_empty() => {
+            problems.add(&at_password, "is empty", format!("{}, or leave it out", schema::example(&at_password)));
+            None
+        }
         Some(_) => {
             problems.add(
                 &at_password,

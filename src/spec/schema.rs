@@ -63,6 +63,11 @@ fn properties(schema: &'static Value) -> Option<&'static Map<String, Value>> {
     }
 }
 
+/// Whether there is such a field.
+pub(super) fn is_known(path: &Path) -> bool {
+    at(path).is_some()
+}
+
 /// What has to stand at this place, in words.
 pub(super) fn expected(path: &Path) -> &'static str {
     let Some(schema) = at(path) else { return "something else" };
@@ -88,20 +93,24 @@ pub(super) fn expected(path: &Path) -> &'static str {
 
 /// What to write at this place, as TOML.
 pub(super) fn example(path: &Path) -> String {
-    let found = at(path);
-    let kind = found.and_then(|schema| schema.get("type")).and_then(Value::as_str);
-    if let Some(example) = found.and_then(|schema| schema.get("examples")?.get(0)) {
-        return match path.steps().last() {
-            Some(Step::Key(key)) => format!("write `{} = {}`", bare_or_quoted(key), toml(example)),
-            _ => format!("write `{}`", toml(example)),
-        };
+    if let Some(example) = own_example(path) {
+        return example;
     }
-    match kind {
+    match at(path).and_then(|schema| schema.get("type")).and_then(Value::as_str) {
         Some("object") if !matches!(path.steps().last(), Some(Step::Index(_))) => format!("write a section `[{path}]`"),
         Some("array") => format!("write sections `[[{}]]`", sections(path)),
         Some("object") => format!("write a section `[[{}]]`", sections(&path.parent())),
         _ => "write a string in quotes".to_owned(),
     }
+}
+
+/// The same, where the field has an example of its own.
+pub(super) fn own_example(path: &Path) -> Option<String> {
+    let example = toml(at(path)?.get("examples")?.get(0)?);
+    Some(match path.steps().last() {
+        Some(Step::Key(key)) => format!("write `{} = {example}`", bare_or_quoted(key)),
+        _ => format!("write `{example}`"),
+    })
 }
 
 /// The name of a list of tables as its header has it: without places.

@@ -19,6 +19,7 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> Result<File, Problem>
     unbuilt::refuse_fields(&mut table, problems);
     let kind = unbuilt::kind(&table);
     let mut root = Value::Table(table);
+    refuse_dates(&mut root, problems);
     // Every turn takes one wrong value away, so there are no more turns than values.
     loop {
         match attempt(&root) {
@@ -46,6 +47,11 @@ pub(super) fn read(text: &str, problems: &mut Problems) -> Result<File, Problem>
     }
 }
 
+/// What messages call one that TOML itself knows.
+const DATE: &str = "a date without quotes";
+/// How the reader of TOML calls a number beyond 64 bits.
+const TOO_LARGE: [&str; 4] = ["u64 value", "i128", "u128", "number overflowed"];
+
 struct Wrong {
     path: Path,
     expected: &'static str,
@@ -67,7 +73,43 @@ fn attempt(root: &Value) -> Result<(File, Vec<Path>), Wrong> {
     }
 }
 
+/// The reader would take a date without quotes for a text, and a `where` of one is a number to MySQL: every row would match.
+fn refuse_dates(root: &mut Value, problems: &mut Problems) {
+    let mut found = Vec::new();
+    dates(root, &Path::root(), &mut found);
+    for path in found {
+        let message = format!("must be {}, not {DATE}", schema::expected(&path));
+        problems.add(&path, message, schema::example(&path));
+        if problems.full() {
+            return;
+        }
+        take_away(root, &path);
+        problems.spoil(path);
+    }
+}
+
+/// Where dates stand in fields that there are.
+fn dates(value: &Value, path: &Path, found: &mut Vec<Path>) {
+    match value {
+        Value::Datetime(_) if schema::is_known(path) => found.push(path.clone()),
+        Value::Array(elements) => {
+            for (place, element) in elements.iter().enumerate() {
+                dates(element, &path.index(place), found);
+            }
+        }
+        Value::Table(fields) => {
+            for (name, field) in fields {
+                dates(field, &path.key(name), found);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn refuse_unknown(path: &Path, kind: Option<Kind>, problems: &mut Problems) {
+    if problems.full() {
+        return;
+    }
     let parent = path.parent();
     let mut fields = schema::fields(&parent);
     fields.retain(|field| unbuilt::belongs(&parent, field, kind));
@@ -77,10 +119,28 @@ fn refuse_unknown(path: &Path, kind: Option<Kind>, problems: &mut Problems) {
         // That it is missing under its right name would be the same problem again.
         problems.spoil(parent.key(meant));
         return;
+    } else if let Some(home) = home(path, kind) {
+        home
     } else {
         format!("its fields are {}", listed(fields, "and"))
     };
     problems.add(path, format!("is not a field of {place}"), hint);
+}
+
+/// Where a field belongs that stands somewhere else: below the header of a section everything is that section's.
+fn home(path: &Path, kind: Option<Kind>) -> Option<String> {
+    let (root, name) = (Path::root(), path.last_key());
+    if path.parent().steps().len() > 1 {
+        return None;
+    }
+    let has = |place: &Path| schema::fields(place).contains(&name) && unbuilt::belongs(place, name, kind);
+    if has(&root) {
+        return Some("it belongs to the top of the file, above the first section".to_owned());
+    }
+    let sections = schema::fields(&root).into_iter().filter(|section| unbuilt::belongs(&root, section, kind));
+    let homes: Vec<String> =
+        sections.filter(|section| has(&root.key(section))).map(|section| format!("[{section}]")).collect();
+    (!homes.is_empty()).then(|| format!("it belongs into {}", listed(homes.iter().map(String::as_str), "or")))
 }
 
 fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
@@ -90,8 +150,13 @@ fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     // Only the message: its Display quotes the line, which may hold what must not be shown.
     let message = error.message().trim().replace('\n', ", ");
+    let field = format!("line {line}, column {column}");
+    if TOO_LARGE.iter().any(|part| message.contains(part)) {
+        let hint = format!("numbers end at {}; each field's own range is smaller still", i64::MAX);
+        return Problem { field, message: "is a number too large for a file".to_owned(), hint };
+    }
     Problem {
-        field: format!("line {line}, column {column}"),
+        field,
         hint: if message.contains("duplicate") {
             "write every field and every section once".to_owned()
         } else {
@@ -107,7 +172,7 @@ fn kind_of(value: &Value) -> &'static str {
         Value::Integer(_) => "a whole number",
         Value::Float(_) => "a number with a fraction",
         Value::Boolean(_) => "`true` or `false`",
-        Value::Datetime(_) => "a date without quotes",
+        Value::Datetime(_) => DATE,
         Value::Array(_) => "a list",
         Value::Table(_) => "a table",
     }

@@ -1,6 +1,7 @@
 //! Many rows into one table: COPY into PostgreSQL, INSERTs of many rows elsewhere, within what a packet and a statement hold.
 
 use super::Dialect;
+use super::copied::SIGNATURE;
 use super::statement::Statement;
 
 /// A value on its way into a table.
@@ -47,9 +48,15 @@ pub trait Rows: Send + Sync {
     /// The value of a column, counted as in [`Table::columns`].
     fn value(&self, row: usize, column: usize) -> Value<'_>;
 
-    /// All values of a row as a line of COPY's text, less its end, where it came as one.
+    /// All values of a row as a line of COPY's text, less its end, where it came as one; as the fields of COPY's binary format where
+    /// they are native.
     fn copied(&self, _row: usize) -> Option<&[u8]> {
         None
+    }
+
+    /// Every row was copied from PostgreSQL in the binary format, from columns of the same types.
+    fn is_native(&self) -> bool {
+        false
     }
 }
 
@@ -124,18 +131,18 @@ impl Table {
         statement
     }
 
-    /// `COPY table (columns) FROM STDIN`.
-    pub(super) fn copy(&self) -> Statement {
+    /// `COPY table (columns) FROM STDIN`, in the binary format if rows are native.
+    pub(super) fn copy(&self, native: bool) -> Statement {
         let mut statement = Statement::new(self.dialect);
         statement.sql("COPY ");
         self.named(&mut statement);
-        statement.sql(" FROM STDIN");
+        statement.sql(if native { " FROM STDIN (FORMAT binary)" } else { " FROM STDIN" });
         statement
     }
 
     /// How rows are written to it, for `plan`.
     pub fn shown(&self) -> Statement {
-        if self.dialect == Dialect::Postgres { self.copy() } else { self.insert(1) }
+        if self.dialect == Dialect::Postgres { self.copy(false) } else { self.insert(1) }
     }
 
     fn named(&self, statement: &mut Statement) {
@@ -145,6 +152,20 @@ impl Table {
         }
         statement.sql(")");
     }
+}
+
+/// Appends what stands before the first row in COPY's binary format: its signature, no flags, and an extension of no bytes.
+pub(super) fn head(data: &mut Vec<u8>) {
+    data.extend_from_slice(SIGNATURE);
+    data.extend_from_slice(&[0; 8]);
+}
+
+/// Appends a row in COPY's binary format: how many fields it has, and those; `None` if it did not come so.
+pub(super) fn tuple(data: &mut Vec<u8>, table: &Table, rows: &dyn Rows, row: usize) -> Option<()> {
+    let fields = rows.copied(row)?;
+    data.extend_from_slice(&i16::try_from(table.columns.len()).ok()?.to_be_bytes());
+    data.extend_from_slice(fields);
+    Some(())
 }
 
 /// Appends a row as a line of COPY's text format. Bytes are written as bytea's hex.

@@ -69,8 +69,8 @@ const MYSQL: &[Row<u16>] = &[
     (&[1062, 1022, 1169, 1586, 1859], Transient, "somebody else was there first: the key exists", ""),
     (
         &[
-            1048, 1264, 1265, 1292, 1366, 1406, 1364, 1411, 1426, 1439, 1525, 1690, 1365, 1367, 1916, 1918, 3140, 3141,
-            3156, 3751, 3854, 4038, 4039, 4078,
+            1048, 1264, 1265, 1292, 1366, 1406, 1364, 1411, 1416, 1426, 1439, 1525, 1690, 1365, 1367, 1916, 1918, 3140,
+            3141, 3156, 3157, 3643, 3751, 3854, 4038, 4039, 4078,
         ],
         Poison,
         "the target does not take a value",
@@ -85,7 +85,7 @@ const MYSQL: &[Row<u16>] = &[
         GRANT,
     ),
     (
-        &[1046, 1049, 1051, 1052, 1054, 1060, 1061, 1072, 1109, 1146, 1176, 1305, 1356],
+        &[1046, 1049, 1051, 1052, 1054, 1060, 1061, 1072, 1109, 1146, 1176, 1305, 1356, 1582, 1583, 1584],
         Fatal,
         "the statement does not fit the schema",
         NAMES,
@@ -107,7 +107,12 @@ const POSTGRES: &[Row<&str>] = &[
     (&["55P03"], Locked, "waited too long for a lock", ""),
     (&["57014"], Capacity, "the statement ran out of its time", ""),
     (&["53"], Capacity, "the server ran out of room for the statement", ""),
-    (&["53300", "53400", "08", "57P", "25P03"], Transient, "the server is busy, restarting or lost the connection", ""),
+    (
+        &["53300", "53400", "08", "57P", "25P03", "25P04"],
+        Transient,
+        "the server is busy, restarting or lost the connection",
+        "",
+    ),
     (&["53100", "58", "XX", "F0"], Fatal, "the server's storage is full or damaged", "see the server's log"),
     (&["54"], TooLarge, "a value or statement over the server's limit", PACKET),
     (&["25006"], Transient, "the server takes no writes now", "if it stays: name the writer's host in the URL"),
@@ -230,6 +235,9 @@ mod tests {
             (3819, Poison),
             (1452, Poison),
             (1364, Poison),
+            (1416, Poison),
+            (3157, Poison),
+            (3643, Poison),
             (60_000, Fatal),
         ] {
             assert_eq!(mysql(number, None).class, class, "{number}");
@@ -254,6 +262,7 @@ mod tests {
             ("57P03", Transient),
             ("08006", Transient),
             ("25006", Transient),
+            ("25P04", Transient),
             ("25P02", Fatal),
             ("23505", Transient),
             ("23502", Poison),

@@ -1,14 +1,26 @@
-//! Rows as PostgreSQL copies them out. In its binary format text and bytes are what they are, and all else is cast to one of them.
-//! In its text format every type is printed as itself, which takes the server half the time, but bytes are not.
+//! Rows as PostgreSQL copies them out. In its binary format text and bytes are what they are, and all else is cast to one of them, or
+//! stays in the form that the server keeps it in. In its text format every type is printed as itself, which takes the server half the
+//! time of a cast, but bytes are not.
 
 use super::SqlError;
 use super::grid::Grid;
+use super::native::Native;
+use std::sync::Arc;
 
 /// What stands before the first row.
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+pub(super) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// Appends the row of one message, of which each holds one; the last one holds none.
-pub(super) fn row(rows: &mut Grid, message: &[u8]) -> Result<(), SqlError> {
+/// Appends the row of one message, values in the server's own form.
+pub(super) fn fields(rows: &mut Grid, columns: &Arc<[Native]>, message: &[u8]) -> Result<(), SqlError> {
+    let Some((width, fields)) = tuple(message)? else { return Ok(()) };
+    if rows.is_empty() {
+        *rows = Grid::native(columns);
+    }
+    if width == columns.len() && rows.push_fields(fields) { Ok(()) } else { Err(unclear()) }
+}
+
+/// How many fields one message holds, and those; the first message has a head, and the last one none of them.
+fn tuple(message: &[u8]) -> Result<Option<(usize, &[u8])>, SqlError> {
     let mut rest = message;
     if let Some(behind) = message.strip_prefix(SIGNATURE) {
         // Flags, and an extension of so many bytes.
@@ -18,10 +30,15 @@ pub(super) fn row(rows: &mut Grid, message: &[u8]) -> Result<(), SqlError> {
         rest = behind.get(length..).ok_or_else(unclear)?;
     }
     if rest.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let (width, mut rest) = number::<2>(rest)?;
-    let Ok(width) = usize::try_from(i16::from_be_bytes(width)) else { return Ok(()) };
+    let (width, rest) = number::<2>(rest)?;
+    Ok(usize::try_from(i16::from_be_bytes(width)).ok().map(|width| (width, rest)))
+}
+
+/// Appends the row of one message, values as text or bytes.
+pub(super) fn row(rows: &mut Grid, message: &[u8]) -> Result<(), SqlError> {
+    let Some((width, mut rest)) = tuple(message)? else { return Ok(()) };
     if rows.is_empty() {
         *rows = Grid::new(width);
     }
@@ -91,7 +108,7 @@ fn number<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), SqlError> {
     Ok((*number, behind))
 }
 
-fn unclear() -> SqlError {
+pub(super) fn unclear() -> SqlError {
     SqlError::Lost { what: "rows that were copied out are not as PostgreSQL writes them", source: None }
 }
 

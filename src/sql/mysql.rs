@@ -21,13 +21,14 @@ use std::time::Duration;
 
 /// What each session is pinned to, in one round trip with what we need to know of the server. MariaDB alone reads
 /// `/*M! */`. Bound text takes the collation of the column beside it whatever NAMES says; a general collation, other
-/// than a binary one, never wins over a column's in silence either.
+/// than a binary one, never wins over a column's in silence either. That blanks were cut off a text is a note, which is an
+/// error here: no server may keep its notes to itself, nor leave a check out.
 const PIN: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
     SET autocommit = 1, time_zone = '+00:00',\
     sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO',\
     group_concat_max_len = 1073741824, sql_select_limit = DEFAULT, sql_safe_updates = 0, sql_quote_show_create = 1, max_error_count = 64,\
-    wait_timeout = 600,\
-    /*M! optimizer_switch = 'exists_to_in=off', idle_transaction_timeout = 60,*/\
+    sql_notes = 1, foreign_key_checks = 1, unique_checks = 1, wait_timeout = 600,\
+    /*M! optimizer_switch = 'exists_to_in=off', idle_transaction_timeout = 60, check_constraint_checks = 1,*/\
     NAMES utf8mb4 COLLATE utf8mb4_general_ci;\
     SELECT VERSION(), CONNECTION_ID(), DATABASE(), @@max_allowed_packet";
 

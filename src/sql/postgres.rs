@@ -18,13 +18,15 @@ use std::time::Duration;
 /// What each session is pinned to, in one round trip with the version. Names are always qualified, so the search path is
 /// left alone. Rows that a policy would hide are an error. Plans are made for the values at hand: a plan for any value does not know how short a key range is.
 /// Compiling a plan for one batch never pays, and a small table must not be scanned as a whole batch after batch either.
+/// A commit has to last: the ledger's and the source's follow it.
 const PIN: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;\
     SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3;\
     SET bytea_output = 'hex'; SET standard_conforming_strings = on; SET client_encoding = 'UTF8';\
-    SET transform_null_equals = off; SET xmlbinary = 'base64'; SET plan_cache_mode = 'force_custom_plan';\
+    SET transform_null_equals = off; SET array_nulls = on; SET xmloption = 'content'; SET xmlbinary = 'base64'; SET plan_cache_mode = 'force_custom_plan';\
     SET idle_in_transaction_session_timeout = '60s'; SET jit = off; SET enable_seqscan = off;\
     SET row_security = off;\
-    SELECT current_setting('server_version_num')";
+    SELECT current_setting('server_version_num'), set_config('synchronous_commit', \
+        CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
 
 /// Bytes of COPY's text that are sent at once.
 const CHUNK: usize = 256 * 1024;
@@ -80,7 +82,7 @@ impl Postgres {
     pub(super) async fn copy(
         &mut self,
         statement: &Statement,
-        form: Form,
+        form: Form<'_>,
         bytes: u64,
         limit: Duration,
     ) -> Result<Page, SqlError> {
@@ -89,7 +91,7 @@ impl Postgres {
         self.arm(limit).await?;
         let mut copy = Statement::new(Dialect::Postgres);
         copy.sql("COPY (").append(statement).sql(match form {
-            Form::Cast => ") TO STDOUT (FORMAT binary)",
+            Form::Cast | Form::Native(_) => ") TO STDOUT (FORMAT binary)",
             Form::Printed => ") TO STDOUT",
         });
         // Refused, it leaves the server's last word unread, for which the driver offers no way.
@@ -104,6 +106,7 @@ impl Postgres {
                 match form {
                     Form::Cast => copied::row(&mut page.rows, &row)?,
                     Form::Printed => copied::line(&mut page.rows, &row)?,
+                    Form::Native(columns) => copied::fields(&mut page.rows, columns, &row)?,
                 }
                 page.is_cut = page.rows.bytes() >= bytes;
                 stream::give_way(page.rows.len()).await;
@@ -120,13 +123,22 @@ impl Postgres {
     /// How many rows arrived: fewer than were sent where a trigger drops some.
     pub(super) async fn insert(&mut self, table: &Table, rows: &dyn Rows, limit: Duration) -> Result<u64, SqlError> {
         self.arm(limit).await?;
-        let mut copy = self.connection.copy_in_raw(table.copy().text()).await.map_err(failed::<sqlx::Postgres>)?;
-        let mut text = Vec::with_capacity(CHUNK + CHUNK / 4);
+        let native = rows.is_native();
+        let statement = table.copy(native);
+        let mut copy = self.connection.copy_in_raw(statement.text()).await.map_err(failed::<sqlx::Postgres>)?;
+        let mut data = Vec::with_capacity(CHUNK + CHUNK / 4);
+        if native {
+            bulk::head(&mut data);
+        }
         for row in 0..rows.len() {
-            bulk::line(&mut text, table, rows, row);
-            if text.len() >= CHUNK || row + 1 == rows.len() {
-                copy.send(text.as_slice()).await.map_err(failed::<sqlx::Postgres>)?;
-                text.clear();
+            if native {
+                bulk::tuple(&mut data, table, rows, row).ok_or_else(copied::unclear)?;
+            } else {
+                bulk::line(&mut data, table, rows, row);
+            }
+            if data.len() >= CHUNK || row + 1 == rows.len() {
+                copy.send(data.as_slice()).await.map_err(failed::<sqlx::Postgres>)?;
+                data.clear();
             }
         }
         copy.finish().await.map_err(failed::<sqlx::Postgres>)
@@ -262,7 +274,8 @@ impl Wire for sqlx::Postgres {
     fn refused(error: &dyn DatabaseError) -> Option<SqlError> {
         let error = error.try_downcast_ref::<PgDatabaseError>()?;
         // The server closes the connection after each of these.
-        if error.code().starts_with("57P") || error.code().starts_with("08") || error.code() == "25P03" {
+        let code = error.code();
+        if code.starts_with("57P") || code.starts_with("08") || matches!(code, "25P03" | "25P04") {
             return Some(wire::closed());
         }
         let mut refusal = Refusal::new(error.code(), class::postgres(error.code()));

@@ -168,7 +168,7 @@ impl Session {
     pub async fn read_many(
         &mut self,
         statement: &Statement,
-        form: Form,
+        form: Form<'_>,
         bytes: u64,
         limit: Duration,
     ) -> Result<Page, SqlError> {

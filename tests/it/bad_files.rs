@@ -551,6 +551,118 @@ const CASES: &[Case] = &[
         ],
     ),
     (
+        "fields in the wrong section",
+        &[
+            ("mode = \"once\"\n", "table = \"orders\"\nlease = \"1m\"\n"),
+            ("exclude = [\"card_number\"]", "exclude = [\"card_number\"]\nmode = \"once\"\nafter = \"delete\""),
+            ("[limits]", "[limits]\ndatabase = \"$X\""),
+        ],
+        &[
+            "table: is not a field of a migration file; it belongs into `[source]` or `[target]`",
+            "lease: is not a field of a migration file; it belongs into `[limits]`",
+            "source.mode: is not a field of `source`; it belongs to the top of the file, above the first section",
+            "source.after: is not a field of `source`; it belongs into `[target]`",
+            "limits.database: is not a field of `limits`; it belongs into `[source]`, `[target]` or `[throttle]`",
+        ],
+    ),
+    (
+        "a section without the one above it",
+        &[("[target.columns]", "[columns]")],
+        &[
+            "columns: is not a field of a migration file; it belongs into `[target]`",
+            r#"target.columns: is missing; write `columns = { document = "$document", order_id = "id" }`"#,
+        ],
+    ),
+    (
+        "columns without a name",
+        &[
+            ("key = [\"id\"]\nwhere", "key = [\"id\", \"\"]\nwhere"),
+            (r#"on = { order_id = "id" }"#, r#"on = { order_id = "" }"#),
+            (r#"status = "status""#, "status = \"\"\n\"\" = \"code\""),
+        ],
+        &[
+            "source.key[1]: is empty; write the name of a column",
+            "source.related[0].on.order_id: is empty; write the name of a column",
+            "target.columns.status: is empty; write the name of a column",
+            r#"target.columns."": is empty; write the name of a column"#,
+        ],
+    ),
+    (
+        "words that are empty",
+        &[(r#"mode = "once""#, r#"mode = """#), (r#"after = "keep""#, r#"after = """#)],
+        &[r#"mode: is empty; write `mode = "once"`"#, r#"target.after: is empty; write `after = "keep"`"#],
+    ),
+    (
+        "an empty password",
+        &[(r#""$SHOP_DATABASE_URL""#, r#"{ url = "mysql://shop@db/shop", password = "" }"#)],
+        &[r#"source.database.password: is empty; write `password = "$SHOP_PASSWORD"`, or leave it out"#],
+    ),
+    (
+        "a number beyond all ranges",
+        &[(r#"batch_time = "1s""#, "max_batch = 9223372036854775808")],
+        &[
+            "line 26, column 13: is a number too large for a file; numbers end at 9223372036854775807; each field's own range is smaller still",
+        ],
+    ),
+    (
+        "the largest number",
+        &[(r#"batch_time = "1s""#, "max_batch = 9223372036854775807\nitems_per_second = -1")],
+        &[
+            "limits.max_batch: `9223372036854775807` is out of range; write 1 to 1000000",
+            "limits.items_per_second: `-1` is out of range; write 0 to 1000000000",
+        ],
+    ),
+    (
+        "durations and sizes as others write them",
+        &[(
+            r#"batch_time = "1s""#,
+            "batch_time = \"1.5h\"\nlease = \"３０s\"\nsettle = \"10 sec\"\nsweep_every = \"\"\nmax_item = \"8 MiB\"\n\
+             bytes_per_second = \"1 MB/s\"\nstop_when_failed = \"0.1\"",
+        )],
+        &[
+            r#"limits.batch_time: `1.5h` is not a duration; write `batch_time = "1s"`: a whole number with `ms`, `s`, `m`, `h` or `d`"#,
+            r#"limits.max_item: `8 MiB` is not a size; write `max_item = "8 MB"`: a whole number with `B`, `KB`, `MB` or `GB`"#,
+            r#"limits.bytes_per_second: `1 MB/s` is not a size; write `bytes_per_second = "1 MB"`: a whole number with `B`, `KB`, `MB` or `GB`"#,
+            r#"limits.stop_when_failed: `0.1` is not a percentage; write `stop_when_failed = "10%"`: a number with at most two digits behind the point and `%`"#,
+            r#"limits.settle: `10 sec` is not a duration; write `settle = "10s"`: a whole number with `ms`, `s`, `m`, `h` or `d`"#,
+            r#"limits.sweep_every: is empty; write `sweep_every = "1d"`: a whole number with `ms`, `s`, `m`, `h` or `d`"#,
+            r#"limits.lease: `３０s` is not a duration; write `lease = "30s"`: a whole number with `ms`, `s`, `m`, `h` or `d`"#,
+        ],
+    ),
+    (
+        "a date for a condition",
+        &[(r#"where = "status = 'cancelled'""#, "where = 2024-01-01")],
+        &[
+            "source.where: must be a string, not a date without quotes; write `where = \"status IN ('cancelled', 'dispensed')\"`",
+        ],
+    ),
+    (
+        "dates for columns, and for a field that there is not",
+        &[
+            (r#"exclude = ["card_number"]"#, "exclude = [\"card_number\", 2024-01-01]\ncolour = 2024-01-01"),
+            (r#"status = "status""#, "status = 12:30:00"),
+        ],
+        &[
+            "source.exclude[1]: must be a string, not a date without quotes; write a string in quotes",
+            "target.columns.status: must be a string, not a date without quotes; write a string in quotes",
+            "source.colour: is not a field of `source`; its fields are `database`, `schema`, `table`, `key`, `where`, `changed`, `overlap`, `exclude` and `related`",
+        ],
+    ),
+    (
+        "variables of the session in a condition",
+        &[(r#"where = "status = 'cancelled'""#, r#"where = "created_at <@@timestamp""#)],
+        &[
+            "source.where: holds the variable `@@timestamp`; write the value itself: a variable differs from session to session; PostgreSQL's operator `@@` has a blank behind it",
+        ],
+    ),
+    (
+        "a clock in other words",
+        &[(r#"where = "status = 'cancelled'""#, r#"where = "created_at < 'today 06:00'""#)],
+        &[
+            "source.where: reads the clock with `'today 06:00'`; write `:pass_started`, the time at which the pass began; a column of that name stands in quotes or behind `t.`",
+        ],
+    ),
+    (
         "many things at once",
         &[
             (r#"name = "orders-history""#, r#"name = "x""#),

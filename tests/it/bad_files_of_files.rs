@@ -138,6 +138,18 @@ const CASES: &[Case] = &[
         ],
     ),
     (
+        &[("to = \"$1$2\"", "to = \"$1v$2\"")],
+        &[
+            "source.files[1].rewrite.to: names the group `1v`, which `from` does not have; write `${1}` where a letter, a digit or `_` comes behind it, and `$$` for a `$` of the URL",
+        ],
+    ),
+    (
+        &[("to = \"$1$2\"", "to = \"${1}v${3}\"")],
+        &[
+            "source.files[1].rewrite.to: names the group `3`, which `from` does not have; write `${1}` where a letter, a digit or `_` comes behind it, and `$$` for a `$` of the URL",
+        ],
+    ),
+    (
         &[("path = \"$[*].original\"", "path = \"$[*].original\"\ndigest_column = \"sums\"")],
         &[
             "source.files[1].digest_column: stands beside a path to many URLs; leave it out, or name one URL by `path`: one digest cannot be that of many files",
@@ -203,6 +215,10 @@ fn the_good_file_is_good() {
     let plain = GOOD.replace("concurrency = 16\nper_host = 8\nmax_bytes = \"5 GB\"\n", "");
     let defaults = spec::parse("profile-photos", &plain).unwrap().into_files().unwrap();
     assert_eq!(defaults, files, "those are the defaults, and how files are fetched is no part of the digest");
+    for to in ["${1}v$2", "$0", "a$$b", "$", "$-$1", "$1$", "${1"] {
+        let text = GOOD.replace("$1$2", to);
+        spec::parse("profile-photos", &text).unwrap_or_else(|error| panic!("{to}: {error}"));
+    }
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use crate::support::child::free_port;
 use crate::support::cli::Cli;
+use crate::support::file_server::{FileServer, answer};
 use crate::support::job::Job;
 use crate::support::servers::Kind;
 use crate::support::shop::{self, Size};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 const SMALL: Size = Size { orders: 60, closed: 24, items: 2, discounts: 1 };
 
@@ -84,13 +84,42 @@ fn a_function_without_room_is_busy() {
         r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}"#,
     );
     let folder = tempfile::tempdir().unwrap();
-    let cli = remote(folder.path(), &full);
-    for command in ["run", "status"] {
-        let reply = cli.run(&["--function", "milkrun", "--json", command, "orders-history"]).expect(4).reply();
-        assert_eq!(reply, json!({"v": 1, "migration": "orders-history", "outcome": "busy"}));
+    let cli = remote(folder.path(), &full.url(""));
+    let ask = |command| cli.run(&["--function", "milkrun", "--json", command, "orders-history"]).expect(4).reply();
+    assert_eq!(ask("status"), json!({"v": 1, "migration": "orders-history", "outcome": "busy"}));
+    let run = ask("run");
+    assert_eq!((&run["outcome"], &run["migration"]), (&json!("busy"), &json!("orders-history")), "{run}");
+    // A run that did not begin has moved nothing; how far the others are it cannot know.
+    for count in ["moved", "skipped", "conflicts", "failed", "bytes", "batches", "elapsed_ms", "batch_ms"] {
+        assert_eq!(run[count], 0, "{run}");
     }
+    assert_eq!((&run["shards"], &run["stopped_by"], run.get("progress")), (&json!([]), &Value::Null, None), "{run}");
     let bare = cli.run(&["--function", "milkrun", "--json", "run"]).expect(4).reply();
     assert_eq!((&bare["outcome"], &bare["migration"]), (&json!("busy"), &Value::Null));
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_function_that_goes_on_for_long() {
+    let silent = FileServer::start(|_, _| Ok(true));
+    let folder = tempfile::tempdir().unwrap();
+    let cli = remote(folder.path(), &silent.url(""));
+    for (number, (name, code)) in [("INT", 130), ("TERM", 143)].into_iter().enumerate() {
+        let mut waiting = cli.spawn(&["--function", "milkrun", "--json", "run", "orders-history", "--until-done"]);
+        while silent.asked().len() <= number {
+            assert!(waiting.is_running(), "{:?}", waiting.wait());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let signalled = Instant::now();
+        assert!(waiting.signal(name));
+        while waiting.is_running() {
+            assert!(signalled.elapsed() < Duration::from_secs(10), "it waits for the function all the same");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let ended = waiting.wait();
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        let message = ended.reply()["errorMessage"].as_str().unwrap().to_owned();
+        assert!(message.starts_with("interrupted before the function `milkrun` has answered"), "{message}");
+    }
 }
 
 #[test]
@@ -99,7 +128,7 @@ fn a_function_that_is_not_there_is_named() {
     let body = json!({"Type": "User", "Message": message}).to_string();
     let missing = refusing(404, "ResourceNotFoundException", &body);
     let folder = tempfile::tempdir().unwrap();
-    let failed = remote(folder.path(), &missing).run(&["--function", "milkrum", "--json", "status"]).expect(2);
+    let failed = remote(folder.path(), &missing.url("")).run(&["--function", "milkrum", "--json", "status"]).expect(2);
     let text = format!(
         "the function `milkrum` could not be invoked: ResourceNotFoundException: {message}; check its name, the account and the region"
     );
@@ -120,7 +149,7 @@ fn a_lambda_that_is_away_or_says_no_is_named_without_the_request() {
         "{message}"
     );
     let body = json!({"message": "The signature does not match.\nx-amz-security-token: abc"}).to_string();
-    let denied = ask(&refusing(403, "InvalidSignatureException", &body));
+    let denied = ask(&refusing(403, "InvalidSignatureException", &body).url(""));
     let message = text(&denied.reply());
     assert!(
         message.contains("InvalidSignatureException: The signature does not match.; look at the credentials"),
@@ -129,31 +158,9 @@ fn a_lambda_that_is_away_or_says_no_is_named_without_the_request() {
     assert!(!message.contains("token"), "{message}");
 }
 
-/// Plays a Lambda that lets nobody in, in Lambda's own words; its endpoint.
-fn refusing(status: u16, code: &str, body: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let answer = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nx-amzn-errortype: {code}\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut request = BufReader::new(stream.try_clone().unwrap());
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                if request.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
-                    break;
-                }
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            let _ = request.read_exact(&mut vec![0; length]);
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    endpoint
+/// Plays a Lambda that lets nobody in, in Lambda's own words.
+fn refusing(status: u16, code: &str, body: &str) -> FileServer {
+    let head = format!("content-type: application/json\r\nx-amzn-errortype: {code}\r\nconnection: close\r\n");
+    let (status, body) = (format!("{status} X"), body.to_owned());
+    FileServer::start(move |_, stream| answer(stream, &status, &head, body.as_bytes()).map(|_| false))
 }

@@ -2,10 +2,11 @@
 
 use crate::support::database::{Cell, Database};
 use crate::support::history::{actual, differences, expected};
+use crate::support::loopback::Loopback;
 use crate::support::shop::{self, Size};
 use crate::support::slow::Slow;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -43,15 +44,10 @@ fn the_oracle_sees_lost_doubled_and_changed_documents() {
 
 #[test]
 fn a_slow_database_is_slow_and_can_be_cut_off() {
-    let echo = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = echo.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut client in echo.incoming().flatten() {
-            let mut back = client.try_clone().unwrap();
-            std::thread::spawn(move || std::io::copy(&mut client, &mut back));
-        }
+    let echo = Loopback::serving(|client| {
+        let _ = std::io::copy(&mut &client, &mut &client);
     });
-    let (slow, url) = Slow::before(&format!("mysql://root@{address}/shop"), Duration::from_millis(50));
+    let (slow, url) = Slow::before(&format!("mysql://root@{}/shop", echo.address), Duration::from_millis(50));
     let through = url.strip_prefix("mysql://root@").unwrap().strip_suffix("/shop").unwrap();
     let mut client = TcpStream::connect(through).unwrap();
     let mut speak = || {

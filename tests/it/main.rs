@@ -23,6 +23,7 @@ mod killed;
 mod killed_alone;
 mod ledger;
 mod ledger_conformance;
+mod listings;
 mod locked;
 mod memory;
 mod migrations;

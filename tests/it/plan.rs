@@ -297,3 +297,16 @@ fn everything_that_is_wrong_is_a_problem() {
         assert_eq!(again["problems"].as_array().unwrap().len(), 4, "{again}");
     }
 }
+
+#[test]
+fn limits_that_do_nothing_are_named() {
+    let mut job = Job::shop(Kind::Sqlite, SHOP, "shards = 2\nlanes = 3\nsweep_every = \"1h\"");
+    let warnings = |job: &Job| job.reply(&["plan", &job.name])["warnings"].to_string();
+    let said = warnings(&job);
+    assert!(said.contains("`limits.lanes` is 3") && said.contains("`limits.sweep_every`"), "{said}");
+    // Each of them does something here.
+    let limits = "shards = 2\nlanes = 2\nsweep_every = \"1h\"";
+    job.define(&shop::migration(limits).replace("kind = \"rows\"", "kind = \"rows\"\nmode = \"continuous\""));
+    let said = warnings(&job);
+    assert!(!said.contains("`limits."), "{said}");
+}

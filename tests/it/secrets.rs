@@ -1,6 +1,7 @@
 //! Where a database is: from the environment and from Secrets Manager as it answers on the wire.
 
-use crate::stub::{Request, Stub};
+use crate::stub::Stub;
+use crate::support::http_exchange::Request;
 use milkrun::secret::{Secret, SecretStore};
 use milkrun::spec::{DatabaseRef, Databases, PasswordRef, SecretRef};
 use milkrun::sql::{ConnectOptions, Dialect};
@@ -21,7 +22,7 @@ fn answer(text: &str) -> (u16, Vec<u8>) {
 }
 
 fn id_of(request: &Request) -> String {
-    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     body["SecretId"].as_str().unwrap().to_owned()
 }
 
@@ -29,7 +30,7 @@ fn refusal(code: &str) -> (u16, Vec<u8>) {
     (400, serde_json::json!({ "__type": code, "message": "no" }).to_string().into_bytes())
 }
 
-async fn manager() -> Stub {
+fn manager() -> Stub {
     Stub::start(|request| match id_of(request).as_str() {
         ARN => answer(
             r#"{"engine":"aurora-mysql","host":"db","port":3307,"username":"shop","password":"p@w","dbname":"shop"}"#,
@@ -42,7 +43,6 @@ async fn manager() -> Stub {
         "denied" => refusal("AccessDeniedException"),
         _ => refusal("ResourceNotFoundException"),
     })
-    .await
 }
 
 fn databases(manager: &Stub) -> Databases {
@@ -62,7 +62,7 @@ fn server(dialect: Dialect, host: &str, port: u16, user: &str) -> ConnectOptions
 
 #[tokio::test]
 async fn every_reference_leads_to_its_database() {
-    let manager = manager().await;
+    let manager = manager();
     let databases = databases(&manager);
     let long = |password| DatabaseRef::Url {
         url: "mysql://shop@db/shop".to_owned(),
@@ -94,7 +94,7 @@ async fn every_reference_leads_to_its_database() {
 
 #[tokio::test]
 async fn what_leads_nowhere_says_what_to_do_and_shows_no_secret() {
-    let manager = manager().await;
+    let manager = manager();
     let databases = databases(&manager);
     let of_secret = |id: &str, field| DatabaseRef::Secret(secret(id, field));
     let cases = [
@@ -150,7 +150,7 @@ async fn what_leads_nowhere_says_what_to_do_and_shows_no_secret() {
 #[tokio::test]
 async fn a_secret_is_read_once_until_it_is_forgotten() {
     static VERSION: AtomicUsize = AtomicUsize::new(1);
-    let manager = Stub::start(|_| answer(&format!("mysql://u:{}@db/shop", VERSION.load(Ordering::SeqCst)))).await;
+    let manager = Stub::start(|_| answer(&format!("mysql://u:{}@db/shop", VERSION.load(Ordering::SeqCst))));
     let databases = databases(&manager);
     let reference = DatabaseRef::Secret(secret("shop", None));
     let password = async || {
@@ -173,7 +173,7 @@ async fn without_secrets_no_account_is_looked_up() {
     let databases = Databases::new(store).with_variables(|_| Some("sqlite:///var/shop.db".to_owned()));
     let found = databases.resolve(&DatabaseRef::Env("SHOP".to_owned()), LIMIT).await.unwrap();
     assert_eq!(found, ConnectOptions::sqlite("/var/shop.db"));
-    let manager = manager().await;
+    let manager = manager();
     let config = manager.config();
     let later = SecretStore::lazy(move || {
         let config = config.clone();

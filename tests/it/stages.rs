@@ -5,7 +5,7 @@ use crate::support::file_server::{FileServer, answer};
 use crate::support::job::Job;
 use crate::support::s3::{Make, endpoint};
 use crate::support::servers::Kind;
-use crate::support::shop::Size;
+use crate::support::shop::{self, Size};
 use aws_sdk_sns::Client;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -107,4 +107,34 @@ fn a_topic_that_is_not_there_is_no_reason_to_fail_and_is_told_later() {
     job.reply(&["run", &name]);
     let stages: Vec<Value> = audience.messages(3).into_iter().map(|one| one["stage"].clone()).collect();
     assert_eq!(stages, ["started", "pass done", "complete"]);
+}
+
+#[test]
+fn what_a_topic_did_not_hear_of_one_that_is_over_it_hears_from_the_schedule() {
+    let audience = Audience::new("schedule");
+    let mut job = Job::shop(Kind::Sqlite, ORDERS, "settle = \"0s\"");
+    job.set("AWS_ENDPOINT_URL", &audience.endpoint);
+    job.set("MILKRUN_TOPIC_ARN", &format!("{}-gone", audience.arn));
+    let done = job.name.clone();
+    job.reply(&["run", &done, "--until-done"]);
+    let halted = shop::migration("").replace("orders-history", "halted");
+    job.define(&halted.replace("table = \"order_history\"", "table = \"halted_history\""));
+    job.reply(&["pause", "halted", "--reason", "lunch"]);
+    // A bare run takes neither of them, whoever hears of it.
+    assert_eq!(job.reply(&["run"])["outcome"], "idle");
+    job.set("MILKRUN_TOPIC_ARN", &audience.arn);
+    for _ in 0..2 {
+        let reply = job.reply(&["run"]);
+        assert_eq!((&reply["outcome"], &reply["migration"]), (&Value::from("idle"), &Value::Null), "{reply}");
+    }
+    let messages = audience.messages(4);
+    let told = |name: &str| -> Vec<&str> {
+        let ours = messages.iter().filter(|one| one["migration"] == name);
+        ours.map(|one| one["stage"].as_str().unwrap()).collect()
+    };
+    assert_eq!((told("halted"), told(&done)), (vec!["paused"], vec!["started", "pass done", "complete"]));
+    let of = |stage: &str| messages.iter().find(|one| one["stage"] == stage).map(|one| one["reply"]["state"].clone());
+    assert_eq!((of("paused"), of("complete")), (Some("paused".into()), Some("complete".into())));
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(audience.messages(5).len(), 4, "nothing is said twice");
 }

@@ -100,6 +100,16 @@ fn buckets_are_made_acls_given_and_roles_taken_on_only_where_that_is_asked() {
     }
 }
 
+/// S3 leaves a lock out of its answers to whoever may not see it, and its loss would be written down nowhere.
+#[test]
+fn the_locks_of_the_sources_objects_can_be_seen() {
+    let role = flat(&resource("FunctionRole"));
+    let source = role.split("Sid: Source ").nth(1).unwrap().split("Sid: ").next().unwrap();
+    for action in ["s3:GetObjectRetention", "s3:GetObjectLegalHold"] {
+        assert!(source.contains(action), "{source}");
+    }
+}
+
 #[test]
 fn a_failed_or_stale_tick_is_not_tried_again() {
     let function = flat(&resource("MilkrunFunction"));

@@ -2,6 +2,7 @@
 
 use super::store::{LIMIT, item_of, side_by_side};
 use super::{DeadLetter, Letters};
+use crate::cursor::Cursor;
 use crate::engine::checkpoint::Pending;
 use crate::engine::migration::Aside;
 use crate::engine::shards;
@@ -9,6 +10,18 @@ use crate::ledger::{LedgerError, Record};
 use std::collections::HashSet;
 
 impl Letters {
+    /// Those of these items whose letter waits to be retried, or is being retried.
+    pub async fn put_back_among(&self, keys: &[Cursor]) -> Result<HashSet<Cursor>, LedgerError> {
+        let calls = keys.iter().map(|key| {
+            let (this, key) = (self.clone(), key.clone());
+            async move {
+                let there = this.get(&item_of(&key)).await?;
+                Ok(there.is_some_and(|(_, letter)| letter.retry > 0).then_some(key))
+            }
+        });
+        Ok(side_by_side(calls, "looking for a dead letter").await?.into_iter().flatten().collect())
+    }
+
     /// Of each of those that wait to be retried: whether the shard that set it aside has counted it. One that is just being
     /// recorded bears a mark that stands in that shard's record; the mark goes when the letter is counted, or taken back.
     pub async fn counted(&self, page: &[(Record, DeadLetter)]) -> Result<Vec<bool>, LedgerError> {

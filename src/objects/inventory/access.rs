@@ -36,7 +36,7 @@ impl Objects {
 
     /// What to paste where the inventory may not be read. A bucket that may not be listed says that, too, of what is not there.
     fn ask_for_inventory(&self, place: &ObjectRef, access: &mut Access) {
-        let resource = format!("arn:aws:s3:::{}/{}*", place.bucket, folder(&place.key));
+        let resource = format!("{}/{}*", self.source.arn(&place.bucket), folder(&place.key));
         let mut statement = json!({"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [resource]});
         access.statements.push(("policy of the source's role", statement.to_string()));
         let role = self.definition.source.place.role.as_deref();

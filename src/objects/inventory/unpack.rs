@@ -53,11 +53,11 @@ impl Unpack {
         }
         let text = std::mem::take(self.unpacked.get_mut());
         let mut each = |record: &Record| -> Result<(), &'static str> {
-            count += 1;
-            if count > skip {
+            if count >= skip {
                 let (object, current) = columns.read(record)?;
-                rows.push_back(Row { at: Point { file, records: count }, object, current });
+                rows.push_back(Row { at: Point { file, records: count + 1 }, object, current });
             }
+            count += 1;
             Ok(())
         };
         let mut read = self.records.take(&text, &mut each);
@@ -65,7 +65,8 @@ impl Unpack {
             read = self.records.finish(&mut each);
         }
         self.count = count;
-        read.map_err(|why| InventoryError::Record { file: What::File(file), record: count, why })
+        // Whatever cannot be read is of the record behind those that could be.
+        read.map_err(|why| InventoryError::Record { file: What::File(file), record: count + 1, why })
     }
 }
 
@@ -123,5 +124,9 @@ mod tests {
         assert!(damaged(&broken));
         let short = unpack(&packed("\"b\",\"k\",\"1\",\"e\",\"STANDARD\"\n\"b\"\n"), 9, 0).unwrap_err();
         assert!(short.to_string().contains("record 2 of `files[4]`"), "{short}");
+        let wrong = |text: &str| unpack(&packed(text), 9, 0).unwrap_err().to_string();
+        for (text, number) in [("\"b\"x,", 1), ("b,k,1,e,STANDARD\n\"b\"x,", 2), ("b,k,1,e,STANDARD\n\"b", 2)] {
+            assert!(wrong(text).contains(&format!("record {number} of `files[4]`")), "{}", wrong(text));
+        }
     }
 }

@@ -48,6 +48,18 @@ impl Cargo {
         &self.page
     }
 
+    /// The same rows, values as text, if they are in a server's own form; `None` if they are text.
+    pub(super) fn as_text(&self) -> Option<Result<Self, RowsError>> {
+        let page = self.page.is_native().then(|| self.page.as_text())?;
+        let text = |page| Self { page, turned: self.turned.clone(), related: Vec::new() };
+        Some(page.map(text).ok_or(RowsError::Shape("rows as they are kept")))
+    }
+
+    /// They are in a server's own form, and go into another one so.
+    pub(super) fn is_native(&self) -> bool {
+        self.page.is_native()
+    }
+
     /// A value as it is written.
     pub(super) fn cell(&self, row: usize, column: usize) -> Option<&[u8]> {
         match self.turned.iter().find(|(turned, _)| *turned == column) {
@@ -56,7 +68,7 @@ impl Cargo {
         }
     }
 
-    /// These columns of a row as they came in a line of PostgreSQL's COPY, if nothing was turned in any row.
+    /// These columns of a row as PostgreSQL's COPY gave them, if nothing was turned in any row.
     pub(super) fn copied(&self, row: usize, columns: &Range<usize>) -> Option<&[u8]> {
         if self.turned.is_empty() { self.page.span(row, columns) } else { None }
     }

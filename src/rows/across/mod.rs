@@ -120,7 +120,9 @@ impl Across {
             return Ok(None);
         }
         let stretch = Stretch::Range { after, end: &step.end };
-        let most = Most { items: size.max(1), bytes: self.batch_bytes, item: max_item };
+        // What is compared is compared as text, as are related rows.
+        let whole = self.copies.is_empty() && !self.expects_targets.load(Ordering::Relaxed);
+        let most = Most { items: size.max(1), bytes: self.batch_bytes, item: max_item, whole };
         let loaded = self.load(mapping, session, &stretch, range.pass_started, most, deadline).await;
         let loaded = match loaded {
             // An item that cannot be read: the batch says it when it is written, and of whom.
@@ -174,7 +176,7 @@ impl Across {
         let session = link.session(deadline).await?;
         let stamp = Stamp { now: SystemTime::now(), run: effort.run.clone() };
         let recovered = effort.recovered;
-        let writing = Writing {
+        let writing = |cargo| Writing {
             mapping,
             across: self,
             cargo,
@@ -184,11 +186,13 @@ impl Across {
         };
         if !recovered && !self.expects_targets.load(Ordering::Relaxed) {
             session.begin(deadline.left()).await?;
-            let result = writing.at_once(session, deadline).await;
+            let result = writing(cargo).at_once(session, deadline).await;
             if let Some(outcome) = finish(session, result, deadline).await? {
                 return Ok(outcome);
             }
         }
+        let as_text = cargo.as_text().transpose()?.map(Arc::new);
+        let writing = writing(as_text.as_ref().unwrap_or(cargo));
         session.begin(deadline.left()).await?;
         match writing.with_care(session, deadline).await {
             Ok(outcome) => {
@@ -261,7 +265,7 @@ impl Across {
                 Stretch::Keys(keys) => keys.len() as u64,
                 Stretch::Range { .. } => PAGE,
             };
-            let most = Most { items, bytes: self.batch_bytes, item: carrying.max_item };
+            let most = Most { items, bytes: self.batch_bytes, item: carrying.max_item, whole: false };
             let started = carrying.pass_started;
             let loaded = self.load(mapping, source, &stretch, started, most, deadline).await?;
             let Loaded { items, last, named, is_cut, too_large, is_crowded, cargo } = loaded;

@@ -71,7 +71,7 @@ impl Across {
 
     fn reading(&self, mapping: &Mapping, sample: &Sample, max_item: u64) -> Result<(Statement, Statement), RowsError> {
         let stretch = Stretch::Range { after: Some(&sample.first), end: &sample.last };
-        let most = Most { items: SAMPLED, bytes: self.batch_bytes, item: max_item };
+        let most = Most { items: SAMPLED, bytes: self.batch_bytes, item: max_item, whole: self.copies.is_empty() };
         let boundary = mapping.boundary(Some(&sample.first), &sample.bound, SAMPLED)?;
         Ok((boundary, mapping.page(&self.route, &stretch, SystemTime::now(), most)?))
     }

@@ -10,6 +10,7 @@ use crate::cursor::Cursor;
 use crate::sql::grid::{Grid, Page};
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 /// Items, in the order of the source's key.
@@ -23,7 +24,7 @@ pub(super) struct Items {
     pub(super) is_crowded: bool,
 }
 
-/// How much is read at once.
+/// How much is read at once, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Most {
     pub(super) items: u64,
@@ -31,6 +32,8 @@ pub(super) struct Most {
     pub(super) bytes: u64,
     /// Of an item.
     pub(super) item: u64,
+    /// As the source keeps it, where the target takes that: to be written, and not looked at.
+    pub(super) whole: bool,
 }
 
 impl Mapping {
@@ -46,7 +49,7 @@ impl Mapping {
     ) -> Result<Items, RowsError> {
         let statement = self.page(route, stretch, pass_started, most)?;
         let Page { rows: mut page, mut is_cut } =
-            session.read_many(&statement, route.form(), most.bytes, deadline.left()).await?;
+            session.read_many(&statement, route.form(most.whole), most.bytes, deadline.left()).await?;
         without_warnings(session, deadline).await?;
         is_cut |= page.len() as u64 == most.items;
         let large = (0..page.len()).find(|&row| is_too_large(route, &page, row, most.item));
@@ -64,7 +67,7 @@ impl Mapping {
     /// The key of a row that was read.
     pub(super) fn key_at(&self, page: &Grid, row: usize) -> Result<Cursor, KeyError> {
         let parts: Vec<Option<String>> =
-            (0..self.key().columns.len()).map(|part| page.text(row, part).map(str::to_owned)).collect();
+            (0..self.key().columns.len()).map(|part| page.printed(row, part).map(Cow::into_owned)).collect();
         self.key().read(&parts, 0)
     }
 
@@ -89,7 +92,7 @@ impl Mapping {
             count(&mut statement, most.item);
             statement.sql(" THEN d.document END FROM (SELECT ");
         }
-        for (place, one) in route.asked(most.item).iter().enumerate() {
+        for (place, one) in route.asked(most.item, most.whole).iter().enumerate() {
             statement.sql(if place == 0 { "" } else { ", " }).sql(one);
         }
         if route.document.is_some() {

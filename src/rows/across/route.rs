@@ -5,8 +5,10 @@ use super::super::landing::FillKind;
 use crate::cursor::{Cursor, KeyPart};
 use crate::sql::bulk;
 use crate::sql::grid::{Form, Grid};
+use crate::sql::native::Native;
 use crate::sql::{Dialect, bulk::Column};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One target, and what a row that is read for it holds: the parts of its key first, then `selected`.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Route {
     pub(super) selected: Vec<String>,
     /// PostgreSQL: `printed` and `selected` without casts, where every value is printed so too. `None`: some are not, or are bytes.
     pub(super) bare: Option<(Vec<String>, Vec<String>)>,
+    /// Both PostgreSQL: all that is read as the source keeps it, and in which forms, where the target takes those.
+    pub(super) native: Option<Whole>,
     /// Which of `selected` may be of any length, and SQL of how many bytes each has.
     pub(super) long: Vec<(usize, String)>,
     /// Which of all columns read is the document; it is the last one.
@@ -33,6 +37,16 @@ pub(super) struct Route {
     pub(super) carries: Vec<Carry>,
     /// Triggers of the target may drop or change what is inserted, or it is not known that none does.
     pub(super) meddled: bool,
+}
+
+/// A row as a server keeps it.
+#[derive(Clone, Debug)]
+pub(super) struct Whole {
+    /// SQL of the parts of its key, and of what is read behind them.
+    pub(super) printed: Vec<String>,
+    pub(super) selected: Vec<String>,
+    /// Their forms, and that of the column that says whether it is too large, where there is one.
+    pub(super) forms: Arc<[Native]>,
 }
 
 /// A column of the target's key: how a value that arrives as text is compared with it.
@@ -113,18 +127,24 @@ impl Route {
         self.shown_of(&self.selected, most)
     }
 
-    /// All that is read of an item but its document: the parts of its key, and what is shown of it.
-    pub(super) fn asked(&self, most: u64) -> Vec<String> {
-        let (printed, selected) = match &self.bare {
-            Some((printed, selected)) => (printed, selected),
-            None => (&self.printed, &self.selected),
+    /// All that is read of an item but its document: the parts of its key, and what is shown of it; `whole`: in no other form than the
+    /// source keeps it in, where the target takes that.
+    pub(super) fn asked(&self, most: u64, whole: bool) -> Vec<String> {
+        let (printed, selected) = match (self.native.as_ref().filter(|_| whole), &self.bare) {
+            (Some(native), _) => (&native.printed, &native.selected),
+            (None, Some((printed, selected))) => (printed, selected),
+            (None, None) => (&self.printed, &self.selected),
         };
         printed.iter().cloned().chain(self.shown_of(selected, most)).collect()
     }
 
     /// In which form that is read.
-    pub(super) fn form(&self) -> Form {
-        if self.bare.is_some() { Form::Printed } else { Form::Cast }
+    pub(super) fn form(&self, whole: bool) -> Form<'_> {
+        match (self.native.as_ref().filter(|_| whole), &self.bare) {
+            (Some(native), _) => Form::Native(&native.forms),
+            (None, Some(_)) => Form::Printed,
+            (None, None) => Form::Cast,
+        }
     }
 
     fn shown_of(&self, selected: &[String], most: u64) -> Vec<String> {
@@ -179,13 +199,18 @@ impl Route {
 
     /// The columns read that fill the target's, if those are all there is and stand in the same order.
     pub(super) fn in_line(&self) -> Option<Range<usize>> {
-        let Origin::Cell(first) = self.fills.first()?.origin else { return None };
-        let follows = |(place, fill): (usize, &Fill)| fill.origin == Origin::Cell(first + place) && !fill.is_bytes();
-        self.fills.iter().enumerate().all(follows).then_some(first..first + self.fills.len())
+        in_line(&self.fills)
     }
 
     /// A column's name in the target.
     pub(super) fn name(&self, fill: usize) -> &str {
         self.into.columns.get(fill).map_or("", |column| column.name.as_str())
     }
+}
+
+/// The columns read that fill a target's, if those are all there is and stand in the same order.
+pub(super) fn in_line(fills: &[Fill]) -> Option<Range<usize>> {
+    let Origin::Cell(first) = fills.first()?.origin else { return None };
+    let follows = |(place, fill): (usize, &Fill)| fill.origin == Origin::Cell(first + place);
+    fills.iter().enumerate().all(follows).then_some(first..first + fills.len())
 }

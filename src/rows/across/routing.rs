@@ -9,10 +9,11 @@ use super::super::landing::{FillKind, Width};
 use super::super::resolve::{cast, key, quoted};
 use super::super::tables::Tables;
 use super::super::types::{fill_kind, key_kind, width};
-use super::route::{Fill, KeyColumn, Origin, Route};
+use super::route::{Fill, KeyColumn, Origin, Route, Whole, in_line};
 use crate::spec::ColumnValue;
 use crate::sql::bulk::{self, Column as Turn};
-use crate::sql::catalog::Column;
+use crate::sql::catalog::{Column, Table};
+use crate::sql::native::Native;
 use crate::sql::{Dialect, Make};
 
 /// The route of the rows `ours` of a destination's source, of which `before` other columns are read first; `None` if something of it does not exist.
@@ -29,6 +30,8 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
     let printed: Vec<String> = key(from, source, destination.source_key)?.printed(ours).collect();
     let mut selected = Vec::new();
     let mut bare = Vec::new();
+    let mut native = Vec::new();
+    let mut taken = Vec::new();
     let mut long = Vec::new();
     let mut fills = Vec::new();
     let mut columns = Vec::new();
@@ -59,6 +62,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
                         long.push((selected.len(), format!("COALESCE(OCTET_LENGTH({x}), 0)")));
                     }
                     bare.push(carry.bare(&x));
+                    native.push(carry.native(&x));
                     selected.push(read);
                 }
                 (turn.before, turn.behind) = (carry.before().to_owned(), carry.behind());
@@ -78,6 +82,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
         }
         columns.push(turn);
         fills.push(fill);
+        taken.push(Native::of(&theirs.base));
     }
     let told = |fill: &Fill| matches!(fill.origin, Origin::Document | Origin::Digest);
     let document = fills.iter().any(told).then_some(parts + selected.len());
@@ -86,6 +91,10 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
         prints_itself(from, column_of_key).then(|| column(from, ours, name))
     });
     let bare = bare_key.collect::<Option<Vec<_>>>().zip(bare.into_iter().collect::<Option<Vec<_>>>());
+    let native = native.into_iter().collect::<Option<Vec<_>>>().filter(|_| before == 0 && document.is_none());
+    let native = native.filter(|_| (from, to) == (Dialect::Postgres, Dialect::Postgres));
+    let native = native.zip(kept_key(source, destination.source_key, &printed, ours));
+    let native = native.and_then(|(selected, key)| whole(key, selected, !long.is_empty(), &fills, &taken));
     let key = destination.source_key.iter().map(|name| {
         let fed = destination.fed_by(name)?;
         Some(key_column(tables.target_make, target.column(fed)?))
@@ -100,6 +109,7 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
         printed,
         selected,
         bare: bare.filter(|_| before == 0 && document.is_none()),
+        native,
         long,
         document,
         fills,
@@ -108,6 +118,42 @@ pub(super) fn route(tables: &Tables, destination: &Destination<'_>, ours: &str, 
         // Of MySQL's triggers a user hears only with a privilege of its own.
         meddled: target.insert_triggers || to == Dialect::MySql,
     })
+}
+
+/// The parts of a key as PostgreSQL keeps them, or as the texts that are `printed`, each with its form.
+fn kept_key(source: &Table, key: &[String], printed: &[String], ours: &str) -> Option<Vec<(String, Native)>> {
+    let part = |(name, printed): (&String, &String)| {
+        let held = source.column(name)?;
+        let native = Native::of(&held.base).filter(|_| prints_itself(Dialect::Postgres, held));
+        Some(
+            native
+                .map_or_else(|| (printed.clone(), Native::Text), |form| (column(Dialect::Postgres, ours, name), form)),
+        )
+    };
+    key.iter().zip(printed).map(part).collect()
+}
+
+/// Rows as the source keeps them, `key` and `selected` with the form of each; `None` if the target, whose own forms are `taken`, does
+/// not take them so.
+fn whole(
+    key: Vec<(String, Native)>,
+    selected: Vec<(String, Native)>,
+    is_measured: bool,
+    fills: &[Fill],
+    taken: &[Option<Native>],
+) -> Option<Whole> {
+    let (printed, mut forms): (Vec<_>, Vec<_>) = key.into_iter().unzip();
+    let (selected, others): (Vec<_>, Vec<_>) = selected.into_iter().unzip();
+    forms.extend(others);
+    let given = forms.get(in_line(fills)?)?;
+    let alike = given.iter().zip(taken).all(|(form, taken)| Some(*form) == *taken);
+    if !alike || fills.iter().any(|fill| fill.turning().is_some()) {
+        return None;
+    }
+    if is_measured {
+        forms.push(Native::Text);
+    }
+    Some(Whole { printed, selected, forms: forms.into() })
 }
 
 /// A value may be of any length.
@@ -165,8 +211,10 @@ pub(super) fn key_column(make: Make, column: &Column) -> KeyColumn {
     let (before, behind) = match (dialect, kind) {
         (Dialect::MySql, KeyKind::Int) if column.unsigned => ("CAST(".to_owned(), " AS UNSIGNED)".to_owned()),
         (Dialect::MySql, KeyKind::Int) => ("CAST(".to_owned(), " AS SIGNED)".to_owned()),
-        // With more digits than there are: a key that the column would round is none of it.
-        (Dialect::MySql, KeyKind::Decimal) => ("CAST(".to_owned(), " AS DECIMAL(65, 30))".to_owned()),
+        // With all the digits before the point that a decimal may have; behind it the text has as many as the column.
+        (Dialect::MySql, KeyKind::Decimal) => {
+            ("CAST(".to_owned(), format!(" AS DECIMAL(65, {}))", column.scale.unwrap_or(0)))
+        }
         (Dialect::MySql, KeyKind::Time) => match column.base.as_str() {
             "date" => ("CAST(".to_owned(), " AS DATE)".to_owned()),
             "time" => ("CAST(".to_owned(), " AS TIME(6))".to_owned()),

@@ -75,6 +75,10 @@ impl Rows for Shipment {
         self.cargo.copied(*self.rows.get(row)?, self.in_line.as_ref()?)
     }
 
+    fn is_native(&self) -> bool {
+        self.cargo.is_native()
+    }
+
     fn value(&self, row: usize, column: usize) -> Value<'_> {
         let Some(&(origin, is_bytes)) = self.origins.get(column) else { return Value::Null };
         let cell = |column| {

@@ -268,7 +268,7 @@ impl Across {
         for chunk in keys.chunks(super::NAMED) {
             let mut left = chunk.to_vec();
             while !left.is_empty() {
-                let most = Most { items: left.len() as u64, bytes: self.batch_bytes, item: max_item };
+                let most = Most { items: left.len() as u64, bytes: self.batch_bytes, item: max_item, whole: false };
                 let stretch = Stretch::Keys(&left);
                 let read = mapping.read_items(session, &self.route, &stretch, pass_started, most, deadline).await?;
                 let Items { page, .. } = read;

@@ -74,7 +74,7 @@ impl Carry {
                 number::whole(&whole, least, most).ok().map(|whole| KeyPart::Int(whole.to_owned()))
             }
             Kind::Decimal { places, .. } => {
-                let number = number::decimal(text, places, *make == Make::Postgres).ok()?;
+                let number = number::decimal(number::unpadded(text), places, *make == Make::Postgres).ok()?;
                 Some(KeyPart::Decimal(number.into_owned()))
             }
             Kind::Date => time(date(text, calendar).map(Into::into)),
@@ -86,7 +86,7 @@ impl Carry {
             Kind::Bytes { .. } => matches!(part, KeyPart::Binary(_)).then(|| part.clone()),
             Kind::Dynamic(_) => Some(match part {
                 KeyPart::Time(text) | KeyPart::Uuid(text) => KeyPart::Text(text.clone()),
-                KeyPart::Decimal(text) => match number::decimal(text, Some((WHOLE, 0)), false) {
+                KeyPart::Decimal(text) => match number::decimal(number::unpadded(text), Some((WHOLE, 0)), false) {
                     Ok(whole) if whole.parse::<i64>().is_ok() => KeyPart::Int(whole.into_owned()),
                     _ => part.clone(),
                 },

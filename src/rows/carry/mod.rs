@@ -37,6 +37,7 @@ pub use unfit::Unfit;
 
 use super::fit::Fit;
 use crate::sql::catalog::Column;
+use crate::sql::native::Native;
 use crate::sql::{Dialect, Make};
 use kind::{Blanks, Kind};
 pub(in crate::rows) use print::prints_itself;
@@ -180,6 +181,18 @@ impl Carry {
             return None;
         }
         Some(if prints_itself(dialect, column) && read == format!("{x}::text") { x.to_owned() } else { read })
+    }
+
+    /// From PostgreSQL to PostgreSQL: SQL of a value that the target takes in the form in which the source keeps it, and that form, of
+    /// which the text is what [`Carry::read`] gives. `None`: there is none.
+    pub fn native(&self, x: &str) -> Option<(String, Native)> {
+        let ((ours, source), (theirs, target)) = (&self.source, &self.target);
+        let both = ours.dialect() == Dialect::Postgres && theirs.dialect() == Dialect::Postgres;
+        let form = Native::of(&target.base).filter(|_| both && self.is_plain())?;
+        // What is read as text goes into any text.
+        let read = if form == Native::Text { self.bare(x)? } else { x.to_owned() };
+        let is_text = form == Native::Text && read != x;
+        (is_text || Native::of(&source.base) == Some(form)).then_some((read, form))
     }
 
     /// What was read, as the target will say it.

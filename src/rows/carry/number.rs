@@ -29,9 +29,14 @@ pub(super) fn decimal(text: &str, places: Option<(u32, u32)>, special: bool) -> 
     }
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|digit| digit.is_ascii_digit()) {
+    // What no database prints would be another text once it is there.
+    let is_odd = whole.is_empty() || whole.len() > 1 && whole.starts_with('0') || digits.ends_with('.');
+    if is_odd || !whole.bytes().chain(fraction.bytes()).all(|digit| digit.is_ascii_digit()) {
         return Err(Unfit::Written);
     }
+    // No decimal keeps the sign of zero.
+    let is_zero = digits.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    let text = if is_zero { digits } else { text };
     let Some((precision, scale)) = places else { return Ok(text.into()) };
     let (precision, scale) = (precision as usize, scale as usize);
     if whole.trim_start_matches('0').len() > precision.saturating_sub(scale) {
@@ -125,7 +130,12 @@ mod tests {
         assert_eq!(to("1.25", 10, 1), Err(Unfit::Digits));
         assert_eq!(to("100", 4, 2), Err(Unfit::Range));
         assert_eq!(to("NaN", 4, 2), Err(Unfit::NotANumber));
-        assert_eq!(to("1e3", 9, 2), Err(Unfit::Written));
+        for text in ["1e3", "007", "-00.5", "5.", ".5", "+5", " 5", "-"] {
+            assert_eq!(to(text, 9, 2), Err(Unfit::Written), "{text}");
+            assert_eq!(decimal(text, None, true), Err(Unfit::Written), "{text}");
+        }
+        assert_eq!((to("-0.00", 4, 2).as_deref(), to("-0", 4, 1).as_deref()), (Ok("0.00"), Ok("0.0")));
+        assert_eq!(decimal("-0", None, true).as_deref(), Ok("0"));
         assert_eq!(decimal("NaN", Some((4, 2)), true).as_deref(), Ok("NaN"));
         assert_eq!(decimal("Infinity", Some((4, 2)), true), Err(Unfit::NotANumber));
         assert_eq!(decimal("1.2300", None, true).as_deref(), Ok("1.2300"));

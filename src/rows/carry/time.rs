@@ -38,12 +38,14 @@ pub(super) fn clock(text: &str, calendar: Calendar, digits: u32) -> Result<Cow<'
     let shape: Vec<&str> = minutes.split(':').skip(1).collect();
     let unsigned = hours.strip_prefix('-').unwrap_or(hours);
     if !matches!(shape.as_slice(), [one, two] if number(one, 2) && number(two, 2))
-        || !(number(unsigned, 2) || number(unsigned, 3))
+        || !(number(unsigned, 2) || number(unsigned, 3) && !unsigned.starts_with('0'))
         || !fraction.bytes().all(|digit| digit.is_ascii_digit())
     {
         return Err(Unfit::Written);
     }
-    if shape.iter().any(|part| *part > "59") {
+    // Nor is a zero below zero what any of them prints.
+    let is_zero = text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b':' | b'.'));
+    if shape.iter().any(|part| *part > "59") || is_zero && text.starts_with('-') {
         return Err(Unfit::Written);
     }
     let within = hours < "24" || (hours == "24" && minutes == ":00:00" && fraction.trim_end_matches('0').is_empty());
@@ -168,7 +170,7 @@ mod tests {
             assert_eq!(clock(text, Postgres, 6), Err(Unfit::LongTime), "{text}");
             assert!(clock(text, MySql, 6).is_ok(), "{text}");
         }
-        for text in ["", "12:34", "1:2:3", "12:34:56+02", "aa:bb:cc"] {
+        for text in ["", "12:34", "1:2:3", "12:34:56+02", "aa:bb:cc", "099:00:00", "-00:00:00.00"] {
             assert_eq!(clock(text, MySql, 6), Err(Unfit::Written), "{text}");
         }
     }

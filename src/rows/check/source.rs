@@ -3,10 +3,12 @@
 use super::super::key::KeyKind;
 use super::super::tables::{RelatedTable, Tables};
 use super::super::types::key_kind;
+use super::comparable::comparable;
 use super::{Findings, create_index, missing_column, missing_table};
+use crate::spec::filter::clocks_beside;
 use crate::spec::{Related, Source};
 use crate::sql::Dialect;
-use crate::sql::catalog::Table;
+use crate::sql::catalog::{Column, Table};
 use crate::sql::class::SEES_ALL;
 
 pub(in crate::rows) fn check(findings: &mut Findings, source: &Source, tables: &Tables) {
@@ -23,6 +25,7 @@ pub(in crate::rows) fn check(findings: &mut Findings, source: &Source, tables: &
     if all_there(findings, "source.key", table, source.key.iter()) {
         key(findings, dialect, table, &source.key);
     }
+    condition(findings, dialect, table, source);
     names(findings, "source", table, &source.exclude, &source.related);
     let mut known: Vec<&Table> = vec![table];
     let whole = related(findings, "source", source, Some(table), &source.related, &tables.related, tables, &mut known);
@@ -121,6 +124,14 @@ fn key(findings: &mut Findings, dialect: Dialect, table: &Table, key: &[String])
     }
 }
 
+/// PostgreSQL takes `'today'` for a time where it is compared with one, and reads the clock anew in each run.
+fn condition(findings: &mut Findings, dialect: Dialect, table: &Table, source: &Source) {
+    let is_time = |column: &Column| matches!(key_kind(dialect, column), Ok(KeyKind::Time));
+    for filter in source.filter.iter().filter(|_| dialect == Dialect::Postgres) {
+        findings.problems.extend(clocks_beside(filter, |name| table.column(name).is_some_and(is_time)));
+    }
+}
+
 /// A column and a related table of one name would be two members of one object.
 fn names(findings: &mut Findings, path: &str, table: &Table, exclude: &[String], related: &[Related]) {
     for (place, one) in related.iter().enumerate() {
@@ -182,27 +193,6 @@ fn related<'a>(
         whole &= self::related(findings, &path, source, Some(table), &one.related, &found.related, tables, known);
     }
     whole
-}
-
-/// PostgreSQL has no equality between, say, a number and a text.
-fn comparable(findings: &mut Findings, path: &str, dialect: Dialect, table: &Table, parent: &Table, one: &Related) {
-    for (theirs, ours) in one.on.iter().filter(|_| dialect == Dialect::Postgres) {
-        let (Some(child), Some(parent)) = (table.column(theirs), parent.column(ours)) else { continue };
-        let number = |kind| matches!(kind, KeyKind::Int | KeyKind::Decimal);
-        if let (Ok(one), Ok(other)) = (key_kind(dialect, child), key_kind(dialect, parent))
-            && one != other
-            && !(number(one) && number(other))
-        {
-            findings.problem(
-                format!("{path}.on"),
-                format!(
-                    "`{theirs}` is of the type {}, `{ours}` of {}: the database does not compare the two",
-                    child.type_name, parent.type_name
-                ),
-                format!("name a column of the type {}, or change the column's type", parent.type_name),
-            );
-        }
-    }
 }
 
 /// Without an index that begins with the columns of `on`, each row of the source would scan the whole related table.

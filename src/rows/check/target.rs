@@ -45,6 +45,7 @@ impl Checked<'_> {
                     problem.hint.push_str(", or write `create = true`");
                 }
             }
+            self.alike();
             return;
         };
         if !is_table(self.findings, &field, table) {
@@ -60,6 +61,20 @@ impl Checked<'_> {
         }
         if is_related(&self.tables.related, &|one| is_one(one, table)) {
             self.findings.problem(field, "is one of the related tables", "write to a table of its own");
+            return;
+        }
+        let shares =
+            |one: &Table| self.tables.is_same_place && table.kin.contains(&(one.schema.clone(), one.name.clone()));
+        if self.tables.source.as_ref().is_some_and(shares) || is_related(&self.tables.related, &shares) {
+            self.findings.problem(
+                field,
+                format!(
+                    "`{}` shares rows with the source, or a related table: it is a partition of it, inherits from it, or the other way \
+                     round",
+                    table.name
+                ),
+                "write to a table of its own",
+            );
             return;
         }
         if let Some(engine) = table.engine.as_deref().filter(|engine| !engine.eq_ignore_ascii_case("InnoDB")) {
@@ -88,6 +103,25 @@ impl Checked<'_> {
             if source.column(from).is_none() {
                 missing_column(self.findings, &self.field(name), source, from);
             }
+        }
+    }
+
+    /// In a table that is to be created, names that differ in upper and lower case alone are two columns in PostgreSQL only.
+    fn alike(&mut self) {
+        if self.tables.target_make.dialect() == Dialect::Postgres {
+            return;
+        }
+        let mut names: Vec<(&str, String)> = Vec::new();
+        for (name, _) in self.destination.columns {
+            let lower = name.to_lowercase();
+            if let Some((first, _)) = names.iter().find(|(_, other)| *other == lower) {
+                let message = format!(
+                    "differs from `{first}` in upper and lower case alone: the database has one column for both"
+                );
+                let field = self.field(name);
+                self.findings.problem(field, message, "give it a name of its own");
+            }
+            names.push((name, lower));
         }
     }
 

@@ -158,7 +158,8 @@ impl Landing {
             (Dialect::Sqlite, FillKind::Stored) => {
                 format!("typeof({theirs}) = typeof({ours}) AND {theirs} IS {ours} COLLATE BINARY")
             }
-            (Dialect::Sqlite, _) => format!("{theirs} IS {ours} COLLATE BINARY"),
+            // The pluses take the columns' affinities away: of a text and a number one would make the text a number.
+            (Dialect::Sqlite, _) => format!("+{theirs} IS +{ours} COLLATE BINARY"),
         }
     }
 

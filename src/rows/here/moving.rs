@@ -67,7 +67,7 @@ impl Mapping {
             statement.sql(" FROM (SELECT ");
             for (place, fill) in landing.fills.iter().enumerate() {
                 if let ColumnValue::Column(name) = &fill.value {
-                    statement.sql(&landing.ours(name)).sql(" AS c").sql(&place.to_string()).sql(", ");
+                    statement.sql(&landing.copied(fill, name)).sql(" AS c").sql(&place.to_string()).sql(", ");
                 }
             }
             statement.sql(&landing.document).sql(" AS document");

@@ -1,8 +1,10 @@
 //! How the rows of one table land in one target.
 
+use super::super::check::fit_of;
 use super::super::create;
 use super::super::destination::Destination;
 use super::super::document;
+use super::super::fit::Fit;
 use super::super::key::{Collate, Key, KeyColumn, KeyKind};
 use super::super::landing::{Fill, FillKind, KeyPair, Landing};
 use super::super::tables::Tables;
@@ -45,6 +47,7 @@ pub(super) fn landing(
             cast: cast(dialect, column),
             width: width(dialect, column),
             source_width: width(dialect, from.unwrap_or(column)),
+            room: from.and_then(|from| room(dialect, from, column)),
         })
     };
     let pairs = destination.source_key.iter().map(|name| pair(dialect, destination, source, target, name));
@@ -62,6 +65,12 @@ pub(super) fn landing(
         document,
         definition: definition.to_owned(),
     })
+}
+
+/// What a longer text is held against: PostgreSQL refuses one, but for blanks at its end. Those of `char(n)` mean nothing.
+fn room(dialect: Dialect, from: &Column, column: &Column) -> Option<u64> {
+    let cuts = dialect == Dialect::Postgres && column.base == "varchar" && from.base != "bpchar";
+    column.length.filter(|_| cuts && fit_of(dialect, from, column) == Fit::Refusing)
 }
 
 /// PostgreSQL and SQLite find out as quickly by a join what there is; statistics that lag behind cannot mislead them then.
@@ -144,7 +153,8 @@ fn pair(
     let collate = |column: &Column| (text && !same).then(|| collate(dialect, column));
     // SQLite compares by the left side's collation, which is the one that is wanted.
     let matching = if dialect == Dialect::Sqlite { None } else { collate(theirs) };
-    Some(KeyPair { target: fed.to_owned(), collate: matching, order: collate(ours) })
+    let padded = dialect == Dialect::Postgres && ours.base == "bpchar" && theirs.base != "bpchar";
+    Some(KeyPair { target: fed.to_owned(), collate: matching, order: collate(ours), padded })
 }
 
 fn collate(dialect: Dialect, column: &Column) -> Collate {

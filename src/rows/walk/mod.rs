@@ -14,7 +14,7 @@ use crate::rows::faults::RowsError;
 use crate::rows::link::{Deadline, Link, rows};
 use crate::rows::mapping::{Mapping, Stretch};
 use crate::spec::Problem;
-use crate::spec::filter::{Piece, called};
+use crate::spec::filter::{Piece, called, foreign};
 use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session, SqlError};
 use std::time::SystemTime;
@@ -52,14 +52,15 @@ impl Mapping {
         session: &mut Session,
         deadline: Deadline,
     ) -> Result<Option<Problem>, RowsError> {
-        if self.filter.is_none() {
-            return Ok(None);
+        let Some(condition) = self.condition() else { return Ok(None) };
+        if let Some(problem) = foreign(&condition, self.dialect) {
+            return Ok(Some(problem));
         }
         let mut statement = self.statement();
         statement.sql("SELECT 1 FROM ").sql(&self.source).sql(" t WHERE 1 = 0");
         self.filtered(&mut statement, SystemTime::UNIX_EPOCH);
         match session.rows(&statement, deadline.left()).await {
-            Ok(_) => self.volatile(session, deadline).await,
+            Ok(_) => self.volatile(&condition, session, deadline).await,
             // That is not the condition's fault; `plan` names what is missing.
             Err(error) if error.is_forbidden() => Ok(None),
             Err(error) if error.refusal().is_some() && error.class() == Class::Fatal => Ok(Some(Problem {
@@ -80,12 +81,25 @@ impl Mapping {
         }
     }
 
+    /// `where` as it is written.
+    fn condition(&self) -> Option<String> {
+        let pieces = self.filter.as_ref()?;
+        Some(
+            pieces
+                .iter()
+                .map(|piece| if let Piece::Sql(text) = piece { text.as_str() } else { ":pass_started" })
+                .collect(),
+        )
+    }
+
     /// A function of the user's own that PostgreSQL takes for one whose answer changes: nobody can say what it reads.
-    async fn volatile(&self, session: &mut Session, deadline: Deadline) -> Result<Option<Problem>, RowsError> {
-        let pieces = self.filter.iter().flatten();
-        let text: String =
-            pieces.map(|piece| if let Piece::Sql(text) = piece { text } else { ":pass_started" }).collect();
-        let names = called(&text);
+    async fn volatile(
+        &self,
+        condition: &str,
+        session: &mut Session,
+        deadline: Deadline,
+    ) -> Result<Option<Problem>, RowsError> {
+        let names = called(condition);
         if self.dialect != Dialect::Postgres || names.is_empty() {
             return Ok(None);
         }

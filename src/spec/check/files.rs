@@ -8,6 +8,7 @@ use crate::spec::json_path::JsonPath;
 use crate::spec::problem::{Path, Problems, listed};
 use crate::spec::template::{Part, Template};
 use crate::spec::transfer::{FileColumnSection, RewriteSection, TargetKey};
+use regex_lite::Regex;
 use std::collections::HashSet;
 
 const KEY_EXAMPLE: &str = "write `key = \"photos/{id}/{n}-{name}\"`";
@@ -90,11 +91,46 @@ fn column(path: &Path, section: FileColumnSection, problems: &mut Problems) -> O
 fn rewrite(path: &Path, section: RewriteSection, problems: &mut Problems) -> Option<Rewrite> {
     let from = required(&path.key("from"), section.from, problems);
     let to = required(&path.key("to"), section.to, problems);
-    if let Some(Err(error)) = from.as_deref().map(regex_lite::Regex::new) {
-        problems.add(&path.key("from"), format!("is no regular expression: {error}"), "correct it");
+    let expression = match from.as_deref().map(Regex::new).transpose() {
+        Ok(expression) => expression,
+        Err(error) => {
+            problems.add(&path.key("from"), format!("is no regular expression: {error}"), "correct it");
+            return None;
+        }
+    };
+    let (from, to, expression) = (from?, to?, expression?);
+    if let Some(group) = unknown_group(&expression, &to) {
+        let hint = "write `${1}` where a letter, a digit or `_` comes behind it, and `$$` for a `$` of the URL";
+        problems.add(&path.key("to"), format!("names the group `{group}`, which `from` does not have"), hint);
         return None;
     }
-    Some(Rewrite { from: from?, to: to? })
+    Some(Rewrite { from, to })
+}
+
+/// A group that a replacement names and its expression lacks: it would be replaced by nothing, and another file fetched.
+fn unknown_group(expression: &Regex, to: &str) -> Option<String> {
+    let known = |name: &str| match name.parse::<usize>() {
+        Ok(number) => number < expression.captures_len(),
+        Err(_) => expression.capture_names().flatten().any(|known| known == name),
+    };
+    let mut rest = to;
+    while let Some((_, behind)) = rest.split_once('$') {
+        if let Some(after) = behind.strip_prefix('$') {
+            rest = after;
+            continue;
+        }
+        let in_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        let braced = behind.strip_prefix('{').and_then(|inside| inside.split_once('}'));
+        let (name, after) = braced.unwrap_or_else(|| {
+            behind.split_at(behind.find(|character: char| !in_name(character)).unwrap_or(behind.len()))
+        });
+        // A `$` before anything else is a `$`.
+        if !(name.is_empty() || known(name)) {
+            return Some(name.to_owned());
+        }
+        rest = after;
+    }
+    None
 }
 
 fn target(path: &Path, section: TargetSection, problems: &mut Problems) -> Option<FilesTarget> {

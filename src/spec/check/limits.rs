@@ -124,7 +124,10 @@ impl Fields<'_> {
         let path = self.path.key(name);
         let example = schema::example(&path);
         match value {
-            None => self.problems.add(&path, format!("`{text}` is not {what}"), format!("{example}: {form}")),
+            None => {
+                let said = if text.is_empty() { "is empty".to_owned() } else { format!("`{text}` is not {what}") };
+                self.problems.add(&path, said, format!("{example}: {form}"));
+            }
             Some(value) if range.contains(&value) => return Some(value),
             Some(_) => self.problems.add(&path, format!("`{text}` is out of range"), format!("write {in_words}")),
         }

@@ -147,7 +147,8 @@ fn word<T: Copy>(path: &Path, written: &str, known: &[(&str, T)], problems: &mut
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("write `{} = \"{}\"`", path.last_key(), words().next().unwrap_or_default()),
     };
-    problems.add(path, format!("`{written}` is unknown"), hint);
+    let message = if written.is_empty() { "is empty".to_owned() } else { format!("`{written}` is unknown") };
+    problems.add(path, message, hint);
     None
 }
 
@@ -164,7 +165,8 @@ fn optional_identifier(path: &Path, name: Option<String>, problems: &mut Problem
 
 fn plain(path: &Path, name: &str, problems: &mut Problems) -> bool {
     if name.is_empty() {
-        problems.add(path, "is empty", schema::example(path));
+        let hint = schema::own_example(path).unwrap_or_else(|| "write the name of a column".to_owned());
+        problems.add(path, "is empty", hint);
     } else if name.contains('\0') {
         problems.add(path, "holds a NUL character", "no database takes it in a name");
     }

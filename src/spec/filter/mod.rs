@@ -3,9 +3,14 @@
 //! This guards against mistakes, before any database is asked; the database then has its own say about the syntax.
 
 mod names;
+mod times;
 mod token;
 
-use token::{Kind, Token};
+pub use times::clocks_beside;
+
+use super::problem::Problem;
+use crate::sql::Dialect;
+use token::{Kind, Of, Token};
 
 /// A stretch of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +66,22 @@ pub fn called(filter: &str) -> Vec<String> {
     calls.filter_map(|pair| Some(pair.first()?.name())).collect()
 }
 
+/// What is an operator in PostgreSQL alone: of `a <@b` MySQL takes `@b` for a variable and SQLite for a parameter, and what they
+/// are worth stands nowhere in the file.
+pub fn foreign(filter: &str, dialect: Dialect) -> Option<Problem> {
+    let taken = match dialect {
+        Dialect::Postgres => return None,
+        Dialect::MySql => "variable",
+        Dialect::Sqlite => "parameter",
+    };
+    let tokens = token::tokens(filter).unwrap_or_default();
+    tokens.iter().any(|token| token.kind == Kind::Symbol && token.text.starts_with('@')).then(|| Problem {
+        field: "source.where".to_owned(),
+        message: format!("holds `@` outside of quotes, which this database takes for a {taken}"),
+        hint: "write the value itself; operators with `@` are PostgreSQL's".to_owned(),
+    })
+}
+
 /// The names in a condition, in lower case: its columns, functions and keywords.
 pub(super) fn names(filter: &str) -> Vec<String> {
     let tokens = token::tokens(filter).unwrap_or_default();
@@ -86,7 +107,7 @@ pub(super) fn check(filter: &str) -> Vec<Finding> {
 /// Everything that is wrong with a query that is to answer one number and change nothing.
 pub(super) fn check_query(query: &str) -> Vec<Finding> {
     const SHAPE: &str = "write one SELECT that answers one number, as in `SELECT COUNT(*) FROM job_queue`";
-    let tokens = match token::tokens(query) {
+    let tokens = match token::tokens_of(Of::Query, query) {
         Err(finding) => return vec![finding],
         Ok(tokens) => tokens,
     };
@@ -155,6 +176,12 @@ mod tests {
             "unix_timestamp(created_at) < 1700000000 AND date(created_at) = '2024-01-01'",
             "t.order = 1 AND \"limit\" < 5 AND \"group\" = 2 AND substring(a for 3) = 'x' AND offset = 3",
             "tags @> ARRAY['a'] AND a[1] = 2 AND j->>'x' = 'y'",
+            "body @@to_tsquery('x') AND body@@pg_catalog.to_tsquery ('x') AND body @@tsquery 'x' AND body @@'x'",
+            "body @@ to_tsquery('x') AND body @@@ to_tsquery('x') AND tags <@names AND path ^@ 'x' AND @ a = 1",
+            "tags[1:2] = names[low:high] AND t.\"tags\"[:high] = a[1:2][low : f(x)] AND (a)[:t.high] = b[low::int:high]",
+            "id = uuid('a') AND id <> UUID ( 'b' ) AND id = uuid(name) AND id = uuid_generate_v5(uuid('a'), name)",
+            "a > date('2024-01-01') AND age[1] = 2 AND time['now'] = 3",
+            "note <> 'now' AND j->>'today' = 'y' AND j -> 'now' = k AND 'now' <> note AND note = 'call now'",
             "(t.values = 1 OR (\"table\" = 2)) AND tables = 3 AND values > 4 AND position('a' IN name) > 0",
             "MATCH (name) AGAINST ('a' IN BOOLEAN MODE) AND (within = 1 OR with_card = 2)",
             "a$b = 1 AND größe > 1e5 AND x = 0xFF",
@@ -191,6 +218,21 @@ mod tests {
             ("a = :pass_started2", "holds the parameter `:pass_started2`"),
             ("a = @x", "holds the variable `@x`"),
             ("a = @@global.x", "holds the variable `@@global`"),
+            ("a = @@global.x AND (b = 1)", "holds the variable `@@global`"),
+            ("a <@@timestamp", "holds the variable `@@timestamp`"),
+            ("a = ~@@x", "holds the variable `@@x`"),
+            ("a = ~@x", "holds the variable `@x`"),
+            ("a = @@`timestamp`", "holds the variable `@@`"),
+            ("a ^@'x'", "holds the variable `@`"),
+            (
+                "body @@query",
+                "holds the variable `@@query`; write the value itself: a variable differs from session to session; \
+                 PostgreSQL's operator `@@` has a blank behind it",
+            ),
+            ("a = ANY(ARRAY[:x])", "holds the parameter `:x`"),
+            ("a = ANY(ARRAY[[1], [:x]])", "holds the parameter `:x`"),
+            ("tags[f(:x)] = 1", "holds the parameter `:x`"),
+            ("tags[1:2] = :x", "holds the parameter `:x`"),
             ("id IN (SELECT id FROM u)", "holds a sub-select;"),
             ("id IN (SELECT(id) FROM u)", "holds a sub-select;"),
             ("id IN (TABLE u)", "holds a sub-select (`table`)"),
@@ -239,6 +281,12 @@ mod tests {
             "a < 'yesterday'",
             "a > cast('now' as date)",
             "a < timestamp with time zone 'now'",
+            "a < 'today 06:00'",
+            "a >= ('now')",
+            "'tomorrow' > a",
+            "a = 'now'::pg_catalog.timestamptz",
+            "a = timetz('now')",
+            "a <@tstzrange('yesterday', 'infinity')",
             "age(a) > interval '1 day'",
         ];
         for filter in filters {
@@ -248,8 +296,12 @@ mod tests {
             "rand() < 0.1",
             "random() < 0",
             "a = uuid()",
+            "a = UUID ( )",
+            "a = uuid(gen_random_uuid()::text)",
             "a = gen_random_uuid()",
             "a = uuid_generate_v4()",
+            "a = uuidv7(interval '1 day')",
+            "random(1, 10) < 5",
             "a = randomblob(4)",
         ] {
             assert!(refused(filter).contains("random"), "{filter}: {}", refused(filter));
@@ -260,6 +312,24 @@ mod tests {
             assert!(refused(filter).contains("session"), "{filter}: {}", refused(filter));
         }
         assert_eq!(refused("a < now() AND rand() < 1").lines().count(), 2);
+    }
+
+    #[test]
+    fn what_postgresql_takes_for_an_operator_is_for_it_alone() {
+        for filter in ["a <@b", "tags @> '{1}'", "body @@ to_tsquery('x')", "body @@to_tsquery('x')"] {
+            assert_eq!(check(filter), [], "{filter}");
+            assert_eq!(foreign(filter, Dialect::Postgres), None, "{filter}");
+            for (dialect, taken) in [(Dialect::MySql, "a variable"), (Dialect::Sqlite, "a parameter")] {
+                let problem = foreign(filter, dialect).unwrap();
+                assert_eq!(problem.field, "source.where");
+                assert!(problem.message.ends_with(taken), "{filter}: {problem}");
+            }
+        }
+        for filter in ["mail LIKE '%@example.com'", "`a@b` = 1 OR \"a@b\" = :pass_started"] {
+            for dialect in [Dialect::MySql, Dialect::Postgres, Dialect::Sqlite] {
+                assert_eq!(foreign(filter, dialect), None, "{filter}");
+            }
+        }
     }
 
     #[test]
@@ -280,6 +350,11 @@ mod tests {
             ("SELECT (1", "leaves a `(` open"),
         ] {
             assert!(check_query(query).iter().any(|found| found.message.starts_with(expected)), "{query}");
+        }
+        for query in ["SELECT 1;", "SELECT :x", "SELECT 1 # x", "SELECT ?", "SELECT $1"] {
+            let hint = &check_query(query)[0].hint;
+            assert!(hint.contains("query") && !hint.contains("condition"), "{query}: {hint}");
+            assert!(!hint.contains(":pass_started"), "{query}: {hint}");
         }
     }
 

@@ -48,7 +48,7 @@ const CLOCKS_BELOW: [(&str, usize); 9] = [
     ("age", 2),
 ];
 /// Dice.
-const DICE: [&str; 16] = [
+const DICE: [&str; 15] = [
     "rand",
     "random",
     "random_normal",
@@ -56,7 +56,6 @@ const DICE: [&str; 16] = [
     "randomblob",
     "gen_random_uuid",
     "gen_random_bytes",
-    "uuid",
     "uuid_short",
     "uuid_v4",
     "uuid_v7",
@@ -66,6 +65,10 @@ const DICE: [&str; 16] = [
     "setseed",
     "newid",
 ];
+/// Dice, unless they have an argument: then it is cast to PostgreSQL's type of that name.
+const DICE_WITHOUT_ARGUMENTS: [&str; 1] = ["uuid"];
+/// Not dice, whatever their names begin with: they are made of their arguments.
+const NO_DICE: [&str; 2] = ["uuid_generate_v3", "uuid_generate_v5"];
 /// What depends on the session, waits, or leaves something behind.
 const SESSION: [&str; 26] = [
     "last_insert_id",
@@ -95,10 +98,10 @@ const SESSION: [&str; 26] = [
     "load_file",
     "load_extension",
 ];
-/// Texts that PostgreSQL and SQLite take for a time when a time is wanted.
+/// Words that PostgreSQL and SQLite take for a time when a time is wanted; in PostgreSQL a time of day may stand beside them.
 const TIME_TEXTS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 /// Functions that want a time.
-const WANT_TIME: [&str; 14] = [
+const WANT_TIME: [&str; 19] = [
     "date",
     "time",
     "datetime",
@@ -108,9 +111,14 @@ const WANT_TIME: [&str; 14] = [
     "timediff",
     "timestamp",
     "timestamptz",
+    "timetz",
     "age",
+    "date_bin",
     "date_trunc",
     "date_part",
+    "daterange",
+    "tsrange",
+    "tstzrange",
     "extract",
     "cast",
 ];
@@ -133,7 +141,10 @@ pub(super) fn check(tokens: &[Token<'_>]) -> Vec<Finding> {
             findings.extend(clause(&token.name(), previous, next));
         }
         match token.kind {
-            Kind::Open => calls.push((previous.filter(|name| callable(name)).map(Token::name).unwrap_or_default(), 0)),
+            Kind::Open => {
+                let function = previous.filter(|name| token.is("(") && callable(name));
+                calls.push((function.map(Token::name).unwrap_or_default(), 0));
+            }
             Kind::Close => {
                 let (name, arguments) = calls.pop().unwrap_or_default();
                 if CLOCKS_BELOW.iter().any(|(clock, least)| *clock == name && arguments < *least) {
@@ -149,7 +160,8 @@ pub(super) fn check(tokens: &[Token<'_>]) -> Vec<Finding> {
                 findings.push(clock(&format!("'{}'", token.name())));
             }
             Kind::Word | Kind::Quoted if next.is_some_and(|next| next.is("(")) => {
-                findings.extend(called(&token.name()));
+                let bare = tokens.get(place + 2).is_some_and(|close| close.is(")"));
+                findings.extend(called(&token.name(), bare));
             }
             Kind::Word if !previous.is_some_and(|dot| dot.is(".")) => findings.extend(bare(&token.name())),
             _ => {}
@@ -162,11 +174,13 @@ fn callable(token: &Token<'_>) -> bool {
     matches!(token.kind, Kind::Word | Kind::Quoted)
 }
 
-fn called(name: &str) -> Option<Finding> {
+/// A function that is called, `bare` without arguments.
+fn called(name: &str, bare: bool) -> Option<Finding> {
     if CLOCKS.contains(&name) || MORE_CLOCKS.contains(&name) {
         return Some(clock(&format!("{name}()")));
     }
-    if DICE.contains(&name) || name.starts_with("uuid_generate_") {
+    let generated = name.starts_with("uuid_generate_") && !NO_DICE.contains(&name);
+    if DICE.contains(&name) || generated || (bare && DICE_WITHOUT_ARGUMENTS.contains(&name)) {
         let hint = "a condition has to give the same answer in every run: it must not be random";
         return Some(Finding::new(format!("calls `{name}()`"), hint));
     }
@@ -232,25 +246,39 @@ fn bare(name: &str) -> Option<Finding> {
     BARE_CLOCKS.contains(&name).then(|| clock(name))
 }
 
-fn clock(name: &str) -> Finding {
+pub(super) fn clock(name: &str) -> Finding {
     let hint = "write `:pass_started`, the time at which the pass began; a column of that name stands in quotes or behind `t.`";
     Finding::new(format!("reads the clock with `{name}`"), hint)
 }
 
-/// `date('now')`, `'now'::date`, `date 'now'`, `< 'now'`; not `status = 'now'`.
+/// Whether a text, in lower case, says a time by the clock wherever a time is wanted.
+pub(super) fn says_a_time(text: &str) -> bool {
+    text.split_whitespace().any(|word| TIME_TEXTS.contains(&word))
+}
+
+/// `date('now')`, `'now'::date`, `date 'now'`, `< 'now'`, `'today 06:00' >`; not `status = 'now'`.
 fn is_a_time(text: &str, tokens: &[Token<'_>], place: usize, calls: &[(String, usize)]) -> bool {
-    if !TIME_TEXTS.contains(&text) {
+    if !says_a_time(text) {
         return false;
     }
-    let before = |steps: usize| place.checked_sub(steps).and_then(|at| tokens.get(at));
-    let is_type = |token: Option<&Token<'_>>| token.is_some_and(|token| TIME_TYPES.contains(&token.name().as_str()));
-    let is = |token: Option<&Token<'_>>, symbols: [&str; 2]| {
-        token.is_some_and(|token| symbols.iter().any(|symbol| token.is(symbol)))
+    let (before, after) = (tokens.get(..place).unwrap_or_default(), tokens.get(place + 1..).unwrap_or_default());
+    let is_type = |token: &Token<'_>| TIME_TYPES.contains(&token.name().as_str());
+    let cast = match after {
+        [cast, _, dot, to, ..] if cast.kind == Kind::Cast && dot.is(".") => is_type(to),
+        [cast, to, ..] if cast.kind == Kind::Cast => is_type(to),
+        _ => false,
     };
+    let word = before.last().filter(|word| word.kind == Kind::Word);
     calls.iter().any(|(name, _)| WANT_TIME.contains(&name.as_str()))
-        || (tokens.get(place + 1).is_some_and(|cast| cast.kind == Kind::Cast) && is_type(tokens.get(place + 2)))
-        || before(1).is_some_and(|word| word.kind == Kind::Word) && is_type(before(1))
-        || is(before(1), ["<", ">"])
-        || (is(before(1), ["=", "="]) && is(before(2), ["<", ">"]))
-        || before(1).is_some_and(|word| word.kind == Kind::Word && word.name() == "between")
+        || cast
+        || word.is_some_and(|word| is_type(word) || word.name() == "between")
+        || ordered_by(before.iter().rev().skip_while(|open| open.is("(")))
+        || ordered_by(after.iter())
+}
+
+/// Whether what comes next, seen from a text, is `<`, `>`, `<=` or `>=`: `<>`, `->`, `->>` and `@>` are something else.
+fn ordered_by<'a>(tokens: impl Iterator<Item = &'a Token<'a>>) -> bool {
+    let symbols: Vec<&str> =
+        tokens.take_while(|token| token.kind == Kind::Symbol).take(3).map(|token| token.text).collect();
+    matches!(symbols.as_slice(), ["<" | ">"] | ["<" | ">", "="] | ["=", "<" | ">"])
 }

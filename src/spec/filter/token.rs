@@ -1,5 +1,5 @@
 //! The words of a condition, read so that MySQL, PostgreSQL and SQLite would all read them alike; what they would not is
-//! refused.
+//! refused: here, or once the database is known.
 
 use super::Finding;
 
@@ -34,6 +34,30 @@ pub(super) struct Token<'a> {
     pub(super) at: usize,
 }
 
+/// What is read: hints speak of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Condition,
+    Query,
+}
+
+impl Of {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Condition => "condition",
+            Self::Query => "query",
+        }
+    }
+
+    /// With what it may have for parameters.
+    fn hint(self, hint: &str) -> String {
+        match self {
+            Self::Condition => format!("{hint}, `:pass_started` is the only parameter"),
+            Self::Query => format!("{hint}, a query has no parameters"),
+        }
+    }
+}
+
 impl Token<'_> {
     /// The name without its quotes, in lower case: how a function is found.
     pub(super) fn name(&self) -> String {
@@ -43,6 +67,15 @@ impl Token<'_> {
             self.text
         };
         bare.trim().to_lowercase()
+    }
+
+    /// Whether brackets behind it are a subscript; those of `ARRAY[…]` are not.
+    fn has_elements(&self) -> bool {
+        match self.kind {
+            Kind::Word => self.name() != "array",
+            Kind::Quoted | Kind::Close => true,
+            _ => false,
+        }
     }
 
     /// Whether it is this symbol.
@@ -63,29 +96,45 @@ fn length_while(text: &str, holds: impl Fn(char) -> bool) -> usize {
     text.find(|character| !holds(character)).unwrap_or(text.len())
 }
 
-/// All tokens, or the first thing that cannot be one.
+/// All tokens of a condition, or the first thing that cannot be one.
 pub(super) fn tokens(filter: &str) -> Result<Vec<Token<'_>>, Finding> {
-    if filter.contains('\0') {
+    tokens_of(Of::Condition, filter)
+}
+
+/// The same of whatever it is.
+pub(super) fn tokens_of(of: Of, text: &str) -> Result<Vec<Token<'_>>, Finding> {
+    if text.contains('\0') {
         return Err(Finding::new("holds a NUL character", "take it out"));
     }
     let mut tokens: Vec<Token<'_>> = Vec::new();
+    // Of each parenthesis and bracket that is open: whether it is that of a subscript.
+    let mut open: Vec<bool> = Vec::new();
     let mut at = 0;
-    while let Some(rest) = filter.get(at..).filter(|rest| !rest.is_empty()) {
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let blanks = length_while(rest, char::is_whitespace);
         if blanks > 0 {
             at += blanks;
             continue;
         }
-        let (kind, length) = one(rest, tokens.last().filter(|last| last.at + last.text.len() == at))?;
-        let (text, _) = rest.split_at(length);
-        tokens.push(Token { kind, text, at });
+        let touching = tokens.last().filter(|last| last.at + last.text.len() == at);
+        let (kind, length) = one(of, rest, touching, open.last() == Some(&true))?;
+        let (token, _) = rest.split_at(length);
+        match kind {
+            Kind::Open => open.push(token == "[" && tokens.last().is_some_and(Token::has_elements)),
+            Kind::Close => {
+                open.pop();
+            }
+            _ => {}
+        }
+        tokens.push(Token { kind, text: token, at });
         at += length;
     }
     Ok(tokens)
 }
 
-/// The token at the beginning of `rest`: what it is and how many bytes it has. `touching` ends where it begins.
-fn one(rest: &str, touching: Option<&Token<'_>>) -> Result<(Kind, usize), Finding> {
+/// The token at the beginning of `rest`: what it is and how many bytes it has. `touching` ends where it begins; `subscript`: it
+/// stands in one.
+fn one(of: Of, rest: &str, touching: Option<&Token<'_>>, subscript: bool) -> Result<(Kind, usize), Finding> {
     let mut characters = rest.chars();
     let first = characters.next().unwrap_or_default();
     let second = characters.next().unwrap_or_default();
@@ -98,39 +147,44 @@ fn one(rest: &str, touching: Option<&Token<'_>>) -> Result<(Kind, usize), Findin
         ':' if begins_word(second) => {
             let length = 1 + length_while(&rest[1..], in_word);
             if &rest[..length] != ":pass_started" {
+                // PostgreSQL's `tags[low:high]`. MySQL has no brackets, and SQLite takes them for the quotes of a name.
+                if subscript {
+                    return Ok((Kind::Symbol, 1));
+                }
                 let message = format!("holds the parameter `{}`", &rest[..length]);
-                return Err(Finding::new(message, "`:pass_started` is the only one: the time at which the pass began"));
+                let hint = match of {
+                    Of::Condition => "`:pass_started` is the only one: the time at which the pass began",
+                    Of::Query => "write the value itself, a query has no parameters",
+                };
+                return Err(Finding::new(message, hint));
             }
             (Kind::PassStarted, length)
         }
-        ';' => return Err(Finding::new("holds a `;`", "write one condition, without the end of a statement")),
+        ';' => {
+            let hint = format!("write one {}, without the end of a statement", of.word());
+            return Err(Finding::new("holds a `;`", hint));
+        }
         '-' if second == '-' => return Err(comment("--")),
         '/' if second == '*' => return Err(comment("/*")),
-        '#' => return Err(Finding::new("holds a `#`", "MySQL takes it for a comment: write the condition without it")),
+        '#' => {
+            let hint = format!("MySQL takes it for a comment: write the {} without it", of.word());
+            return Err(Finding::new("holds a `#`", hint));
+        }
         '?' => {
+            let hint = of.hint("write the value itself");
             return Err(Finding::new(
                 "holds a placeholder `?`",
-                "write the value itself, `:pass_started` is the only parameter; PostgreSQL's `?`, `?|` and `?&` of jsonb are \
-                 jsonb_exists(column, 'key'), jsonb_exists_any and jsonb_exists_all",
+                format!(
+                    "{hint}; PostgreSQL's `?`, `?|` and `?&` of jsonb are jsonb_exists(column, 'key'), jsonb_exists_any and \
+                     jsonb_exists_all"
+                ),
             ));
         }
         '$' => {
-            let hint = "write values as they are, texts in '…'; `:pass_started` is the only parameter";
+            let hint = of.hint("write values as they are, texts in '…'");
             return Err(Finding::new("holds a `$` outside of quotes", hint));
         }
-        '@' if (begins_word(second) || second == '@' || "`'\"".contains(second)) && !touching.is_some_and(operator) => {
-            let signs = length_while(rest, |character| character == '@');
-            let length = signs + length_while(&rest[signs..], in_word);
-            if length == signs && signs > 1 {
-                (Kind::Symbol, signs)
-            } else {
-                let message = format!("holds the variable `{}`", &rest[..length]);
-                return Err(Finding::new(
-                    message,
-                    "write the value itself: a variable differs from session to session",
-                ));
-            }
-        }
+        '@' => at_sign(rest, touching)?,
         digit if digit.is_ascii_digit() => {
             (Kind::Number, length_while(rest, |character| character.is_ascii_alphanumeric() || character == '.'))
         }
@@ -139,8 +193,32 @@ fn one(rest: &str, touching: Option<&Token<'_>>) -> Result<(Kind, usize), Findin
     })
 }
 
-fn operator(token: &Token<'_>) -> bool {
-    token.kind == Kind::Symbol && "<@~".contains(token.text)
+/// `@` outside of quotes: an operator of PostgreSQL's or part of one, or else the beginning of a variable of MySQL's.
+fn at_sign(rest: &str, touching: Option<&Token<'_>>) -> Result<(Kind, usize), Finding> {
+    let signs = length_while(rest, |character| character == '@');
+    let behind = &rest[signs..];
+    let name = length_while(behind, in_word);
+    let is_variable = match signs {
+        // `<@`, which MySQL would take apart: `foreign` knows the database.
+        1 if touching.is_some_and(|before| before.is("<")) => false,
+        1 => behind.starts_with(begins_word) || behind.starts_with(['`', '\'', '"']),
+        _ => behind.starts_with('`') || (name > 0 && !is_operand(behind)),
+    };
+    if !is_variable {
+        return Ok((Kind::Symbol, signs));
+    }
+    let message = format!("holds the variable `{}`", &rest[..signs + name]);
+    let hint = "write the value itself: a variable differs from session to session";
+    if signs == 1 {
+        return Err(Finding::new(message, hint));
+    }
+    Err(Finding::new(message, format!("{hint}; PostgreSQL's operator `@@` has a blank behind it")))
+}
+
+/// `to_tsquery('x')`, `pg_catalog.to_tsquery('x')`, `tsquery 'x'`: behind `@@` a variable could not go on like this.
+fn is_operand(behind: &str) -> bool {
+    let name = length_while(behind, |character| in_word(character) || character == '.');
+    behind[name..].trim_start().starts_with(['(', '\''])
 }
 
 fn comment(mark: &str) -> Finding {

@@ -12,8 +12,8 @@ pub(super) struct Indexes {
 
 impl Indexes {
     /// The next part, of `index`, of which only the first part's facts count. `column` is `None` where the part is no whole
-    /// column; `ordered`: it sorts as the column itself does, ascending.
-    pub(super) fn part(&mut self, index: Index, column: Option<String>, ordered: bool) {
+    /// column; `ordered`: it sorts as the column itself does, ascending; `alike`: what the column takes for equal, it does too.
+    pub(super) fn part(&mut self, index: Index, column: Option<String>, ordered: bool, alike: bool) {
         let mut index = if let Some(begun) = self.found.pop_if(|last| last.name == index.name) {
             begun
         } else {
@@ -24,6 +24,7 @@ impl Indexes {
             Some(column) if !self.ended => {
                 index.columns.push(column);
                 index.usable &= ordered;
+                index.unique &= alike;
             }
             _ => {
                 self.ended = true;
@@ -57,8 +58,9 @@ mod tests {
             ("expression", None, true),
             ("expression", Some("a"), true),
             ("descending", Some("a"), false),
+            ("apart", Some("a"), true),
         ] {
-            indexes.part(index(name), column.map(str::to_owned), ordered);
+            indexes.part(index(name), column.map(str::to_owned), ordered, name != "apart");
         }
         let found: Vec<_> = indexes
             .into_found()
@@ -70,6 +72,7 @@ mod tests {
             ("mixed", "a", false, true),
             ("expression", "", false, false),
             ("descending", "a", true, false),
+            ("apart", "a", false, true),
         ];
         assert_eq!(
             found,

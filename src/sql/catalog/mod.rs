@@ -38,6 +38,9 @@ pub struct Table {
     pub insert_triggers: bool,
     /// PostgreSQL: row-level security applies to the user, and may hide rows.
     pub hides_rows: bool,
+    /// PostgreSQL: schema and name of each table whose rows are among its own, or among whose rows its own are: partitions, heirs,
+    /// and what they are part of.
+    pub kin: Vec<(String, String)>,
 }
 
 /// A column.

@@ -149,7 +149,7 @@ fn part(indexes: &mut Indexes, next: &mut impl FnMut() -> Option<String>) -> Opt
     let visible = next().as_deref() == Some("1");
     let usable = visible && kind == "BTREE" && ascending;
     let index = Index { primary: name == "PRIMARY", columns: Vec::new(), unique, usable, name };
-    indexes.part(index, column.filter(|_| prefix.is_none()), ascending);
+    indexes.part(index, column.filter(|_| prefix.is_none()), ascending, true);
     Some(())
 }
 

@@ -53,6 +53,15 @@ const INDEXES: &str = "SELECT 'index', x.relname, i.indisunique AND i.indimmedia
     LEFT JOIN pg_catalog.pg_opclass o ON o.oid = u.class \
     WHERE u.place <= i.indnkeyatts AND i.indrelid = (SELECT c.oid";
 
+/// Tables above it and beneath it.
+const KIN: &str = "WITH RECURSIVE up(oid) AS ( \
+        SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = (SELECT c.oid";
+const KIN_REST: &str = ") UNION SELECT i.inhparent FROM up JOIN pg_catalog.pg_inherits i ON i.inhrelid = up.oid), \
+    down(oid) AS (SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = (SELECT c.oid";
+const KIN_END: &str = ") UNION SELECT i.inhrelid FROM down JOIN pg_catalog.pg_inherits i ON i.inhparent = down.oid) \
+    SELECT 'kin', n.nspname, c.relname FROM (SELECT up.oid FROM up UNION ALL SELECT down.oid FROM down) k \
+    JOIN pg_catalog.pg_class c ON c.oid = k.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+
 pub(super) async fn table(
     session: &mut Session,
     schema: &str,
@@ -64,7 +73,9 @@ pub(super) async fn table(
     place(ask.sql("; ").sql(COLUMNS), schema, table);
     place(ask.sql(COLUMNS_REST), schema, table);
     place(ask.sql(COLUMNS_END).sql("; ").sql(INDEXES), schema, table);
-    ask.sql(") ORDER BY x.relname, u.place");
+    place(ask.sql(") ORDER BY x.relname, u.place; ").sql(KIN), schema, table);
+    place(ask.sql(KIN_REST), schema, table);
+    ask.sql(KIN_END);
     Ok(assemble(session.rows(&ask, limit).await?))
 }
 
@@ -82,10 +93,12 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
     let mut table = None;
     let mut columns = Vec::new();
     let mut indexes = Indexes::default();
+    let mut kin = Vec::new();
     for row in rows {
         let mut cells = row.into_iter();
         let mut next = || cells.next().flatten();
         match next().as_deref() {
+            Some("kin") => kin.push((next()?, next()?)),
             Some("table") => {
                 table = Some(Table {
                     schema: next()?,
@@ -106,12 +119,12 @@ fn assemble(rows: Vec<Vec<Option<String>>>) -> Option<Table> {
                 let column = next();
                 let (own, descending) = (yes(next().as_deref()), next().as_deref() == Some("1"));
                 let index = Index { name, columns: Vec::new(), unique, primary, usable };
-                indexes.part(index, column, own && !descending);
+                indexes.part(index, column, own && !descending, true);
             }
             _ => {}
         }
     }
-    Some(Table { columns, indexes: indexes.into_found(), ..table? })
+    Some(Table { columns, indexes: indexes.into_found(), kin, ..table? })
 }
 
 fn column(next: &mut impl FnMut() -> Option<String>) -> Option<Column> {

@@ -143,8 +143,10 @@ fn indexes(
             };
             let whole = row.get::<_, i64>(1)? >= 0;
             let name = row.get::<_, Option<String>>(0)?.filter(|_| whole);
-            let own = columns.iter().any(|(column, _)| Some(&column.name) == name.as_ref() && own(column));
-            indexes.part(index.clone(), name, own && !row.get::<_, bool>(2)?);
+            let column = columns.iter().map(|(column, _)| column).find(|column| Some(&column.name) == name.as_ref());
+            // Any collation takes the same bytes for equal, and so does a column that has none.
+            let alike = column.is_some_and(|column| own(column) || column.collation.is_none());
+            indexes.part(index.clone(), name, column.is_some_and(own) && !row.get::<_, bool>(2)?, alike);
         }
     }
     Ok(indexes.into_found())

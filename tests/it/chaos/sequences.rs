@@ -6,8 +6,9 @@ use super::source_double::{After, LOST, SourceDouble, TOO_MUCH};
 use milkrun::engine::checkpoint::Checkpoint;
 use milkrun::engine::lease::{Clock, Terms};
 use milkrun::engine::report::{Outcome, StoppedBy};
+use milkrun::engine::reset;
 use milkrun::engine::run::Run;
-use milkrun::engine::state::{self, Pin, State};
+use milkrun::engine::state::{self, Pause, Pin, State};
 use milkrun::engine::sweeps::Sweeps;
 use milkrun::ledger::Ledger;
 use milkrun::spec::Limits;
@@ -37,11 +38,69 @@ async fn a_run_that_knows_an_older_pass_counts_nothing_twice() {
     assert_eq!(run().chunk().await.unwrap().outcome, Outcome::Complete);
 
     let finished = ledger.peek(NAME, "move#0000").unwrap();
-    assert_eq!(Box::pin(run().go(known)).await.unwrap().outcome, Outcome::Fenced);
+    assert_eq!(Box::pin(run().go(known)).await.unwrap().outcome, Outcome::Complete);
     let left = ledger.peek(NAME, "move#0000").unwrap();
     assert_eq!((place(&left), left.owner.clone()), (place(&finished), None));
     let counters = |record| Checkpoint::from_record(record).unwrap().counters;
     assert_eq!(counters(&left), counters(&finished));
+}
+
+/// A run that reads the state, opens its database, and only then takes a shard: whoever has paused the migration meanwhile, or has begun it
+/// anew, and has found no shard held, relies on nothing being moved any more.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_on_its_way_when_the_migration_was_paused_or_reset_moves_nothing() {
+    for anew in [false, true] {
+        let ledger = LedgerDouble::new(1, 0, Arc::new(|_| Ok(())));
+        let kind = SourceDouble::new(1, 20, 0).settled();
+        let limits = Limits { max_batch: 5, settle: Duration::ZERO, ..Limits::default() };
+        let (limit, run) = (Duration::from_secs(1), || run(&ledger, &kind, &limits));
+        let mut first = run();
+        first.max_items = Some(3);
+        first.chunk().await.unwrap();
+        let known = state::load(&ledger, NAME, limit).await.unwrap();
+        assert!(known.state.open);
+        if anew {
+            let port: Arc<dyn Ledger> = Arc::new(ledger.clone());
+            assert!(reset::begin_anew(&port, NAME, 1, limit).await.unwrap());
+        } else {
+            let pause = Pause { reason: "rolled back".to_owned(), by: "somebody".to_owned(), at: 1 };
+            state::update(&ledger, NAME, known.clone(), limit, |state| {
+                state.paused = Some(pause.clone());
+                true
+            })
+            .await
+            .unwrap();
+        }
+        let moved = kind.target();
+        let report = Box::pin(run().go(known)).await.unwrap();
+        let (outcome, why) =
+            if anew { (Outcome::Fenced, StoppedBy::Fence) } else { (Outcome::Paused, StoppedBy::Pause) };
+        assert_eq!((report.outcome, report.stopped_by, report.counters.batches), (outcome, Some(why), 0));
+        assert_eq!(report.reason.as_deref(), (!anew).then_some("rolled back"));
+        assert_eq!(kind.target(), moved);
+        assert_eq!(ledger.peek(NAME, "move#0000").unwrap().owner, None, "nobody has to wait for its lease");
+    }
+}
+
+/// A run that is to work on one shard alone, and comes to open the first pass when somebody else has just done it.
+#[tokio::test(start_paused = true)]
+async fn a_run_for_one_shard_keeps_to_it_although_somebody_else_has_opened_the_pass() {
+    let ledger = LedgerDouble::new(1, 0, Arc::new(|_| Ok(())));
+    let kind = SourceDouble::new(1, 20, 0).settled();
+    let limits = Limits { max_batch: 5, shards: 4, settle: Duration::ZERO, ..Limits::default() };
+    let run = || run(&ledger, &kind, &limits);
+    let known = state::load(&ledger, NAME, Duration::from_secs(1)).await.unwrap();
+    let mut opens = run();
+    opens.max_items = Some(1);
+    opens.chunk().await.unwrap();
+    let first = ledger.peek(NAME, "move#0000").unwrap();
+    let mut last = run();
+    last.shard = Some(3);
+    let report = Box::pin(last.go(known)).await.unwrap();
+    let worked: Vec<_> = report.shards.iter().map(|it| (it.shard.as_str(), it.counters.batches > 0)).collect();
+    assert_eq!(worked, [("0000", false), ("0003", true)]);
+    let cursor = |record| Checkpoint::from_record(record).unwrap().cursor;
+    assert_eq!(cursor(&ledger.peek(NAME, "move#0000").unwrap()), cursor(&first));
 }
 
 /// A dead letter that is retried in a batch as large as the one that a killed run had left announced.

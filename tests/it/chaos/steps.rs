@@ -3,12 +3,14 @@
 use super::ledger_double::LedgerDouble;
 use super::operator::{Operator, letters};
 use super::source_double::{After, SourceDouble};
+use async_trait::async_trait;
 use milkrun::engine::checkpoint::{Checkpoint, Counters};
 use milkrun::engine::lease::Clock;
-use milkrun::engine::report::Outcome;
+use milkrun::engine::report::{Outcome, StoppedBy};
 use milkrun::engine::run::Run;
 use milkrun::engine::state::{self, State};
 use milkrun::engine::sweeps::Sweeps;
+use milkrun::engine::throttle::{Gauge, Throttle};
 use milkrun::ledger::Ledger;
 use milkrun::spec::Limits;
 use std::sync::Arc;
@@ -183,4 +185,29 @@ async fn what_appears_while_a_pass_opens_has_changed_since_it_began() {
     assert_eq!(report.outcome, Outcome::Complete);
     assert!(steps.kind.target().contains(&205), "{:?}", steps.state());
     assert_eq!(steps.counters().moved, steps.kind.items().len() as u64);
+}
+
+/// A throttle that takes its time to say that more may be moved.
+struct Deliberate;
+
+#[async_trait]
+impl Gauge for Deliberate {
+    async fn reason(&self, _: Duration) -> Option<String> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        None
+    }
+}
+
+/// Both lanes find something left of `max_items`, and then wait for one look at the throttle: the second one to hear of it begins nothing.
+#[tokio::test(start_paused = true)]
+async fn a_lane_begins_nothing_after_another_one_has_taken_the_last_item_while_it_waited_for_its_turn() {
+    let mut steps = Steps::new(2, |kind| kind);
+    steps.limits.lanes = 2;
+    let mut run = steps.run();
+    (run.max_items, run.throttle) = (Some(1), Throttle::by(Arc::new(Deliberate)));
+    let report = run.chunk().await.unwrap();
+    assert_eq!((report.outcome, report.stopped_by), (Outcome::More, Some(StoppedBy::Items)));
+    assert_eq!((report.counters.items(), steps.kind.target().len()), (1, 1));
+    let begun = report.shards.iter().filter(|shard| shard.batch.is_some()).count();
+    assert_eq!((report.shards.len(), begun), (2, 1), "{:?}", report.shards);
 }

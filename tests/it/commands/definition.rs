@@ -1,6 +1,10 @@
 //! The pinned definition: what changes pause the migration, which can be accepted, and which mean nothing.
 
-use super::{LONG, SMALL, replies::assert_run};
+mod logins;
+mod verified;
+
+use super::SMALL;
+use super::replies::assert_run;
 use crate::support::job::Job;
 use crate::support::servers::Kind;
 use crate::support::shop;
@@ -179,90 +183,6 @@ fn a_change_pauses_also_while_the_database_is_away() {
     let digest = job.status()["definition"].as_str().unwrap().to_owned();
     job.reply(&["resume", &job.name, "--accept", &digest]);
     assert_eq!(job.run_to_the_end()["progress"]["moved"], 30);
-}
-
-#[test]
-fn another_login_at_the_target_reads_as_one_user_and_writes_as_the_other() {
-    let mut job = Job::shop(Kind::MariaDb, SMALL, LIMITS);
-    let url = job.database.url().to_owned();
-    let name = url.rsplit('/').next().unwrap().to_owned();
-    let place = url.split_once('@').unwrap().1.to_owned();
-    job.database.execute(&format!(
-        "CREATE USER 'w_{name}'@'%' IDENTIFIED BY 'hunter2';
-         GRANT SELECT, INSERT, CREATE ON {name}.order_history TO 'w_{name}'@'%'"
-    ));
-    job.set("HISTORY_DATABASE_URL", &format!("mysql://w_{name}:hunter2@{place}"));
-    let text = shop::migration(LIMITS);
-    let (source, target) = text.split_once("[target]").unwrap();
-    job.define(&format!("{source}[target]{}", target.replacen("SHOP", "HISTORY", 1)));
-    job.run_to_the_end();
-    job.assert_complete();
-    // A table of the source is none to write to, whoever writes.
-    let itself = target.replacen("SHOP", "HISTORY", 1).replacen("order_history", "order_items", 1);
-    job.database.execute(&format!("GRANT SELECT ON {name}.order_items TO 'w_{name}'@'%'"));
-    job.define(&format!("{source}[target]{itself}"));
-    let plan = job.call(&["plan", &job.name]).expect(2).reply();
-    assert!(plan["problems"].to_string().contains("is one of the related tables"), "{plan}");
-}
-
-#[test]
-fn two_names_for_one_login_are_one_login() {
-    let mut job = Job::shop(Kind::Sqlite, SMALL, LIMITS);
-    let url = job.database.url().to_owned();
-    job.set("HISTORY_DATABASE_URL", &url);
-    let text = shop::migration(LIMITS);
-    job.define(&text.replacen("$SHOP_DATABASE_URL", "$HISTORY_DATABASE_URL", 1));
-    job.run_to_the_end();
-    job.assert_complete();
-}
-
-/// `verify` says what `run` would say, and says it to the ledger too.
-#[track_caller]
-fn verify_waits(job: &Job) {
-    let verified = job.call(&["verify", &job.name]).expect(4).reply();
-    assert_eq!((&verified["outcome"], &verified["checked"]), (&json!("paused"), &json!(0)), "{verified}");
-    let status = job.status();
-    assert_eq!((&status["state"], &status["reason"]), (&json!("paused"), &verified["reason"]), "{status}");
-    job.reply(&["resume", &job.name]);
-    assert_eq!(paused(job)["reason"], verified["reason"]);
-    // Now that somebody has to look at it, it still says so.
-    assert_eq!(job.call(&["verify", &job.name]).expect(4).reply(), verified);
-}
-
-#[test]
-fn verify_compares_by_no_other_definition_than_the_pinned_one() {
-    for (from, to) in [
-        ("'dispensed')", "'dispensed', 'open')"),
-        ("table = \"order_history\"", "table = \"other_history\""),
-        ("exclude = [\"card_number\"]", "exclude = []"),
-    ] {
-        let mut job = begun();
-        change(&mut job, from, to);
-        verify_waits(&job);
-    }
-    let job = begun();
-    job.database.execute("ALTER TABLE orders ADD COLUMN gift VARCHAR(9)");
-    verify_waits(&job);
-}
-
-#[test]
-fn a_verification_under_way_begins_anew_under_another_definition() {
-    let mut job = Job::shop(Kind::Sqlite, LONG, LIMITS);
-    job.run_to_the_end();
-    job.define(&shop::migration("settle = \"0s\"\nmax_batch = 1"));
-    let part = job.lambda(1, 1024).invoke(&json!({"command": "verify", "migration": job.name})).reply();
-    assert_eq!((&part["outcome"], &part["equal"]), (&json!("more"), &part["checked"]), "{part}");
-    assert_ne!(part["checked"], 0, "{part}");
-    change(&mut job, "exclude = [\"card_number\"]", "exclude = [\"card_number\", \"remark\"]");
-    let digest = job.status()["definition"].as_str().unwrap().to_owned();
-    job.reply(&["resume", &job.name, "--accept", &digest]);
-    // Every document would be another one now, also those that were compared before.
-    let all = job.call(&["verify", &job.name]).expect(3).reply();
-    assert_eq!(
-        ["checked", "equal", "different"].map(|name| all[name].as_u64()),
-        [Some(3000), Some(0), Some(3000)],
-        "{all}"
-    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{LONG, ONE_BY_ONE, SMALL, replies::assert_run};
 use crate::support::cli::Running;
+use crate::support::file_server::FileServer;
 use crate::support::job::Job;
 use crate::support::servers::Kind;
 use serde_json::json;
@@ -54,6 +55,25 @@ fn a_signal_ends_the_wait_for_settle() {
         assert!(asked.elapsed() < Duration::from_secs(3), "it waits on");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_database_that_says_nothing() {
+    let silent = FileServer::start(|_, _| Ok(true));
+    let mut job = Job::shop(Kind::Sqlite, SMALL, "");
+    job.set("SHOP_DATABASE_URL", &format!("mysql://shop@{}/shop", silent.address));
+    let mut running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "5m"]);
+    while silent.connections() == 0 {
+        assert!(running.is_running(), "{:?}", running.wait());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let asked = Instant::now();
+    assert!(running.signal("TERM"));
+    while running.is_running() {
+        assert!(asked.elapsed() < Duration::from_secs(10), "it waits on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(running.wait().expect(143).reply()["errorType"], "Database");
 }
 
 #[test]

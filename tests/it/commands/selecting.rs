@@ -1,6 +1,7 @@
 //! Which migration a bare `run` takes.
 
 use super::{LONG, ONE_BY_ONE, SMALL, exits::under_way, replies::assert_run};
+use crate::support::database::Database;
 use crate::support::job::Job;
 use crate::support::servers::Kind;
 use crate::support::shop;
@@ -126,4 +127,22 @@ fn one_whose_runs_fail_does_not_starve_the_others() {
     assert_eq!((&shown["outcome"], &shown["errorType"]), (&json!("failed"), &json!("Definition")), "{shown}");
     job.call(&["run"]).expect(2);
     assert_eq!(taken(&job), "b");
+}
+
+#[test]
+fn one_whose_records_cannot_be_read_fails_only_its_own_runs() {
+    let mut job = several(&["a", "b"], "settle = \"0s\"");
+    let file = job.folder().join("ledger.db").display().to_string();
+    job.set("MILKRUN_LEDGER", &format!("sqlite://{file}"));
+    job.reply(&["run", "a", "--max-items", "1"]);
+    // As a newer milkrun would have left it, which is deployed no more.
+    Database::connect(&format!("sqlite://{file}"))
+        .execute("UPDATE ledger SET v = 2 WHERE migration = 'a' AND item = 'state'");
+    let own = job.call(&["run", "a"]).expect(1).reply();
+    assert_eq!(own["errorType"], "Ledger", "{own}");
+    let other = job.call(&["run"]).expect(0);
+    assert_eq!((&other.reply()["migration"], &other.reply()["outcome"]), (&json!("b"), &json!("complete")));
+    assert!(other.stderr.contains("the record `state` of `a` has version 2"), "{}", other.stderr);
+    // Nothing else is left to do: then it is what there is to say.
+    assert_eq!(job.call(&["run"]).expect(1).reply()["errorMessage"], own["errorMessage"]);
 }

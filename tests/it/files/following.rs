@@ -1,7 +1,8 @@
 //! Second stores that have to follow once a row has: each hears of every row, whatever happens, and with the same key each time.
 
 use super::{NEW, Stage, USUAL, good, urls};
-use crate::support::file_server::{Asked, FileServer, answer};
+use crate::support::file_server::{FileServer, answer};
+use crate::support::http_exchange::Request;
 use crate::support::s3::Make;
 use crate::support::servers::Kind;
 use serde_json::Value;
@@ -20,7 +21,7 @@ fn stage(kind: Kind, hook: &FileServer, limits: &str) -> Stage {
     stage
 }
 
-fn said_of(asked: &Asked) -> Value {
+fn said_of(asked: &Request) -> Value {
     serde_json::from_slice(&asked.body).unwrap_or_else(|_| panic!("{:?}", asked.body))
 }
 

@@ -1,7 +1,8 @@
 //! A hostile file server: each of its tricks is a dead letter with its class, the run goes on, and memory stays flat.
 
 use super::{NEW, Stage, bytes_of, good};
-use crate::support::file_server::{Asked, answer};
+use crate::support::file_server::answer;
+use crate::support::http_exchange::Request;
 use crate::support::s3::Make;
 use crate::support::servers::Kind;
 use std::io::Write as _;
@@ -32,7 +33,7 @@ const TRICKS: [(&str, &str); 18] = [
     ("/no-type", "wrong_type"),
 ];
 
-fn hostile(asked: &Asked, stream: &mut TcpStream) -> std::io::Result<bool> {
+fn hostile(asked: &Request, stream: &mut TcpStream) -> std::io::Result<bool> {
     let redirect = |stream: &mut TcpStream, to: &str| answer(stream, "302 Found", &format!("Location: {to}\r\n"), b"");
     match asked.path.as_str() {
         "/redirect-to-loopback" => redirect(stream, "http://127.0.0.1:1/x"),

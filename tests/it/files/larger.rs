@@ -1,7 +1,8 @@
 //! A file larger than one run: it goes on in the next one, part by part, also where runs are killed in the middle.
 
 use super::{NEW, Stage};
-use crate::support::file_server::{Asked, FileServer};
+use crate::support::file_server::FileServer;
+use crate::support::http_exchange::Request;
 use crate::support::job::full;
 use crate::support::s3::{MAKES, Make, gigabytes, give_back};
 use crate::support::servers::Kind;
@@ -21,7 +22,7 @@ fn film() -> Vec<u8> {
 }
 
 /// A slow server that gives out the rest of a file, if it is still the same.
-fn slowly(asked: &Asked, stream: &mut TcpStream, whole: &[u8]) -> std::io::Result<bool> {
+fn slowly(asked: &Request, stream: &mut TcpStream, whole: &[u8]) -> std::io::Result<bool> {
     let range = asked.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let from: usize = range.filter(|_| asked.header("If-Range") == Some("\"v1\"")).unwrap_or(0);
     let rest = &whole[from..];
@@ -44,7 +45,7 @@ fn slowly(asked: &Asked, stream: &mut TcpStream, whole: &[u8]) -> std::io::Resul
 
 /// The first bytes that were asked for, in their order.
 fn asked_from(server: &FileServer) -> Vec<u64> {
-    let from = |asked: Asked| -> Option<u64> {
+    let from = |asked: Request| -> Option<u64> {
         asked.header("Range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     };
     server.asked().into_iter().map(|asked| from(asked).unwrap_or(0)).collect()
@@ -94,8 +95,35 @@ fn a_file_that_is_larger_than_a_run_arrives_over_several() {
     }
 }
 
+#[test]
+fn no_upload_is_left_open_whose_rest_comes_packed() {
+    let whole = Arc::new(film());
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, move |asked, stream| {
+        let range =
+            asked.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let Some(from): Option<usize> = range else { return slowly(asked, stream, &whole) };
+        write!(
+            stream,
+            "HTTP/1.1 206 Partial Content\r\nContent-Type: image/png\r\nContent-Encoding: gzip\r\nETag: \"v1\"\r\nContent-Length: {}\r\n\
+             Content-Range: bytes {from}-{}/{LENGTH}\r\n\r\n",
+            LENGTH - from,
+            LENGTH - 1
+        )?;
+        Ok(false)
+    });
+    stage.define("films/{id}/{name}", "[[source.files]]\ncolumn = \"document\"", "", "", "max_attempts = 1000");
+    let url = stage.server.url("/film.png");
+    stage.job.database.execute(&format!("INSERT INTO profiles (id, document) VALUES (1, '{url}')"));
+    let run = || stage.job.call(&["run", "photos", "--time-limit", "5s", "--memory-limit", "128MB"]);
+    run();
+    assert_eq!(stage.open_uploads().len(), 1, "it goes on in the next run");
+    run();
+    assert_eq!(stage.job.status()["dead"], serde_json::json!({"wrong_type": 1}));
+    assert_eq!(stage.open_uploads(), []);
+}
+
 /// A server of a file that no memory holds: blocks that are alike but for their numbers. It gives out the rest of it, too.
-fn endless(asked: &Asked, stream: &mut TcpStream, length: u64) -> std::io::Result<bool> {
+fn endless(asked: &Request, stream: &mut TcpStream, length: u64) -> std::io::Result<bool> {
     let range = asked.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let from: u64 = range.filter(|_| asked.header("If-Range") == Some("\"v1\"")).unwrap_or(0);
     let status = if from > 0 { "206 Partial Content" } else { "200 OK" };

@@ -1,6 +1,7 @@
 //! Memory: large files at once are passed on while they come, and many files take no more than some.
 
 use super::{NEW, Stage};
+use crate::support::child::peak_memory_kib;
 use crate::support::file_server::answer;
 use crate::support::job::full;
 use crate::support::s3::Make;
@@ -94,4 +95,84 @@ fn many_files_take_no_more_memory_than_some() {
     let (few, lots) = (peak(some), peak(many));
     println!("{some} files: {few} MiB, {many} files: {lots} MiB");
     assert!(lots <= few + 6, "{few} and {lots} MiB");
+}
+
+#[test]
+fn large_rows_fit_into_little_memory_and_one_above_max_item_is_not_read() {
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, |_, stream| {
+        answer(stream, "200 OK", "Content-Type: image/png\r\n", &[7; 20])
+    });
+    stage.define_usual("max_item = \"1 MB\"");
+    let insert = |id: usize, bytes: usize| {
+        let url = stage.server.url(&format!("/{id}.png"));
+        stage.job.database.execute(&format!(
+            "INSERT INTO profiles (id, photos) VALUES ({id}, '[{{\"original\": \"{url}\", \"about\": \"{}\"}}]')",
+            "x".repeat(bytes)
+        ));
+    };
+    // By the small ones a batch may have many.
+    for id in 1..=200 {
+        insert(id, if id > 100 { 600_000 } else { 10 });
+    }
+    insert(201, 2 << 20);
+    let replies = stage.job.call(&["run", "photos", "--until-done", "--memory-limit", "128MB"]).expect(3).replies();
+    let last = replies.last().unwrap();
+    let counted = (&last["outcome"], &last["progress"]["moved"], &last["progress"]["failed"]);
+    assert_eq!(counted, (&"complete".into(), &200.into(), &1.into()), "{last}");
+    assert_eq!(stage.job.status()["dead"], serde_json::json!({"too_large": 1}));
+    let peak = replies.iter().map(|reply| reply["peak_memory_mb"].as_u64().unwrap()).max().unwrap();
+    println!("rows of 600 KB: {peak} MiB");
+    assert!(peak < 110, "{peak} MiB");
+    let verified = stage.job.call(&["verify", "photos"]).expect(3).reply();
+    assert_eq!((&verified["equal"], &verified["missing"]), (&200.into(), &1.into()), "{verified}");
+}
+
+#[test]
+fn a_row_that_no_statement_could_change_is_set_aside_before_its_files_are_fetched() {
+    let mut stage = Stage::new(Kind::MariaDb, Make::Ministack, |_, stream| {
+        answer(stream, "200 OK", "Content-Type: image/png\r\n", &[7; 20])
+    });
+    stage.define_usual("max_item = \"64 MB\"");
+    // As it was and as it will be it would take more than the 16 MB that MariaDB lets a statement have.
+    for (id, bytes) in [(1, 10), (2, 9_000_000)] {
+        let url = stage.server.url(&format!("/{id}.png"));
+        stage.job.database.execute(&format!(
+            "INSERT INTO profiles (id, photos) VALUES ({id}, CONCAT('[{{\"original\": \"{url}\", \"about\": \"', REPEAT('x', {bytes}), '\"}}]'))"
+        ));
+    }
+    let reply = stage.job.call(&["run", "photos", "--until-done"]).expect(3).reply();
+    assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &1.into()), "{reply}");
+    assert_eq!(stage.job.status()["dead"], serde_json::json!({"too_large": 1}));
+    let asked = stage.server.asked();
+    assert!(asked.iter().all(|request| request.path == "/1.png"), "{asked:?}");
+}
+
+#[test]
+fn rows_that_have_grown_since_they_were_moved_are_looked_at_a_few_at_a_time() {
+    const ROWS: usize = 300;
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, |_, stream| {
+        answer(stream, "200 OK", "Content-Type: image/png\r\n", &[7; 20])
+    });
+    stage.define_usual("");
+    let row = |id| {
+        let url = stage.server.url(&format!("/{id}.png"));
+        format!("({id}, '[{{\"original\": \"{url}\", \"about\": \"xyz\"}}]')")
+    };
+    let rows = (1..=ROWS).map(row).collect::<Vec<_>>().join(", ");
+    stage.job.database.execute(&format!("INSERT INTO profiles (id, photos) VALUES {rows}"));
+    stage.job.call(&["run", "photos", "--until-done"]).expect(0);
+    // To 1 MB each.
+    stage.job.database.execute("UPDATE profiles SET photos = replace(photos, 'xyz', hex(zeroblob(500000)))");
+    for (command, counted) in [("verify", "equal"), ("rollback", "changed")] {
+        let mut running = stage.job.cli().spawn(&["--json", "--memory-limit", "128MB", command, "photos"]);
+        let mut peak = 0;
+        while running.is_running() {
+            peak = peak_memory_kib(running.pid()).unwrap_or(peak);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let reply = running.wait().reply();
+        println!("{command}: {} MiB", peak >> 10);
+        assert_eq!(reply[counted], ROWS, "{reply}");
+        assert!(peak >> 10 < 110, "{command}: {} MiB", peak >> 10);
+    }
 }

@@ -12,11 +12,12 @@ mod passing;
 mod problems;
 mod rates;
 
-use crate::support::file_server::{Asked, FileServer, answer};
+use crate::support::file_server::{FileServer, answer};
+use crate::support::http_exchange::Request;
 use crate::support::job::Job;
 use crate::support::s3::{Make, bucket};
 use crate::support::servers::Kind;
-use milkrun::s3::{Checksum, Object, OpenUpload, S3, Upload};
+use milkrun::s3::{Bucket, Checksum, Object, OpenUpload, S3, Upload};
 use serde_json::Value;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -40,7 +41,7 @@ impl Stage {
     fn new(
         kind: Kind,
         make: Make,
-        handler: impl Fn(&Asked, &mut TcpStream) -> std::io::Result<bool> + Send + Sync + 'static,
+        handler: impl Fn(&Request, &mut TcpStream) -> std::io::Result<bool> + Send + Sync + 'static,
     ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (s3, config, bucket) = runtime.block_on(bucket(make));
@@ -168,7 +169,8 @@ impl Stage {
     }
 
     fn open_uploads(&self) -> Vec<OpenUpload> {
-        self.runtime.block_on(self.s3.open_uploads(&self.bucket, "", LIMIT)).unwrap()
+        let bucket = Bucket { name: self.bucket.clone(), owner: None };
+        self.runtime.block_on(self.s3.open_uploads(&bucket, "", LIMIT)).unwrap()
     }
 
     /// Parts that have arrived of an open upload: of that which has the most.
@@ -225,6 +227,6 @@ fn bytes_of(path: &str) -> Vec<u8> {
     bytes
 }
 
-fn good(asked: &Asked, stream: &mut TcpStream) -> std::io::Result<bool> {
+fn good(asked: &Request, stream: &mut TcpStream) -> std::io::Result<bool> {
     answer(stream, "200 OK", "Content-Type: image/png\r\n", &bytes_of(&asked.path))
 }

@@ -1,7 +1,7 @@
 //! Large files beside one another, passed on while they come: killed, and on connections that break.
 
 use super::{NEW, Stage};
-use crate::support::file_server::Asked;
+use crate::support::http_exchange::Request;
 use crate::support::job::full;
 use crate::support::lossy_proxy::LossyProxy;
 use crate::support::s3::{MAKES, Make};
@@ -23,7 +23,7 @@ fn film(path: &str) -> Vec<u8> {
 }
 
 /// A server that takes its time, and gives out the rest of a file.
-fn slowly(asked: &Asked, stream: &mut TcpStream) -> std::io::Result<bool> {
+fn slowly(asked: &Request, stream: &mut TcpStream) -> std::io::Result<bool> {
     let whole = film(&asked.path);
     let range = asked.header("Range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let from: usize = range.filter(|_| asked.header("If-Range") == Some("\"v1\"")).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! The client for whatever rows point at, against a server that does what hostile and broken servers do.
 
-use crate::support::file_server::{Asked, FileServer, answer};
+use crate::support::file_server::{FileServer, answer};
+use crate::support::http_exchange::Request;
 use async_trait::async_trait;
 use milkrun::http::{Fetcher, Guard, HttpError, Limits, Names, Resume};
 use std::io::{self, Write as _};
@@ -42,7 +43,7 @@ async fn error(fetcher: &Fetcher, url: &str) -> String {
     whole(fetcher, url).await.expect_err(url).to_string()
 }
 
-fn serve(handler: impl Fn(&Asked, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static) -> FileServer {
+fn serve(handler: impl Fn(&Request, &mut TcpStream) -> io::Result<bool> + Send + Sync + 'static) -> FileServer {
     FileServer::start(handler)
 }
 

@@ -2,6 +2,7 @@
 
 use super::Stage;
 use crate::support::s3::{ALL, MAKES, Make};
+use crate::support::s3_faults::S3Faults;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, IndexDocument, ObjectLockMode, WebsiteConfiguration,
@@ -154,6 +155,32 @@ fn what_an_object_has_beside_its_bytes_can_be_left_behind_or_refused() {
 }
 
 #[test]
+fn a_redirect_is_not_left_behind_because_a_server_is_busy_when_it_is_asked_for_websites() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    stage.runtime.block_on(async {
+        let (client, bucket) = (&stage.from.client, &stage.from.bucket);
+        let index = IndexDocument::builder().suffix("index.html").build().unwrap();
+        let website = WebsiteConfiguration::builder().index_document(index).build();
+        client.put_bucket_website().bucket(bucket).website_configuration(website).send().await.unwrap();
+        let put = client.put_object().bucket(bucket).key("moved").body(ByteStream::from_static(b"x"));
+        put.website_redirect_location("/elsewhere").send().await.unwrap();
+    });
+    let faults = S3Faults::before(&stage.from.endpoint, 0, 0);
+    stage.from.endpoint = faults.url();
+    stage.to.endpoint = faults.url();
+    stage.define("", "", "", "", "");
+    faults.refuse("GET ", "website", "503 Slow Down", "SlowDown");
+    stage.job.call(&["run", "assets", "--time-limit", "5s"]);
+    assert_eq!(stage.to.get(&stage.runtime, "moved"), None, "nobody knew yet whether it has a redirect");
+    faults.allow_all();
+    let reply = stage.run();
+    assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &1.into()), "{reply}");
+    let head = stage.to.client.head_object().bucket(&stage.to.bucket).key("moved").send();
+    let head = stage.runtime.block_on(head).unwrap();
+    assert_eq!(head.website_redirect_location.as_deref(), Some("/elsewhere"));
+}
+
+#[test]
 fn a_redirect_goes_along_and_a_lock_that_does_not_is_written_down() {
     let mut stage = Stage::new(Make::Ministack, Make::Ministack);
     // Locks are for buckets that are made with them.
@@ -176,7 +203,10 @@ fn a_redirect_goes_along_and_a_lock_that_does_not_is_written_down() {
     });
     stage.define("", "", "", "", "");
     let plan = stage.job.reply(&["plan", "assets"]);
-    assert!(plan["warnings"].to_string().contains("the source's bucket locks objects"), "{plan}");
+    let warnings = plan["warnings"].to_string();
+    for said in ["the source's bucket locks objects", "s3:GetObjectRetention", "s3:GetObjectLegalHold"] {
+        assert!(warnings.contains(said), "{said}: {plan}");
+    }
     let reply = stage.run();
     assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &3.into()), "{reply}");
     let head = stage.to.client.head_object().bucket(&stage.to.bucket).key("moved").send();

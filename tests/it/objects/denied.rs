@@ -67,6 +67,18 @@ fn an_object_that_may_not_be_read_stops_no_other() {
 }
 
 #[test]
+fn an_archived_object_stops_no_other_whatever_a_copy_calls_it() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    let faults = behind(&mut stage, true, "stop_when_failed = \"100%\"");
+    stage.fill(10);
+    faults.refuse("PUT ", "/a/05/5.txt", "403 Forbidden", "ObjectNotInActiveTierError");
+    let reply = stage.job.call(&["run", "assets", "--until-done"]).expect(3).reply();
+    let counted = (&reply["outcome"], &reply["progress"]["moved"], &reply["progress"]["failed"]);
+    assert_eq!(counted, (&json!("complete"), &json!(9), &json!(1)), "{reply}");
+    assert_eq!(classes(&stage), [("a/05/5.txt".to_owned(), "archived".to_owned())]);
+}
+
+#[test]
 fn where_nothing_may_be_read_from_the_beginning_the_migration_waits() {
     let mut stage = Stage::new(Make::Ministack, Make::SeaweedFs);
     let faults = behind(&mut stage, false, "");
@@ -110,6 +122,29 @@ fn plan_tries_out_what_a_run_needs_and_says_what_to_paste() {
     // Nothing of it is left.
     let keys = stage.runtime.block_on(stage.to.client.list_objects_v2().bucket(to).send()).unwrap();
     assert_eq!((keys.contents.unwrap_or_default().len(), stage.to.open_uploads(&stage.runtime)), (0, 0));
+}
+
+#[test]
+fn what_to_paste_names_a_bucket_as_the_partition_of_its_region_does() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    // Nothing is allowed, so that it does not matter in which region the server's buckets are.
+    let faults = S3Faults::before(&stage.from.endpoint, 0, 0);
+    for method in ["GET ", "HEAD ", "POST "] {
+        faults.forbid(method, "");
+    }
+    (stage.from.endpoint, stage.to.endpoint) = (faults.url(), faults.url());
+    let source = "region = \"us-gov-west-1\"\ninventory = \"s3://inventories/daily/manifest.json\"";
+    stage.define("", source, "region = \"cn-north-1\"", "", "");
+    let plan = stage.job.call(&["plan", "assets"]).expect(2).reply();
+    let statements = plan["statements"].to_string();
+    for arn in [
+        format!("arn:aws-us-gov:s3:::{}/*", stage.from.bucket),
+        "arn:aws-us-gov:s3:::inventories/".to_owned(),
+        format!("arn:aws-cn:s3:::{}/*", stage.to.bucket),
+    ] {
+        assert!(statements.contains(&arn), "{arn}: {plan}");
+    }
+    assert!(!statements.contains("arn:aws:"), "{plan}");
 }
 
 #[test]

@@ -129,3 +129,18 @@ fn a_source_that_changes_under_the_copy_is_copied_whole_and_again() {
     let status = stage.job.status();
     assert_eq!((&status["progress"]["conflicts"], &status["progress"]["failed"]), (&0.into(), &0.into()), "{status}");
 }
+
+#[test]
+fn an_upload_whose_beginning_was_not_heard_of_is_not_left_open() {
+    let mut stage = Stage::new(Make::Ministack, Make::SeaweedFs);
+    let faults = S3Faults::before(&stage.to.endpoint, 0, 0);
+    stage.to.endpoint = faults.url();
+    stage.define("", "", "", "", "");
+    stage.put("film", &vec![7; 20 << 20]);
+    faults.lose_reply("POST ", "?uploads");
+    let reply = stage.run();
+    assert!(faults.has_lost_all());
+    assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &1.into()), "{reply}");
+    assert_eq!(stage.to.open_uploads(&stage.runtime), 0);
+    stage.assert_same("");
+}

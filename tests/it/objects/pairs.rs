@@ -2,8 +2,47 @@
 
 use super::Stage;
 use crate::support::database::Database;
-use crate::support::s3::Make;
-use std::time::Duration;
+use crate::support::s3::{Make, bucket, endpoint};
+use async_trait::async_trait;
+use bytes::Bytes;
+use milkrun::engine::migration::{Effort, Migration as _, Range};
+use milkrun::engine::shelves::{Shelf, Shelves};
+use milkrun::fault::{Class, Fault};
+use milkrun::objects::Objects;
+use milkrun::s3::{Checksum, Object};
+use milkrun::spec::{self, Definition};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+/// A ledger that stumbles over the first pair.
+#[derive(Default)]
+struct Stumbling {
+    kept: Mutex<HashMap<String, Map<String, Value>>>,
+    has_stumbled: AtomicBool,
+}
+
+#[async_trait]
+impl Shelves for Stumbling {
+    async fn get(&self, on: Shelf, key: &str, _: Duration) -> Result<Option<Map<String, Value>>, Fault> {
+        Ok(self.kept.lock().unwrap().get(&format!("{on:?}#{key}")).cloned())
+    }
+
+    async fn put(&self, on: Shelf, key: &str, record: Map<String, Value>, _: Duration) -> Result<(), Fault> {
+        if on == Shelf::Pair && !self.has_stumbled.swap(true, Ordering::SeqCst) {
+            return Err(Fault::new(Class::Transient, "the ledger cannot be reached"));
+        }
+        self.kept.lock().unwrap().insert(format!("{on:?}#{key}"), record);
+        Ok(())
+    }
+
+    async fn forget(&self, on: Shelf, key: &str, _: Duration) -> Result<(), Fault> {
+        self.kept.lock().unwrap().remove(&format!("{on:?}#{key}"));
+        Ok(())
+    }
+}
 
 /// Two objects between servers, of two parts each: the tags of such copies are not those of their sources.
 fn stage(head: &str, copy: &str, limits: &str) -> Stage {
@@ -58,4 +97,38 @@ fn a_pair_goes_with_the_copy_that_it_tells_of() {
     assert_eq!(reply["progress"]["moved"], 3, "{reply}");
     assert_eq!(stage.runtime.block_on(stage.to.keys()), ["kept"]);
     assert_eq!(pairs(&stage), [("kept", false)].map(named));
+}
+
+#[tokio::test]
+async fn a_ledger_that_stumbles_over_a_pair_makes_no_conflict_of_its_copy() {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let (from, _, source) = bucket(Make::Ministack).await;
+    let (to, _, target) = bucket(Make::SeaweedFs).await;
+    let film = Bytes::from(vec![7; 9 << 20]);
+    let object = Object { bucket: source.clone(), key: "film".to_owned(), ..Object::default() };
+    from.put(&object, film.clone(), Checksum::of(&film), LIMIT).await.unwrap();
+    // Its copy is so much younger that by their times alone it is somebody else's.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let definition = spec::parse(
+        "assets",
+        &format!(
+            "name = \"assets\"\nkind = \"objects\"\n[source]\nbucket = \"{source}\"\nendpoint = \"{}\"\n[target]\nbucket = \"{target}\"\n\
+             endpoint = \"{}\"\n",
+            endpoint(Make::Ministack),
+            endpoint(Make::SeaweedFs)
+        ),
+    );
+    let Definition::Objects(definition) = definition.unwrap() else { panic!("it is one of objects") };
+    let mut objects = Objects::new(&definition, from, to);
+    let shelves = Arc::new(Stumbling::default());
+    objects.carry_over(shelves.clone(), LIMIT).await;
+    let bound = objects.bound(None, LIMIT).await.unwrap().unwrap();
+    let range = Range { bound, pass_started: SystemTime::now(), since: None, open_end: false };
+    let read = Box::pin(objects.read(&range, None, 10, LIMIT)).await.unwrap().unwrap();
+    let effort = Effort { limit: LIMIT, recovered: false, fresh: false, run: "one".to_owned() };
+    let outcome = Box::pin(objects.write(&read.batch, &effort)).await.unwrap();
+    assert_eq!((outcome.moved, outcome.skipped, outcome.aside), (1, 0, Vec::new()));
+    assert!(shelves.has_stumbled.load(Ordering::SeqCst));
+    let pairs = shelves.kept.lock().unwrap().keys().filter(|key| key.starts_with("Pair#")).count();
+    assert_eq!(pairs, 1);
 }

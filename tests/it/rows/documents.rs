@@ -78,6 +78,22 @@ fn postgres_types() {
     check(&stage, &cases::postgres());
 }
 
+/// PostgreSQL lets a NULL into a column whose domain takes none, where a query without rows gives it.
+#[test]
+fn a_domain_that_takes_no_null_may_hold_one() {
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE DOMAIN fee AS numeric(10,2) NOT NULL; CREATE TABLE orders (id int PRIMARY KEY, price fee, note text);
+         INSERT INTO orders VALUES (1, 5, 'a');
+         INSERT INTO orders VALUES (2, (SELECT price FROM orders WHERE false), 'b')",
+    );
+    let definition = stage.definition("table = \"orders\"\nkey = [\"id\"]", TARGET);
+    assert_eq!(stage.move_all(&definition, 10).moved, 2);
+    let document = |id| stage.one(&format!("SELECT document FROM history WHERE id = {id}"));
+    assert_eq!(document(1), r#"{"id":1,"price":"5.00","note":"a"}"#);
+    assert_eq!(document(2), r#"{"id":2,"price":null,"note":"b"}"#);
+}
+
 #[test]
 fn sqlite_values() {
     let stage = Stage::new(Kind::Sqlite);

@@ -1,6 +1,7 @@
 //! Target columns of the user's own: what keeps every value of its source is taken, what would change one is refused.
 
-use super::stage::{Kind, Stage};
+use super::stage::{Kind, Stage, effort, walk};
+use milkrun::fault::Class;
 use milkrun::rows::RowsError;
 use std::fmt::Write as _;
 
@@ -170,6 +171,7 @@ fn postgres() {
             ("text", "name", "not known"),
             ("inet", "cidr", "not known"),
             ("numeric(10,3)[]", "numeric(10,1)[]", "digits behind the point"),
+            ("varchar(5)[]", "varchar(3)[]", "blanks"),
             ("text", "int", "not known"),
         ],
     );
@@ -188,6 +190,34 @@ fn postgres() {
         "table = \"cut\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nc = \"c\"\ndocument = \"$document\"",
     );
     assert_eq!(stage.verify_all(&definition, 10).different, 2);
+}
+
+/// PostgreSQL refuses a text that is too long, but for blanks at its end, which it would cut off without a word.
+#[test]
+fn blanks_at_the_end_of_a_text_that_is_too_long_are_not_cut_off() {
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE DOMAIN short AS varchar(3); CREATE TABLE long (id int PRIMARY KEY, c text, d json);
+         INSERT INTO long VALUES (1, 'ab ', '{} '), (2, NULL, NULL)",
+    );
+    for (table, more) in [("plain", ""), ("told", "\ndocument = \"$document\"\ndigest = \"$digest\"")] {
+        stage.execute(&format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, c varchar(3), d short, document text, digest char(64))"
+        ));
+        let definition = stage.definition(
+            "table = \"long\"\nkey = [\"id\"]",
+            &format!("table = \"{table}\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nc = \"c\"\nd = \"d\"{more}"),
+        );
+        assert_eq!(stage.move_all(&definition, 10).moved, 2, "{table}");
+        for values in ["'abc ', '{}'", "'abcd', '{}'", "'ab', '{}  '"] {
+            stage.execute(&format!("INSERT INTO long VALUES (3, {values})"));
+            let fault = stage.run(walk(&stage.open(&definition), 10, &effort())).expect_err("too long");
+            assert_eq!(fault.class, Class::Poison, "{table}: {values}: {fault}");
+            stage.execute("DELETE FROM long WHERE id = 3");
+        }
+        assert_eq!(stage.one(&format!("SELECT string_agg(c || '|' || d, ', ') FROM {table}")), "ab |{} ");
+        assert_eq!(stage.verify_all(&definition, 10).equal, 2, "{table}");
+    }
 }
 
 #[test]
@@ -299,7 +329,7 @@ fn sqlite() {
             ("DATETIME", "DATE", "'2020-02-29 12:34:56'"),
             ("UUID", "DATETIME", "'0123x'"),
             ("DECIMAL(10,2)", "NUMERIC", "12.5"),
-            ("BLOB", "TEXT", "x'00ff'"),
+            ("BLOB", "", "x'00ff'"),
         ],
     );
     lost(
@@ -311,6 +341,19 @@ fn sqlite() {
             ("TEXT", "INTEGER", "become numbers"),
             ("VARCHAR(10)", "NUMERIC", "become numbers"),
             ("INTEGER", "REAL", "rounding"),
+            ("BLOB", "TEXT", "become text"),
+            ("BLOB", "INTEGER", "become numbers"),
         ],
     );
+    // A text is no number, though a column of numbers would make one of it.
+    stage.execute(
+        "CREATE TABLE numbers (id INTEGER NOT NULL PRIMARY KEY, c INTEGER); INSERT INTO numbers VALUES (1, 5), (2, 5);
+         CREATE TABLE blobs (id INTEGER NOT NULL PRIMARY KEY, c BLOB); INSERT INTO blobs VALUES (1, 5), (2, '5')",
+    );
+    let definition = stage.definition(
+        "table = \"numbers\"\nkey = [\"id\"]",
+        "table = \"blobs\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nc = \"c\"",
+    );
+    let seen = stage.verify_all(&definition, 10);
+    assert_eq!((seen.equal, seen.different), (1, 1), "{:?}", seen.examples);
 }

@@ -72,17 +72,21 @@ fn check(kind: Kind, types: &[&str], values: &[&str]) {
 
         // A sweep names every key, and each is found again by its name alone.
         stage.database.execute(&format!("DELETE FROM history{size}"));
-        let swept = stage.run(async {
-            use milkrun::engine::migration::Migration;
-            let range = super::stage::range(&rows).await.expect("rows");
-            let (mut after, mut moved) = (None, 0);
-            while let Some(read) = rows.sweep(&range, after.as_ref(), size, LIMIT).await.expect("a sweep") {
-                moved += rows.write(&rows.fetch(&range, &read.found), &effort()).await.expect("a write").moved;
-                after = Some(read.end);
-            }
-            moved
-        });
-        assert_eq!(swept, values.len() as u64, "{kind:?} {types:?} by names");
+        let sweep = || {
+            stage.run(async {
+                use milkrun::engine::migration::Migration;
+                let range = super::stage::range(&rows).await.expect("rows");
+                let (mut after, mut found, mut moved) = (None, 0, 0);
+                while let Some(read) = rows.sweep(&range, after.as_ref(), size, LIMIT).await.expect("a sweep") {
+                    found += read.found.len();
+                    moved += rows.write(&rows.fetch(&range, &read.found), &effort()).await.expect("a write").moved;
+                    after = Some(read.end);
+                }
+                (found, moved)
+            })
+        };
+        assert_eq!(sweep(), (values.len(), values.len() as u64), "{kind:?} {types:?} by names");
+        assert_eq!(sweep(), (0, 0), "{kind:?} {types:?}: what is there is found no more");
         assert_eq!(
             stage.database.rows(&format!("SELECT document FROM history{size} ORDER BY 1")),
             stage.database.rows("SELECT document FROM history1 ORDER BY 1")
@@ -104,6 +108,15 @@ fn mariadb() -> Vec<Keys> {
                 "0.1",
                 "12345678901234567890123456789012345.1",
                 "12345678901234567890123456789012345.2",
+            ],
+        ),
+        key(
+            &["DECIMAL(65,0)"],
+            &[
+                "-1",
+                "123456789012345678901234567890123456789012",
+                "123456789012345678901234567890123456789013",
+                "99999999999999999999999999999999999999999999999999999999999999999",
             ],
         ),
         key(
@@ -305,6 +318,30 @@ fn children_are_looked_up_by_their_index_whatever_the_statistics_say() {
         assert!(looked_up, "{kind:?}: {}", insert.plan);
         assert_eq!(stage.move_all(&definition, 100).moved, 500);
     }
+}
+
+/// As `char(n)` they would be one key, and no index of the target's would serve.
+#[test]
+fn a_padded_key_is_looked_up_as_the_text_that_it_becomes() {
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE TABLE orders (id char(4) PRIMARY KEY); INSERT INTO orders VALUES ('a'), ('b'), ('c');
+         CREATE TABLE history (id varchar(10) PRIMARY KEY, document text); INSERT INTO history VALUES ('a ', 'mine')",
+    );
+    let definition = stage.definition(
+        "table = \"orders\"\nkey = [\"id\"]",
+        "table = \"history\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndocument = \"$document\"",
+    );
+    for (size, moved) in [(2, 3), (1, 0), (10, 0)] {
+        let outcome = stage.move_all(&definition, size);
+        assert_eq!((outcome.moved, outcome.skipped, outcome.aside), (moved, 3 - moved, vec![]), "{size}");
+        let seen = stage.verify_all(&definition, size);
+        assert_eq!((seen.equal, seen.missing, seen.different, seen.extra), (3, 0, 0, 1), "{size}");
+    }
+    let rows = stage.open(&definition);
+    let statements = stage.run(rows.statements(LIMIT)).expect("statements");
+    let (_, compare) = statements.iter().find(|(purpose, _)| *purpose == "compare").expect("it compares");
+    assert!(compare.contains("h.\"id\" = CAST(t.\"id\" AS text)"), "{compare}");
 }
 
 /// SQLite refuses to be told of an index that it cannot use.

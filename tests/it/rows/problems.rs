@@ -126,6 +126,17 @@ fn what_a_related_table_excludes_has_to_be_there() {
 }
 
 #[test]
+fn names_of_new_columns_that_differ_in_case_alone() {
+    for kind in KINDS {
+        let target = format!("{GOOD_TARGET}\nStatus = \"status\"\nSTATUS = \"code\"");
+        let found = problems(&shop(kind), "table = \"orders\"\nkey = [\"id\"]", &target);
+        let said = "target.columns.STATUS: differs from `Status` in upper and lower case alone: the database has one column for both";
+        let expected = if kind == Kind::Postgres { Vec::new() } else { vec![said] };
+        assert_eq!(shown(&found), expected, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_target_that_does_not_fit() {
     for kind in KINDS {
         let stage = shop(kind);
@@ -167,6 +178,37 @@ fn a_target_whose_rule_rewrites_inserts() {
     );
     stage.execute("ALTER TABLE history DISABLE RULE never");
     assert_eq!(problems(&stage, "table = \"orders\"\nkey = [\"id\"]", GOOD_TARGET), []);
+}
+
+/// A row of the one is a row of the other: it would be taken for its own copy.
+#[test]
+fn a_target_that_shares_rows_with_the_source() {
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, document TEXT);
+         CREATE TABLE history (PRIMARY KEY (id)) INHERITS (orders); CREATE TABLE older (PRIMARY KEY (id)) INHERITS (history);
+         CREATE TABLE parts (id INTEGER NOT NULL PRIMARY KEY, document TEXT) PARTITION BY RANGE (id);
+         CREATE TABLE low PARTITION OF parts FOR VALUES FROM (0) TO (10);
+         CREATE TABLE high PARTITION OF parts FOR VALUES FROM (10) TO (20)",
+    );
+    let check = |source: &str, target: &str| {
+        let target =
+            format!("table = \"{target}\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndocument = \"$document\"");
+        problems(&stage, &format!("table = \"{source}\"\nkey = [\"id\"]"), &target)
+    };
+    for (source, target) in [
+        ("orders", "history"),
+        ("orders", "older"),
+        ("history", "orders"),
+        ("older", "orders"),
+        ("parts", "low"),
+        ("low", "parts"),
+    ] {
+        let found = check(source, target);
+        assert_eq!(found.len(), 1, "{source} → {target}: {found:?}");
+        assert!(found[0].field == "target.table" && found[0].message.contains("shares rows"), "{found:?}");
+    }
+    assert_eq!(check("low", "high"), []);
 }
 
 #[test]
@@ -267,6 +309,102 @@ fn a_function_that_may_answer_otherwise_each_time_is_refused() {
     // What the hint for jsonb's question mark says works.
     let definition = stage.definition(&source("jsonb_exists(doc, 'a')"), GOOD_TARGET);
     assert_eq!(stage.move_all(&definition, 100).moved, 1);
+}
+
+#[test]
+fn a_text_that_postgresql_takes_for_a_time_is_refused_beside_a_column_that_is_one() {
+    let source = |filter: &str| format!("table = \"orders\"\nkey = [\"id\"]\nwhere = '''{filter}'''");
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE DOMAIN moment AS timestamptz;
+         CREATE TABLE orders (id INTEGER PRIMARY KEY, day date, closed moment, note text)",
+    );
+    for (filter, text) in [
+        ("day = 'today'", "today"),
+        ("t.closed NOT IN ('epoch', 'now')", "now"),
+        ("'yesterday' <> \"day\"", "yesterday"),
+    ] {
+        let found = problems(&stage, &source(filter), GOOD_TARGET);
+        assert_eq!(shown(&found), [format!("source.where: reads the clock with `'{text}'`")], "{filter}");
+        assert!(found[0].hint.contains(":pass_started"), "{found:?}");
+    }
+    for filter in ["note = 'today' OR note IN ('now')", "day = '2024-01-01' OR closed = 'epoch'"] {
+        assert_eq!(problems(&stage, &source(filter), GOOD_TARGET), [], "{filter}");
+    }
+}
+
+#[test]
+fn what_postgresql_alone_can_say_is_understood_there_and_refused_elsewhere() {
+    let source = |filter: &str| format!("table = \"orders\"\nkey = [\"id\"]\nwhere = \"{filter}\"");
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, label uuid NOT NULL, tags text[] NOT NULL, low INTEGER NOT NULL,
+           high INTEGER NOT NULL, body tsvector NOT NULL);
+         INSERT INTO orders VALUES
+           (1, '6ba7b810-9dad-11d1-80b4-00c04fd430c8', '{a,b,c}', 2, 3, 'milk run'),
+           (2, '6ba7b811-9dad-11d1-80b4-00c04fd430c8', '{c,b,a}', 1, 2, 'nothing')",
+    );
+    for filter in [
+        "body @@to_tsquery('simple', 'milk')",
+        "body@@pg_catalog.to_tsquery('simple', 'milk')",
+        "body @@tsquery 'milk'",
+        "tags[1:2] = '{a,b}'",
+        "tags[low:high] = '{b,c}'",
+        "label = uuid('6ba7b810-9dad-11d1-80b4-00c04fd430c8')",
+        "id <@int4range(0, 2) AND ARRAY['a', 'b'] <@tags",
+    ] {
+        stage.execute("DROP TABLE IF EXISTS history");
+        assert_eq!(stage.move_all(&stage.definition(&source(filter), GOOD_TARGET), 100).moved, 1, "{filter}");
+    }
+    for (kind, taken) in [(Kind::MariaDb, "variable"), (Kind::Sqlite, "parameter")] {
+        let stage = shop(kind);
+        assert_eq!(
+            shown(&problems(&stage, &source("id <@weight"), GOOD_TARGET)),
+            [format!("source.where: holds `@` outside of quotes, which this database takes for a {taken}")],
+        );
+        // The file alone does not say whose SQL it is; neither of them understands this.
+        for filter in ["status @@to_tsquery('x')", "status[id:id] = 'a'", "status = uuid('a')"] {
+            let found = problems(&stage, &source(filter), GOOD_TARGET);
+            assert!(found.len() == 1 && found[0].field == "source.where", "{kind:?}: {filter}: {found:?}");
+        }
+    }
+}
+
+/// MySQL would read all of a related table for each row.
+#[test]
+fn related_rows_that_no_index_would_find() {
+    let stage = Stage::new(Kind::MariaDb);
+    stage.execute(
+        "CREATE TABLE orders (id INT NOT NULL PRIMARY KEY, code VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL UNIQUE,
+           old VARCHAR(10) CHARACTER SET latin1 NOT NULL UNIQUE);
+         CREATE TABLE order_items (id INT NOT NULL PRIMARY KEY, number INT NOT NULL, word VARCHAR(10) NOT NULL,
+           latin VARCHAR(10) CHARACTER SET latin1 NOT NULL, three VARCHAR(10) CHARACTER SET utf8mb3 NOT NULL,
+           same VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL,
+           other VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci NOT NULL,
+           bytes VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+           KEY (number), KEY (word), KEY (latin), KEY (three), KEY (same), KEY (other), KEY (bytes))",
+    );
+    let check = |child: &str, parent: &str| {
+        let source = format!(
+            "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\nkey = [\"id\"]\n\
+             on = {{ {child} = \"{parent}\" }}"
+        );
+        problems(&stage, &source, GOOD_TARGET)
+    };
+    for (child, parent) in [("word", "id"), ("latin", "code"), ("three", "code"), ("other", "code")] {
+        let found = check(child, parent);
+        assert_eq!(found.len(), 1, "{child} = {parent}: {found:?}");
+        assert!(found[0].field == "source.related[0].on" && found[0].message.contains("serves to find"), "{found:?}");
+    }
+    for (child, parent) in
+        [("number", "id"), ("same", "code"), ("bytes", "code"), ("same", "old"), ("three", "old"), ("latin", "old")]
+    {
+        assert_eq!(check(child, parent), [], "{child} = {parent}");
+        let plan = stage.one(&format!(
+            "EXPLAIN FORMAT=JSON SELECT 1 FROM orders t STRAIGHT_JOIN order_items c FORCE INDEX ({child}) ON c.{child} = t.{parent}"
+        ));
+        assert!(plan.contains("\"access_type\": \"ref\""), "{child} = {parent}: {plan}");
+    }
 }
 
 /// Every related row belongs to one item, and is found again by its key.

@@ -1,11 +1,14 @@
 //! PostgreSQL.
 
-use super::{AMPLE, SHORT, execute, fresh, one, open, rows, silent, statement};
+mod catalog;
+mod copied;
+mod native;
+
+use super::{AMPLE, SHORT, execute, fresh, one, open, silent, statement};
 use crate::support::postgres::postgres;
 use milkrun::fault::Class;
-use milkrun::sql::grid::Form;
 use milkrun::sql::statement::{Bind, Statement};
-use milkrun::sql::{Dialect, Make, Session, SqlError, catalog};
+use milkrun::sql::{Dialect, Make, Session, SqlError};
 use std::time::{Duration, Instant};
 
 const ENDLESS: &str =
@@ -30,6 +33,9 @@ async fn sessions_are_pinned() {
         "datestyle = 'German'",
         "default_transaction_isolation = 'serializable'",
         "bytea_output = 'escape'",
+        "array_nulls = off",
+        "xmloption = 'document'",
+        "synchronous_commit = off",
     ] {
         execute(&mut session, &format!("ALTER DATABASE {name} SET {setting}")).await.unwrap();
     }
@@ -41,6 +47,8 @@ async fn sessions_are_pinned() {
         ("IntervalStyle", "postgres"),
         ("extra_float_digits", "3"),
         ("bytea_output", "hex"),
+        ("array_nulls", "on"),
+        ("xmloption", "content"),
         ("standard_conforming_strings", "on"),
         ("client_encoding", "UTF8"),
         ("transaction_isolation", "read committed"),
@@ -48,6 +56,7 @@ async fn sessions_are_pinned() {
         ("lock_timeout", "1500ms"),
         ("idle_in_transaction_session_timeout", "1min"),
         ("row_security", "off"),
+        ("synchronous_commit", "on"),
     ] {
         assert_eq!(one(&mut session, &format!("SELECT current_setting('{setting}')")).await, expected, "{setting}");
     }
@@ -205,196 +214,4 @@ async fn a_terminated_connection_is_lost() {
     assert_eq!(error.class(), Class::Transient, "{error}");
     assert!(matches!(session.ping(AMPLE).await, Err(SqlError::Abandoned)));
     other.ping(AMPLE).await.unwrap();
-}
-
-#[tokio::test]
-async fn the_catalog_says_what_a_table_is() {
-    let (mut session, _) = session().await;
-    for sql in [
-        "CREATE DOMAIN price AS numeric(10,2)",
-        "CREATE DOMAIN fee AS price NOT NULL",
-        "CREATE SCHEMA \"my \"\"sales\"",
-        "CREATE TABLE \"my \"\"sales\".\"order's\" (id bigint GENERATED ALWAYS AS IDENTITY, name varchar(40) COLLATE \"C\" NOT NULL, \
-         code char(3) NOT NULL, amount numeric(12,3), bare numeric, at timestamptz(3) NOT NULL, plain timestamp, f fee, doc jsonb, \
-         tags text[], nums numeric(5,1)[], bits bit(7), gap interval(2), g int GENERATED ALWAYS AS (1) STORED, d int DEFAULT 1, \
-         own serial, PRIMARY KEY (id, at))",
-    ] {
-        execute(&mut session, sql).await.unwrap();
-    }
-    let on = "ON \"my \"\"sales\".\"order's\"";
-    for sql in [
-        format!("CREATE UNIQUE INDEX code {on} (code) INCLUDE (name)"),
-        format!("CREATE UNIQUE INDEX partial {on} (code) WHERE d > 1"),
-        format!("CREATE UNIQUE INDEX expression {on} (code, lower(name))"),
-        format!("CREATE INDEX pattern {on} (name text_pattern_ops)"),
-        format!("CREATE INDEX collated {on} (code COLLATE \"C\")"),
-        format!("CREATE INDEX hashed {on} USING hash (name)"),
-        format!("CREATE INDEX several {on} (d, at)"),
-        "ALTER TABLE \"my \"\"sales\".\"order's\" ADD CONSTRAINT later UNIQUE (d) DEFERRABLE".to_owned(),
-    ] {
-        execute(&mut session, &sql).await.unwrap();
-    }
-    let table = catalog::table(&mut session, Some("my \"sales"), "order's", AMPLE).await.unwrap().unwrap();
-    assert_eq!((table.schema.as_str(), table.name.as_str(), table.is_view), ("my \"sales", "order's", false));
-    let column = |name: &str| table.column(name).unwrap();
-    assert_eq!(table.columns.len(), 16);
-    assert!(
-        column("id").base == "int8" && column("id").generated && column("id").has_default && !column("id").nullable
-    );
-    assert_eq!((column("name").type_name.as_str(), column("name").length), ("character varying(40)", Some(40)));
-    assert_eq!((column("name").collation.as_deref(), column("code").collation.as_deref()), (Some("\"C\""), None));
-    assert_eq!((column("code").base.as_str(), column("code").length), ("bpchar", Some(3)));
-    assert_eq!((column("amount").precision, column("amount").scale), (Some(12), Some(3)));
-    assert_eq!((column("bare").precision, column("bare").scale), (None, None));
-    assert_eq!(
-        (column("at").base.as_str(), column("at").fraction, column("plain").fraction),
-        ("timestamptz", Some(3), None)
-    );
-    let fee = column("f");
-    assert_eq!((fee.base.as_str(), fee.precision, fee.scale, fee.nullable), ("numeric", Some(10), Some(2), false));
-    assert_eq!((fee.domain.as_deref(), fee.resolved.as_str()), (Some("fee"), "numeric(10,2)"));
-    assert!(column("doc").is_json && !column("tags").is_json);
-    assert_eq!((column("tags").base.as_str(), column("tags").element.as_deref()), ("_text", Some("text")));
-    assert_eq!((column("nums").element.as_deref(), column("nums").scale), (Some("numeric"), Some(1)));
-    assert_eq!((column("bits").length, column("gap").fraction), (Some(7), Some(2)));
-    assert!(column("g").generated && !column("g").has_default && column("d").has_default && column("own").has_default);
-
-    let index = |name: &str| table.indexes.iter().find(|index| index.name == name).unwrap();
-    assert_eq!(table.primary().unwrap().columns, ["id", "at"]);
-    assert!(index("code").unique && index("code").usable && index("code").columns == ["code"]);
-    assert!(!index("partial").unique && !index("partial").usable);
-    assert!(!index("expression").unique && index("expression").columns == ["code"]);
-    assert!(!index("pattern").usable && !index("collated").usable && !index("hashed").usable);
-    assert!(!index("later").unique && index("several").usable);
-
-    assert_eq!(catalog::table(&mut session, None, "order's", AMPLE).await.unwrap(), None);
-    execute(&mut session, "CREATE VIEW seen AS SELECT 1 AS one").await.unwrap();
-    assert!(catalog::table(&mut session, None, "seen", AMPLE).await.unwrap().unwrap().is_view);
-    execute(&mut session, "CREATE TABLE big AS SELECT * FROM generate_series(1, 5000) id").await.unwrap();
-    execute(&mut session, "CREATE TABLE parts (id int) PARTITION BY RANGE (id)").await.unwrap();
-    execute(&mut session, "CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (10000)").await.unwrap();
-    execute(&mut session, "INSERT INTO parts SELECT id FROM big").await.unwrap();
-    assert!(catalog::table(&mut session, None, "big", AMPLE).await.unwrap().unwrap().rows_estimate > 500);
-    execute(&mut session, "ANALYZE big, parts").await.unwrap();
-    for name in ["big", "parts"] {
-        assert_eq!(
-            catalog::table(&mut session, None, name, AMPLE).await.unwrap().unwrap().rows_estimate,
-            5000,
-            "{name}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn privileges_of_a_reader() {
-    let (mut root, url) = session().await;
-    let user = fresh();
-    for sql in [
-        "CREATE TABLE a (id int PRIMARY KEY, j json)".to_owned(),
-        "CREATE TABLE b (id int PRIMARY KEY, n int)".to_owned(),
-        "CREATE SCHEMA closed CREATE TABLE a (id int)".to_owned(),
-        "REVOKE CREATE ON SCHEMA public FROM PUBLIC".to_owned(),
-        format!("CREATE ROLE {user} LOGIN"),
-        format!("CREATE ROLE role_{user}"),
-        format!("GRANT SELECT ON a TO {user}"),
-        format!("GRANT SELECT ON closed.a TO {user}"),
-        format!("GRANT SELECT (id), INSERT (n) ON b TO {user}"),
-        format!("GRANT INSERT, DELETE ON a TO role_{user}"),
-    ] {
-        execute(&mut root, &sql).await.unwrap();
-    }
-    let mut reader = open(&url.replace("postgres@", &format!("{user}@"))).await;
-    let a = catalog::privileges(&mut reader, None, "a", AMPLE).await.unwrap();
-    assert!(a.select && !a.insert && !a.update && !a.delete && !a.create);
-    let b = catalog::privileges(&mut reader, None, "b", AMPLE).await.unwrap();
-    assert!(!b.select && !b.insert);
-    assert_eq!((b.select_columns, b.insert_columns), (vec!["id".to_owned()], vec!["n".to_owned()]));
-    assert!(!catalog::privileges(&mut reader, Some("closed"), "a", AMPLE).await.unwrap().select);
-    assert!(!catalog::privileges(&mut reader, Some("missing"), "a", AMPLE).await.unwrap().select);
-    let error = execute(&mut reader, "INSERT INTO a (id) VALUES (1)").await.unwrap_err();
-    assert_eq!((error.code(), error.class()), (Some("42501"), Class::Fatal));
-    assert_eq!(error.refusal().unwrap().table.as_deref(), Some("a"));
-    execute(&mut root, &format!("GRANT role_{user} TO {user}")).await.unwrap();
-    let a = catalog::privileges(&mut reader, None, "a", AMPLE).await.unwrap();
-    assert!(a.select && a.insert && a.delete && !a.update && !a.create);
-    let all = catalog::privileges(&mut root, None, "missing", AMPLE).await.unwrap();
-    assert!(all.select && all.insert && all.create);
-    assert_eq!(rows(&mut reader, "SELECT id FROM a").await.len(), 0);
-}
-
-#[tokio::test]
-async fn many_rows_are_copied_out_and_the_session_knows_when_it_can_go_on() {
-    let (mut session, url) = session().await;
-    let ask = |session: &Session, from: &str| {
-        let mut ask = statement(session, "SELECT n::text, ");
-        ask.bind(Bind::Text("it's \\ $1\n\t😀".into())).sql("::text, ");
-        ask.bind(Bind::Bytes(vec![0, 255])).sql("::bytea, CASE WHEN n < ").bind(Bind::Int(0)).sql(" THEN '' END FROM ");
-        ask.sql(from).sql(" ORDER BY n");
-        ask
-    };
-    let many = ask(&session, "generate_series(1, 1000) n");
-    for bytes in [u64::MAX, 500, 1] {
-        let copied = session.read_many(&many, Form::Cast, bytes, AMPLE).await.unwrap();
-        assert_eq!(copied, session.read(&many, bytes, AMPLE).await.unwrap(), "{bytes}");
-        assert_eq!(copied.rows.cell(0, 2), Some(&[0, 255][..]));
-        assert_eq!((copied.rows.text(0, 1), copied.rows.cell(0, 3)), (Some("it's \\ $1\n\t😀"), None));
-    }
-    let none = session.read_many(&ask(&session, "generate_series(1, 0) n"), Form::Cast, 1, AMPLE).await.unwrap();
-    assert!(none.rows.is_empty() && !none.is_cut);
-    let mut nul = statement(&session, "SELECT ");
-    nul.bind(Bind::Text("\0".into())).sql("::text");
-    assert!(matches!(session.read_many(&nul, Form::Cast, 1, AMPLE).await, Err(SqlError::Unsendable(_))));
-    // What fails on the way leaves the session as it was,
-    let broken = statement(&session, "SELECT (1 / (n - 900))::text FROM generate_series(1, 1000) n");
-    let error = session.read_many(&broken, Form::Cast, u64::MAX, AMPLE).await.unwrap_err();
-    assert_eq!((error.code(), session.is_lost()), (Some("22012"), false));
-    assert_eq!(one(&mut session, "SELECT 1").await, "1");
-    let slow = session.read_many(&statement(&session, ENDLESS), Form::Cast, u64::MAX, SHORT).await.unwrap_err();
-    assert_eq!((slow.class(), session.is_lost()), (Class::Capacity, false));
-    session.begin_read_only(AMPLE).await.unwrap();
-    assert_eq!(session.read_many(&many, Form::Cast, u64::MAX, AMPLE).await.unwrap().rows.len(), 1000);
-    session.rollback(AMPLE).await.unwrap();
-    assert_eq!(one(&mut session, "SELECT 2").await, "2");
-    // what is refused at once costs it, and is said.
-    let wrong = statement(&session, "SELECT nothing FROM nowhere");
-    let error = session.read_many(&wrong, Form::Cast, 1, AMPLE).await.unwrap_err();
-    assert_eq!((error.code(), session.is_lost()), (Some("42P01"), true));
-    assert!(matches!(session.read_many(&many, Form::Cast, 1, AMPLE).await, Err(SqlError::Abandoned)));
-    assert_eq!(one(&mut open(&url).await, "SELECT 3").await, "3");
-}
-
-/// What a type prints by itself is what a cast to text gives, of every type of which that is taken for granted.
-#[tokio::test]
-async fn values_print_themselves_as_a_cast_prints_them() {
-    const VALUES: [(&str, &str); 14] = [
-        ("int2", "-32768, 0, 32767"),
-        ("int4", "-2147483648, 2147483647"),
-        ("int8", "-9223372036854775808, 9223372036854775807"),
-        ("numeric", "'NaN', 'Infinity', -0.00, 1e-30, 1e40, 12345678901234567890123456789.0123456789"),
-        ("float4", "'NaN', '-Infinity', -0, 1e-45, 3.4028235e38, 0.1"),
-        ("float8", "'NaN', 'Infinity', -0, 5e-324, 1.7976931348623157e308, 0.1"),
-        ("date", "'-infinity', '0044-03-15 BC', '0001-01-01', '9999-12-31'"),
-        ("time", "'00:00', '24:00', '12:34:56.789012'"),
-        ("timestamp", "'infinity', '4713-01-01 BC', '2020-02-29 12:00:00.5'"),
-        ("uuid", "'00112233-4455-6677-8899-aabbccddeeff'"),
-        ("text", "'', 'it''s \\N', E'\\\\N', E'a\\tb\\nc\\rd\\be\\ff\\vg\\\\', '😀 é \u{1}'"),
-        ("varchar", "' blanks ', E'\\\\', '\\.'"),
-        ("json", "'{\"a\": [1,\t2], \"b\": \"\\u00e9\\\\\"}'"),
-        ("jsonb", "'{\"b\": \"\\t\\\\\", \"a\": null}'"),
-    ];
-    let (mut session, _) = session().await;
-    for (of, values) in VALUES {
-        let from = format!("(SELECT NULL::{of} UNION ALL SELECT unnest(ARRAY[{values}]::{of}[])) v (x)");
-        let cast = statement(&session, &format!("SELECT x::text, 'behind' FROM {from}"));
-        let bare = statement(&session, &format!("SELECT x, 'behind' FROM {from}"));
-        let expected = session.read_many(&cast, Form::Cast, u64::MAX, AMPLE).await.unwrap();
-        let printed = session.read_many(&bare, Form::Printed, u64::MAX, AMPLE).await.unwrap();
-        let texts = |page: &milkrun::sql::grid::Page| -> Vec<Option<Vec<u8>>> {
-            (0..page.rows.len()).map(|row| page.rows.cell(row, 0).map(<[u8]>::to_vec)).collect()
-        };
-        assert_eq!(texts(&printed), texts(&expected), "{of}");
-        assert!(
-            expected.rows.len() > 1 && (0..printed.rows.len()).all(|row| printed.rows.text(row, 1) == Some("behind"))
-        );
-    }
 }

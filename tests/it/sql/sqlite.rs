@@ -188,6 +188,8 @@ async fn the_catalog_says_what_a_table_is() {
          body BLOB, bare, g INT AS (id + 1), other TEXT)",
         "CREATE INDEX plain ON \"or\"\"der\" (name, amount)",
         "CREATE INDEX binary_name ON \"or\"\"der\" (name COLLATE BINARY)",
+        "CREATE UNIQUE INDEX apart ON \"or\"\"der\" (amount, name COLLATE BINARY)",
+        "CREATE UNIQUE INDEX nocase ON \"or\"\"der\" (other COLLATE NOCASE)",
         "CREATE UNIQUE INDEX partial ON \"or\"\"der\" (other) WHERE id > 1",
         "CREATE UNIQUE INDEX expression ON \"or\"\"der\" (other, lower(name))",
         "CREATE TABLE texts (k TEXT PRIMARY KEY)",
@@ -213,6 +215,9 @@ async fn the_catalog_says_what_a_table_is() {
     assert!(table.unique_over(&["name".into()]).is_some() && index("plain").usable && !index("plain").unique);
     assert!(!index("binary_name").usable && !index("partial").unique && !index("partial").usable);
     assert!(!index("expression").unique && index("expression").columns == ["other"]);
+    // `a` and `A` are two to the one and one to its column, and the other way round.
+    assert!(!index("apart").unique && index("apart").columns == ["amount", "name"]);
+    assert!(index("nocase").unique && !index("nocase").usable);
 
     let texts = catalog::table(&mut session, None, "texts", AMPLE).await.unwrap().unwrap();
     assert!(texts.column("k").unwrap().nullable && texts.primary().unwrap().columns == ["k"]);

@@ -86,6 +86,11 @@ impl Database {
         self.attempt(sql).is_ok()
     }
 
+    /// As `execute`, where the database is to refuse: why it did, if it did.
+    pub fn refusal(&self, sql: &str) -> Option<String> {
+        self.attempt(sql).err()
+    }
+
     fn attempt(&self, sql: &str) -> Result<(), String> {
         match &mut *self.link.lock().expect("no panic while connected") {
             Link::MariaDb(runtime, connection) => runtime

@@ -1,14 +1,11 @@
 //! An HTTP proxy before DynamoDB that loses requests and replies, delivers writes late and twice, is slow and throttles, by a
 //! seeded plan; and which keeps account of every checkpoint that the server has accepted.
 
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use super::fault_plan::FaultPlan;
+use super::http_exchange::{Reply, Request, Upstream, proxy};
+use super::loopback::Loopback;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What goes wrong with a request.
@@ -48,70 +45,41 @@ pub struct Accepted {
 
 /// The proxy; it ends with its owner.
 pub struct FaultProxy {
-    address: SocketAddr,
+    proxy: Loopback,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    server: SocketAddr,
-    chance: Mutex<StdRng>,
-    /// Faults in a hundred requests.
-    rate: AtomicU64,
-    injected: [AtomicU64; FAULTS.len()],
+    server: Upstream,
+    plan: FaultPlan<HttpFault>,
     accepted: Mutex<Vec<Accepted>>,
-    late: Mutex<Vec<JoinHandle<()>>>,
-    over: AtomicBool,
 }
 
 impl FaultProxy {
     /// One before the endpoint `http://127.0.0.1:PORT`; so many of a hundred requests go wrong.
     pub fn before(endpoint: &str, seed: u64, rate: u64) -> Self {
-        let server = endpoint.trim_start_matches("http://").parse().expect("an address");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
-            server,
-            chance: Mutex::new(StdRng::seed_from_u64(seed)),
-            rate: AtomicU64::new(rate),
-            injected: Default::default(),
+            server: Upstream::at(endpoint),
+            plan: FaultPlan::new(&FAULTS, seed, rate, 20..600).with_every_kind_soon(),
             accepted: Mutex::default(),
-            late: Mutex::default(),
-            over: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if accepting.over.load(Ordering::SeqCst) {
-                    break;
-                }
-                let shared = Arc::clone(&accepting);
-                std::thread::spawn(move || while shared.exchange(&client).is_some() {});
-            }
-        });
-        Self { address, shared }
+        let replying = Arc::clone(&shared);
+        Self { proxy: proxy(move |request| replying.reply(request)), shared }
     }
 
     /// The endpoint that leads through it.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.proxy.url()
     }
 
     /// From now on nothing goes wrong any more; what is late arrives before this returns.
     pub fn calm(&self) {
-        self.shared.rate.store(0, Ordering::SeqCst);
-        let late = std::mem::take(&mut *self.shared.late.lock().expect("no panic while adding"));
-        for one in late {
-            one.join().expect("it does not panic");
-        }
+        self.shared.plan.calm();
     }
 
     /// How many faults of each kind there were.
     pub fn injected(&self) -> Vec<(HttpFault, u64)> {
-        FAULTS
-            .into_iter()
-            .zip(&self.shared.injected)
-            .map(|(fault, count)| (fault, count.load(Ordering::SeqCst)))
-            .collect()
+        self.shared.plan.injected()
     }
 
     /// What the server has accepted of this record, by sequence number.
@@ -134,32 +102,17 @@ impl FaultProxy {
     }
 }
 
-impl Drop for FaultProxy {
-    fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
-/// A request as it came.
-pub(super) struct Request {
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
-}
-
 impl Shared {
-    /// One request of a client. `None`: its connection is at its end.
-    fn exchange(self: &Arc<Self>, mut client: &TcpStream) -> Option<()> {
-        let request = read_request(client)?;
-        let writes = request.head.contains("DynamoDB_20120810.PutItem");
-        let (fault, pause) = self.draw(writes);
+    /// What comes of a request. `None`: the connection is cut.
+    fn reply(self: &Arc<Self>, request: Request) -> Option<Reply> {
+        // A read that nobody waits for harms nobody.
+        let matters = |fault| is_put(&request) || !matches!(fault, HttpFault::Late | HttpFault::Twice);
+        let (fault, pause) = self.plan.draw(matters);
         match fault {
-            Some(HttpFault::Reject) => answer(client, 500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
-            Some(HttpFault::Throttle) => {
-                answer(client, 400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException")
-            }
+            Some(HttpFault::Reject) => Some(error("500 X", "InternalServerError")),
+            Some(HttpFault::Throttle) => Some(error("400 X", "ProvisionedThroughputExceededException")),
             Some(HttpFault::LoseReply) => {
-                self.forward(&request)?;
+                self.forward(&request);
                 None
             }
             Some(HttpFault::Late) => {
@@ -174,45 +127,21 @@ impl Shared {
                 if other == Some(HttpFault::Twice) {
                     self.later(request, pause);
                 }
-                client.write_all(&reply).ok()?;
-                // The reply said that this connection closes.
-                None
+                Some(reply)
             }
         }
     }
 
-    fn draw(&self, writes: bool) -> (Option<HttpFault>, Duration) {
-        let mut chance = self.chance.lock().expect("no panic while drawing");
-        let pause = Duration::from_millis(chance.random_range(20..600));
-        // A read that nobody waits for harms nobody.
-        let matters = |place: &usize| writes || !matches!(FAULTS[*place], HttpFault::Late | HttpFault::Twice);
-        let mut place = chance.random_range(0..FAULTS.len());
-        let goes_wrong = chance.random_range(0..100) < self.rate.load(Ordering::SeqCst);
-        // Those of which there was none yet come first: few requests are enough for every kind.
-        let is_missing = |place: &usize| self.injected[*place].load(Ordering::SeqCst) == 0;
-        if let Some(missing) = (0..FAULTS.len()).filter(matters).find(is_missing) {
-            place = missing;
-        }
-        if !goes_wrong || !matters(&place) {
-            return (None, pause);
-        }
-        self.injected[place].fetch_add(1, Ordering::SeqCst);
-        (Some(FAULTS[place]), pause)
-    }
-
     fn later(self: &Arc<Self>, request: Request, pause: Duration) {
         let shared = Arc::clone(self);
-        let thread = std::thread::spawn(move || {
-            std::thread::sleep(pause);
+        self.plan.later(pause, move || {
             shared.forward(&request);
         });
-        self.late.lock().expect("no panic while adding").push(thread);
     }
 
-    /// Passes a request on; the whole reply.
-    fn forward(&self, request: &Request) -> Option<Vec<u8>> {
-        let reply = forward(self.server, request)?;
-        if reply.starts_with(b"HTTP/1.1 200") && request.head.contains("DynamoDB_20120810.PutItem") {
+    fn forward(&self, request: &Request) -> Option<Reply> {
+        let reply = self.server.forward(request)?;
+        if reply.is_ok() && is_put(request) {
             self.note(&request.body);
         }
         Some(reply)
@@ -235,50 +164,14 @@ impl Shared {
     }
 }
 
-/// Passes a request on over a connection of its own; the whole reply.
-pub(super) fn forward(server: SocketAddr, request: &Request) -> Option<Vec<u8>> {
-    let mut server = TcpStream::connect(server).ok()?;
-    server.set_nodelay(true).ok()?;
-    let head: String = request
-        .head
-        .lines()
-        .filter(|line| !line.is_empty() && !line.to_ascii_lowercase().starts_with("connection:"))
-        .flat_map(|line| [line, "\r\n"])
-        .collect();
-    server.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).ok()?;
-    server.write_all(&request.body).ok()?;
-    let mut reply = Vec::new();
-    server.read_to_end(&mut reply).ok()?;
-    Some(reply)
+/// Whether a request writes a record.
+pub(crate) fn is_put(request: &Request) -> bool {
+    request.header("x-amz-target") == Some("DynamoDB_20120810.PutItem")
 }
 
-/// The next request of a connection; `None`: there is none.
-pub(super) fn read_request(client: &TcpStream) -> Option<Request> {
-    let mut client = BufReader::new(client);
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if client.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        head.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    client.read_exact(&mut body).ok()?;
-    Some(Request { head, body })
-}
-
-fn answer(mut client: &TcpStream, status: u16, kind: &str) -> Option<()> {
+/// An error as DynamoDB tells it; the connection stays open.
+fn error(status: &str, kind: &str) -> Reply {
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{kind}");
     let body = format!("{{\"__type\":\"{kind}\",\"message\":\"a fault was injected\"}}");
-    let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    client.write_all(head.as_bytes()).ok()
+    Reply::new(status, "application/x-amz-json-1.0", &body, false)
 }

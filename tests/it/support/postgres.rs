@@ -14,6 +14,8 @@ prepare() {
   printf '%s\n' 'local all all trust' 'host all pw_reader,pw_wrong 127.0.0.1/32 scram-sha-256' 'host all all 127.0.0.1/32 trust' \
     'host replication all 127.0.0.1/32 trust' \
     >"$1/data/pg_hba.conf"
+  # Sessions of milkrun's commit for good; nobody pulls this server's plug. In the file, where a benchmark can still overrule it.
+  printf '%s\n' 'fsync = off' >>"$1/data/postgresql.conf"
   $as postgres -D "$1/data" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$1" \
     -c synchronous_commit=off -c max_connections=200 &
   server=$!

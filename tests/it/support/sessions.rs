@@ -1,10 +1,9 @@
 //! An HTTP proxy before a local AWS that ends sessions: some bear so many requests, and are told from then on that they are over, as S3 tells
 //! it. It counts them by their access keys. And it lets nobody assume a role, if it is told so.
 
-use super::fault_proxy::{forward, read_request};
-use super::s3_faults::answer;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use super::http_exchange::{Reply, Request, Upstream, proxy};
+use super::loopback::Loopback;
+use super::s3_faults::error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -14,12 +13,12 @@ const DENIED: &str = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-
 
 /// The proxy; it ends with its owner.
 pub struct Sessions {
-    address: SocketAddr,
+    proxy: Loopback,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    server: SocketAddr,
+    server: Upstream,
     /// Sessions that end, of those that come first.
     ending: usize,
     /// Requests that such a one bears.
@@ -28,41 +27,26 @@ struct Shared {
     begun: Mutex<Vec<(String, u64)>>,
     refused: AtomicU64,
     shut: AtomicBool,
-    over: AtomicBool,
 }
 
 impl Sessions {
     /// One before the endpoint `http://127.0.0.1:PORT`; the first so many sessions bear so many requests each.
     pub fn before(endpoint: &str, ending: usize, most: u64) -> Self {
-        let server = endpoint.trim_start_matches("http://").parse().expect("an address");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
-            server,
+            server: Upstream::at(endpoint),
             ending,
             most,
             begun: Mutex::default(),
             refused: AtomicU64::new(0),
             shut: AtomicBool::new(false),
-            over: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if accepting.over.load(Ordering::SeqCst) {
-                    break;
-                }
-                let shared = Arc::clone(&accepting);
-                // One request a connection.
-                std::thread::spawn(move || shared.exchange(&client));
-            }
-        });
-        Self { address, shared }
+        let replying = Arc::clone(&shared);
+        Self { proxy: proxy(move |request| replying.reply(&request)), shared }
     }
 
     /// The endpoint that leads through it.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.proxy.url()
     }
 
     /// From now on nobody may assume a role.
@@ -81,34 +65,20 @@ impl Sessions {
     }
 }
 
-impl Drop for Sessions {
-    fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
 impl Shared {
-    /// One request of a client; `None`: there was none, or its connection broke.
-    fn exchange(&self, mut client: &TcpStream) -> Option<()> {
-        let request = read_request(client)?;
+    /// What comes of a request. `None`: the connection to the server broke.
+    fn reply(&self, request: &Request) -> Option<Reply> {
         let asks = request.body.starts_with(b"Action=AssumeRole");
         if asks && self.shut.load(Ordering::SeqCst) {
-            let head = format!(
-                "HTTP/1.1 403 Forbidden\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                DENIED.len()
-            );
-            return client.write_all(format!("{head}{DENIED}").as_bytes()).ok();
+            return Some(Reply::new("403 Forbidden", "text/xml", DENIED, true));
         }
-        if session(&request.head).is_some_and(|key| self.is_over(key)) {
+        if session(request).is_some_and(|key| self.is_over(key)) {
             self.refused.fetch_add(1, Ordering::SeqCst);
             // The answer to HEAD has no body, and so no code.
-            let code = if request.head.starts_with("HEAD ") { "" } else { "ExpiredToken" };
-            answer(client, "400 Bad Request", code);
-            return Some(());
+            let code = if request.line().starts_with("HEAD ") { "" } else { "ExpiredToken" };
+            return Some(error("400 Bad Request", code));
         }
-        let reply = forward(self.server, &request)?;
-        client.write_all(&reply).ok()
+        self.server.forward(request)
     }
 
     /// Counts a request of a session, and whether that has borne all that it may.
@@ -124,7 +94,7 @@ impl Shared {
 }
 
 /// The access key of a request that is signed by a session.
-fn session(head: &str) -> Option<&str> {
-    head.to_ascii_lowercase().contains("\nx-amz-security-token:").then_some(())?;
-    head.split_once("Credential=")?.1.split('/').next()
+fn session(request: &Request) -> Option<&str> {
+    request.header("x-amz-security-token")?;
+    request.header("authorization")?.split_once("Credential=")?.1.split('/').next()
 }

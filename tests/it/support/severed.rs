@@ -1,17 +1,18 @@
 //! A TCP proxy before a database that cuts connections by a seeded plan: before a statement arrives, and after it was done but
 //! before its reply. A COMMIT is cut more often than anything else.
 
+use super::loopback::Loopback;
+use super::relay::{Fate, by_way_of, connect, relay, server_of};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The proxy; it ends with its owner.
 pub struct Severed {
-    address: SocketAddr,
     shared: Arc<Shared>,
+    _proxy: Loopback,
 }
 
 struct Shared {
@@ -20,7 +21,6 @@ struct Shared {
     /// Cuts in a thousand flights, and in a hundred commits.
     rates: [AtomicU64; 2],
     cuts: Cuts,
-    over: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -47,30 +47,18 @@ pub struct Count {
 impl Severed {
     /// One before the server of a database URL, and the URL that leads through it.
     pub fn before(url: &str, seed: u64, flights: u64, commits: u64) -> (Self, String) {
-        let (scheme, rest) = url.split_once("://").expect("a URL");
-        let (authority, path) = rest.split_once('/').expect("a URL with a database");
-        let (user, host) = authority.rsplit_once('@').expect("a URL with a user");
-        let port: u16 = host.rsplit_once(':').expect("a URL with a port").1.parse().expect("a port");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
-            server: SocketAddr::from(([127, 0, 0, 1], port)),
+            server: server_of(url),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
             rates: [AtomicU64::new(flights), AtomicU64::new(commits)],
             cuts: Cuts::default(),
-            over: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if accepting.over.load(Ordering::SeqCst) {
-                    break;
-                }
-                let shared = Arc::clone(&accepting);
-                std::thread::spawn(move || shared.join(client));
-            }
+        let joining = Arc::clone(&shared);
+        let proxy = Loopback::serving(move |client| {
+            joining.join(&client);
         });
-        (Self { address, shared }, format!("{scheme}://{user}@{address}/{path}"))
+        let through = by_way_of(proxy.address, url);
+        (Self { shared, _proxy: proxy }, through)
     }
 
     /// How often it has cut so far.
@@ -86,59 +74,19 @@ impl Severed {
     }
 }
 
-impl Drop for Severed {
-    fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
-/// What becomes of a flight of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Arrives,
-    CutBefore,
-    CutAfter,
-}
-
 impl Shared {
-    fn join(&self, mut client: TcpStream) -> Option<()> {
-        let mut server = TcpStream::connect(self.server).ok()?;
-        client.set_nodelay(true).ok()?;
-        server.set_nodelay(true).ok()?;
-        let (mut replies, mut back) = (server.try_clone().ok()?, client.try_clone().ok()?);
-        let deaf = Arc::new(AtomicBool::new(false));
-        let hears_no_more = Arc::clone(&deaf);
-        let reader = std::thread::spawn(move || {
-            let mut bytes = vec![0; 64 * 1024];
-            while let Ok(length @ 1..) = replies.read(&mut bytes) {
-                // The server has answered what was to be cut after it.
-                if hears_no_more.load(Ordering::SeqCst) || back.write_all(&bytes[..length]).is_err() {
-                    break;
-                }
-            }
-            let _ = back.shutdown(Shutdown::Both);
-            let _ = replies.shutdown(Shutdown::Both);
-        });
-        let mut bytes = vec![0; 64 * 1024];
-        while let Ok(length @ 1..) = client.read(&mut bytes) {
-            let flight = &bytes[..length];
-            match self.fate(flight) {
-                Fate::Arrives => {}
-                Fate::CutBefore => break,
-                Fate::CutAfter => deaf.store(true, Ordering::SeqCst),
-            }
-            if server.write_all(flight).is_err() {
-                break;
-            }
-            if deaf.load(Ordering::SeqCst) {
-                // The reader ends with the server's reply.
-                let _ = reader.join();
-                return None;
-            }
-        }
-        let _ = server.shutdown(Shutdown::Both);
-        let _ = client.shutdown(Shutdown::Both);
+    /// `None`: the server is not there.
+    fn join(&self, client: &TcpStream) -> Option<()> {
+        let server = connect(client, self.server)?;
+        let deaf = AtomicBool::new(false);
+        let up = |flight: &[u8]| {
+            let fate = self.fate(flight);
+            deaf.store(fate == Fate::CutAfter, Ordering::SeqCst);
+            fate
+        };
+        // The server has answered what was to be cut after it.
+        let down = |_: &[u8]| if deaf.load(Ordering::SeqCst) { Fate::CutBefore } else { Fate::Arrives };
+        relay(client, &server, up, down);
         Some(())
     }
 

@@ -13,6 +13,8 @@ pub(super) fn fit(ours: &Column, theirs: &Column) -> Fit {
         (Some(our_element), Some(their_element)) => match between(ours, our_element, theirs, their_element) {
             // Blanks and the like: only where the element is of the same type is its text known to be the same.
             Fit::Exact if our_element != their_element && is_text(their_element) && !is_text(our_element) => UNKNOWN,
+            // Longer ones are refused, but for blanks at their end, which are cut off.
+            Fit::Refusing if their_element == "varchar" && is_text(our_element) && our_element != "bpchar" => BLANKS,
             found => found,
         },
         (Some(_), None) => as_text(None, theirs, &theirs.base),

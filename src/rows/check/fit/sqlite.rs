@@ -9,8 +9,12 @@ const AS_NUMBER: Fit = Fit::Changing("texts that look like numbers would become 
 
 pub(super) fn fit(ours: &Column, theirs: &Column) -> Fit {
     match (Affinity::of(ours), Affinity::of(theirs)) {
-        (Affinity::Integer | Affinity::Real | Affinity::Numeric | Affinity::Untyped, Affinity::Text) => AS_TEXT,
-        (Affinity::Text | Affinity::Untyped, Affinity::Integer | Affinity::Real | Affinity::Numeric) => AS_NUMBER,
+        // What is declared BLOB, or nothing, holds values of any storage class.
+        (affinity, Affinity::Text) if affinity != Affinity::Text => AS_TEXT,
+        (
+            Affinity::Text | Affinity::Untyped | Affinity::Blob,
+            Affinity::Integer | Affinity::Real | Affinity::Numeric,
+        ) => AS_NUMBER,
         // Beyond 2^53.
         (Affinity::Integer | Affinity::Numeric, Affinity::Real) => match ours.precision {
             Some(digits) if digits <= 15 => Fit::Exact,

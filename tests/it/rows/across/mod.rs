@@ -6,6 +6,7 @@ mod documents;
 mod fit;
 mod keys;
 mod large;
+mod native;
 mod pair;
 mod purging;
 mod related;

@@ -8,7 +8,9 @@ use crate::support::history;
 use crate::support::shop::{self, Size};
 use milkrun::cursor::{Cursor, KeyPart};
 use milkrun::engine::migration::{Effort, Migration};
+use milkrun::rows::RowsError;
 use milkrun::spec::{After, RowsDefinition};
+use milkrun::sql::ConnectOptions;
 
 const SHOP: Size = Size { orders: 120, closed: 60, items: 3, discounts: 1 };
 const CLOSED: &str = "status IN ('uncollected', 'cancelled', 'dispensed')";
@@ -69,6 +71,34 @@ fn closed_orders_leave_once_they_have_arrived() {
                 assert_eq!((outcome.moved, outcome.skipped), (moved, 0), "{kinds:?}");
             }
         });
+    }
+}
+
+/// By another name the target may be the source itself, where every row would be its own copy.
+#[test]
+fn rows_are_not_taken_for_their_own_copies() {
+    for kind in [Kind::MariaDb, Kind::Postgres] {
+        let mut pair = Pair::new((kind, kind));
+        pair.source.execute("CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(10))");
+        let target = "table = \"orders\"\nkey = [\"id\"]\ncreate = true\nafter = \"delete\"\n[target.columns]\nid = \"id\"\nnote = \"note\"";
+        let definition = Pair::definition("table = \"orders\"\nkey = [\"id\"]", target, "");
+        // Another database may have a table of the same name.
+        for id in [1, 2] {
+            pair.source.execute(&format!("INSERT INTO orders VALUES ({id}, 'a')"));
+            assert_eq!(pair.move_all(&definition, 10).moved, 1, "{kind:?}");
+        }
+        pair.source.execute("INSERT INTO orders VALUES (3, 'a')");
+        pair.target.options = ConnectOptions { host: "localhost".to_owned(), ..pair.source.options.clone() };
+        match pair.try_open(&definition) {
+            Err(RowsError::Problems(problems)) => {
+                assert_eq!(
+                    (problems[0].field.as_str(), problems[0].message.as_str()),
+                    ("target.table", "is the source itself")
+                );
+            }
+            Err(error) => panic!("{kind:?}: {error}"),
+            Ok(_) => panic!("{kind:?}: nothing was refused"),
+        }
     }
 }
 
