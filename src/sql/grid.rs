@@ -21,6 +21,8 @@ pub struct Grid {
     ends: Vec<u32>,
     /// In which form each column is, where it is PostgreSQL's own; each value then stands behind its length, as it came.
     native: Option<Arc<[Native]>>,
+    /// Bytes that a row's text may have beyond those of its values in that form.
+    beyond: usize,
 }
 
 /// Bytes of a value's length.
@@ -34,7 +36,8 @@ impl Grid {
 
     /// No rows, of columns in PostgreSQL's own form.
     pub fn native(columns: &Arc<[Native]>) -> Self {
-        Self { width: columns.len(), native: Some(Arc::clone(columns)), ..Self::default() }
+        let beyond = columns.iter().map(|column| column.longest()).sum();
+        Self { width: columns.len(), native: Some(Arc::clone(columns)), beyond, ..Self::default() }
     }
 
     /// Its values are in PostgreSQL's own form.
@@ -108,6 +111,12 @@ impl Grid {
         let cells = self.cells.get(row * self.width + columns.start..row * self.width + columns.end);
         let lengths = cells.unwrap_or_default().iter().map(|(_, length)| *length).filter(|length| *length != NULL);
         lengths.map(u64::from).sum()
+    }
+
+    /// A row's text may have more than `most` bytes, as far as can be told without a look at its values.
+    pub fn may_exceed(&self, row: usize, most: u64) -> bool {
+        let whole = self.span(row, &(0..self.width)).map(<[u8]>::len);
+        whole.is_none_or(|bytes| (bytes + self.beyond) as u64 > most)
     }
 
     /// Bytes of memory that its values take.
@@ -243,6 +252,7 @@ mod tests {
         assert_eq!((grid.span(1, &(0..3)), grid.span(1, &(1..3))), (Some(&b"1\t-\tc"[..]), Some(&b"-\tc"[..])));
         assert_eq!((grid.span(1, &(0..2)), grid.span(2, &(0..3))), (Some(&b"1\t-"[..]), Some(&b"\t\t"[..])));
         assert_eq!((grid.span(0, &(0..3)), grid.span(3, &(0..3)), grid.span(1, &(1..1))), (None, None, None));
+        assert_eq!([0, 1, 2].map(|row| grid.may_exceed(row, 4)), [true, true, false], "unknown, 5 and 2 bytes");
         assert!(!grid.clone().push_line(b"1\t2", b'\t', b"-"), "too few");
         assert!(!grid.clone().push_line(b"1\t2\t3\t4", b'\t', b"-"), "too many");
         grid.truncate(2);
@@ -258,6 +268,11 @@ mod tests {
         assert_eq!((grid.len(), grid.cell(0, 0), grid.cell(0, 2)), (1, Some(&[1, 0][..]), None));
         assert_eq!((grid.printed(0, 0).as_deref(), grid.printed(0, 2)), (Some("256"), None));
         assert_eq!(grid.bytes_of(0, &(0..3)), 4);
+        assert_eq!(
+            [37, 38].map(|most| grid.may_exceed(0, most)),
+            [true, false],
+            "15 bytes, and 23 that two of them may grow by"
+        );
         assert_eq!((grid.span(0, &(0..3)), grid.span(0, &(1..2))), (Some(&fields[..]), Some(&fields[6..11])));
         let text = grid.as_text().expect("values of their types");
         assert_eq!([0, 1, 2].map(|column| text.text(0, column)), [Some("256"), Some("a"), None]);

@@ -76,6 +76,18 @@ impl Native {
         Some(text.into_bytes().into())
     }
 
+    /// How many bytes [`Native::print`] makes at most of a value beyond those that it has.
+    pub fn longest(self) -> usize {
+        match self {
+            Self::Text | Self::Bytes | Self::Json | Self::Jsonb => 0,
+            Self::Bool => 3,
+            Self::Int(_) => 20,
+            // 131,072 digits before the point and 16,383 behind it, a sign and the point.
+            Self::Numeric => 147_457,
+            Self::Date | Self::Time | Self::Timestamp | Self::Timestamptz | Self::Uuid => 40,
+        }
+    }
+
     /// How many bytes [`Native::print`] makes of a value.
     pub fn printed_bytes(self, value: &[u8]) -> usize {
         let known = match self {
@@ -256,6 +268,7 @@ mod tests {
     fn printed(kind: Native, value: &[u8]) -> String {
         let text = kind.print(value).expect("a value of the type");
         assert_eq!(kind.printed_bytes(value), text.len(), "{kind:?} {value:?}");
+        assert!(text.len() <= kind.longest() + value.len(), "{kind:?} {value:?}");
         String::from_utf8(text.into_owned()).expect("text")
     }
 

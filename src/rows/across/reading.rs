@@ -144,5 +144,6 @@ fn is_too_large(route: &Route, page: &Grid, row: usize, most: u64) -> bool {
     if let Some(document) = route.document {
         return page.cell(row, document).is_none_or(|bytes| bytes.len() as u64 > most);
     }
-    route.is_left(page, row) || page.bytes_of(row, &(route.parts..route.parts + route.selected.len())) > most
+    let columns = route.parts..route.parts + route.selected.len();
+    route.is_left(page, row) || page.may_exceed(row, most) && page.bytes_of(row, &columns) > most
 }
