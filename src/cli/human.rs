@@ -14,7 +14,7 @@ fn write_value(out: &mut String, value: &Value, depth: usize) {
     let pad = "  ".repeat(depth);
     match value {
         Value::Object(fields) => {
-            for (name, value) in fields.iter().filter(|(name, value)| *name != "v" && !value.is_null()) {
+            for (name, value) in fields.iter().filter(|(name, value)| !is_unsaid(name, value)) {
                 if is_plain(value) {
                     let _ = writeln!(out, "{pad}{name}: {}", plain(value));
                 } else {
@@ -37,6 +37,11 @@ fn write_value(out: &mut String, value: &Value, depth: usize) {
             let _ = writeln!(out, "{pad}{}", plain(other));
         }
     }
+}
+
+/// Nobody reads the form's version, or a label with nothing behind it. A problem of a whole file has no field to name.
+fn is_unsaid(name: &str, value: &Value) -> bool {
+    name == "v" || value.is_null() || (matches!(name, "field" | "hint") && value == "")
 }
 
 fn is_plain(value: &Value) -> bool {
@@ -66,5 +71,14 @@ mod tests {
     fn nested_replies_are_indented() {
         let reply = json!({"v": 1, "state": "moving", "reason": null, "progress": {"moved": 3}, "dead": {}, "leases": [{"shard": "0000"}]});
         assert_eq!(text(&reply), "state: moving\nprogress:\n  moved: 3\ndead: none\nleases:\n  -\n    shard: 0000");
+    }
+    #[test]
+    fn a_problem_of_the_whole_file_has_no_empty_label() {
+        let problem = |field: &str, hint: &str| json!({"field": field, "message": "is wrong", "hint": hint});
+        let reply = json!({"problems": [problem("", "undo it"), problem("kind", "")], "sample_document": {"note": ""}});
+        assert_eq!(
+            text(&reply),
+            "problems:\n  -\n    message: is wrong\n    hint: undo it\n  -\n    field: kind\n    message: is wrong\nsample_document:\n  note:"
+        );
     }
 }
