@@ -33,10 +33,11 @@ impl Settings {
             )));
         }
         let ledger = set("MILKRUN_LEDGER").or(ledger.map(str::to_owned)).ok_or_else(|| {
-            CommandError::Ledger(
-                "the environment has no variable `MILKRUN_LEDGER`: set it to `dynamodb://TABLE` or `sqlite://PATH`"
-                    .to_owned(),
-            )
+            let lacking = match variable("MILKRUN_LEDGER") {
+                None => "the environment has no variable `MILKRUN_LEDGER`",
+                Some(_) => "the environment's variable `MILKRUN_LEDGER` is set, but empty",
+            };
+            CommandError::Ledger(format!("{lacking}: set it to `dynamodb://TABLE` or `sqlite://PATH`"))
         })?;
         let migrations = set("MILKRUN_MIGRATIONS").unwrap_or_else(|| migrations.to_owned());
         let margin_ms = match set("MILKRUN_LEASE_MARGIN") {
@@ -75,6 +76,18 @@ pub fn megabytes(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ledger_that_is_missing_and_one_that_is_empty() {
+        let read = |ledger: Option<&str>| {
+            let ledger = ledger.map(str::to_owned);
+            let set = move |name: &str| ledger.clone().filter(|_| name == "MILKRUN_LEDGER");
+            Settings::read(set, None, "m").unwrap_err().to_string()
+        };
+        let hint = "set it to `dynamodb://TABLE` or `sqlite://PATH`";
+        assert_eq!(read(None), format!("the environment has no variable `MILKRUN_LEDGER`: {hint}"));
+        assert_eq!(read(Some("")), format!("the environment's variable `MILKRUN_LEDGER` is set, but empty: {hint}"));
+    }
 
     #[test]
     fn a_topic_is_named_by_its_arn() {

@@ -20,6 +20,14 @@ pub enum ResolveError {
         /// What it has to hold.
         wanted: &'static str,
     },
+    /// The environment has the variable, with nothing in it.
+    #[error("the environment's variable `{name}` is set, but empty: set it to {wanted}")]
+    Empty {
+        /// The variable, without `$`.
+        name: String,
+        /// What it has to hold.
+        wanted: &'static str,
+    },
     /// What was found is no URL that can be used.
     #[error("{place} {error}")]
     Url {
@@ -124,8 +132,11 @@ impl Databases {
     }
 
     fn variable(&self, name: &str, wanted: &'static str) -> Result<String, ResolveError> {
-        let found = (self.variables)(name).filter(|value| !value.is_empty());
-        found.ok_or_else(|| ResolveError::Variable { name: name.to_owned(), wanted })
+        match (self.variables)(name) {
+            None => Err(ResolveError::Variable { name: name.to_owned(), wanted }),
+            Some(value) if value.is_empty() => Err(ResolveError::Empty { name: name.to_owned(), wanted }),
+            Some(value) => Ok(value),
+        }
     }
 
     async fn password(&self, reference: &PasswordRef, limit: Duration) -> Result<Secret, ResolveError> {

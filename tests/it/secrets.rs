@@ -49,6 +49,7 @@ fn databases(manager: &Stub) -> Databases {
     Databases::new(SecretStore::new(&manager.config())).with_variables(|name| match name {
         "SHOP" => Some("mariadb://shop:p%40w@127.0.0.1/shop".to_owned()),
         "PASSWORD" => Some("p@w".to_owned()),
+        "EMPTY" => Some(String::new()),
         "BROKEN" => Some("mysql://shop:hun/ter2@db/shop".to_owned()),
         _ => None,
     })
@@ -101,6 +102,10 @@ async fn what_leads_nowhere_says_what_to_do_and_shows_no_secret() {
         (
             DatabaseRef::Env("NOWHERE".to_owned()),
             "the environment has no variable `NOWHERE`: set it to a database URL, as in `mysql://USER:PASSWORD@HOST/DATABASE`",
+        ),
+        (
+            DatabaseRef::Env("EMPTY".to_owned()),
+            "the environment's variable `EMPTY` is set, but empty: set it to a database URL, as in `mysql://USER:PASSWORD@HOST/DATABASE`",
         ),
         (
             DatabaseRef::Env("BROKEN".to_owned()),

@@ -87,7 +87,7 @@ fn a_wrong_ledger_is_an_error_that_says_what_to_do() {
     assert_eq!(kind, "Ledger");
     assert_eq!(
         message,
-        "the environment has no variable `MILKRUN_LEDGER`: set it to `dynamodb://TABLE` or `sqlite://PATH`"
+        "the environment's variable `MILKRUN_LEDGER` is set, but empty: set it to `dynamodb://TABLE` or `sqlite://PATH`"
     );
 
     let (kind, message) = with(&mut job, &user, &[("MILKRUN_LEDGER", "dynamodb://milkrun-elsewhere")]);
@@ -146,7 +146,7 @@ fn a_wrong_database_is_an_error_that_says_what_to_do() {
     let (kind, message) = with(&mut job, &user, &[("SHOP_DATABASE_URL", "")]);
     assert_eq!(kind, "Definition");
     assert!(
-        message.contains("the environment has no variable `SHOP_DATABASE_URL`: set it to a database URL"),
+        message.contains("the environment's variable `SHOP_DATABASE_URL` is set, but empty: set it to a database URL"),
         "{message}"
     );
 }

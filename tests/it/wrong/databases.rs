@@ -101,7 +101,7 @@ fn addresses_that_lead_nowhere() {
             "",
             2,
             "Definition",
-            "the environment has no variable `SHOP_DATABASE_URL`: set it to a database URL, as in `mysql://USER:PASSWORD@HOST/DATABASE`",
+            "the environment's variable `SHOP_DATABASE_URL` is set, but empty: set it to a database URL, as in `mysql://USER:PASSWORD@HOST/DATABASE`",
         ),
         (
             "mysql:/shop:hunter2@host/shop",
