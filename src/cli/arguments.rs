@@ -46,11 +46,13 @@ Exit status, the first that applies: 130 or 143 interrupted; 2 wrong usage, even
 problems; 1 an invocation failed; 4 busy, paused or fenced; 3 dead letters, conflicts or mismatches need a person; 0.";
 
 fn time(text: &str) -> Result<Duration, String> {
-    duration(text).filter(|time| !time.is_zero()).ok_or_else(|| "write a time such as 30s, 500ms or 15m".to_owned())
+    duration(text)
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "write a time of at least 1ms, such as 30s, 500ms or 15m".to_owned())
 }
 
 fn memory(text: &str) -> Result<u64, String> {
-    megabytes(text).ok_or_else(|| "write a size such as 1024MB or 1GB".to_owned())
+    megabytes(text).ok_or_else(|| "write a size of at least 1MB, such as 1024MB or 1GB".to_owned())
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -63,11 +63,19 @@ fn arguments() {
         (&["plan"], "the following required arguments were not provided:; <MIGRATION>"),
         (
             &["run", "--time-limit", "soon"],
-            "invalid value 'soon' for '--time-limit <TIME>': write a time such as 30s, 500ms or 15m",
+            "invalid value 'soon' for '--time-limit <TIME>': write a time of at least 1ms, such as 30s, 500ms or 15m",
+        ),
+        (
+            &["run", "--time-limit", "0s"],
+            "invalid value '0s' for '--time-limit <TIME>': write a time of at least 1ms, such as 30s, 500ms or 15m",
         ),
         (
             &["run", "--memory-limit", "0"],
-            "invalid value '0' for '--memory-limit <SIZE>': write a size such as 1024MB or 1GB",
+            "invalid value '0' for '--memory-limit <SIZE>': write a size of at least 1MB, such as 1024MB or 1GB",
+        ),
+        (
+            &["run", "--memory-limit", "1KB"],
+            "invalid value '1KB' for '--memory-limit <SIZE>': write a size of at least 1MB, such as 1024MB or 1GB",
         ),
     ] {
         let refused = job.call(arguments).expect(2);
