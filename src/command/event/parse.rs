@@ -1,163 +1,11 @@
-//! What an operator, a schedule or a test asks for: an event becomes a [`Command`], or a clear error.
+//! From an event to a command.
 
-use super::error::CommandError;
-use crate::engine::dead::CLASSES;
-use crate::engine::shards;
-use crate::hint::nearest;
+use super::check::{near, usage};
+use super::forms::{COMMANDS, Command, RunEvent};
+use crate::command::error::CommandError;
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-
-/// The commands of this version, as they are spelled.
-pub const COMMANDS: [&str; 10] =
-    ["run", "plan", "status", "pause", "resume", "failed", "retry", "verify", "rollback", "reset"];
-
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// One chunk.
-    Run(RunEvent),
-    /// Look, do not touch.
-    Plan(Named),
-    /// How far it is.
-    Status(StatusEvent),
-    /// Stop at the next batch boundary.
-    Pause(PauseEvent),
-    /// Go on.
-    Resume(ResumeEvent),
-    /// List dead letters.
-    Failed(FailedEvent),
-    /// Put dead letters back.
-    Retry(RetryEvent),
-    /// Compare source and target.
-    Verify(VerifyEvent),
-    /// Put old references back.
-    Rollback(RollbackEvent),
-    /// Forget the progress.
-    Reset(ResetEvent),
-}
-
-/// `run`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunEvent {
-    /// `None`: the runnable one that waited longest.
-    pub migration: Option<String>,
-    /// Stop after so many items.
-    pub max_items: Option<u64>,
-    /// This shard alone.
-    pub shard: Option<String>,
-}
-
-/// A command that needs nothing but a migration.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Named {
-    /// Its name.
-    pub migration: String,
-}
-
-/// `status`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StatusEvent {
-    /// `None`: all of them.
-    pub migration: Option<String>,
-}
-
-/// `pause`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PauseEvent {
-    /// Its name.
-    pub migration: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// Who.
-    pub by: Option<String>,
-}
-
-/// `resume`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResumeEvent {
-    /// Its name.
-    pub migration: String,
-    /// The digest of the changed definition.
-    pub accept: Option<String>,
-    /// Who.
-    pub by: Option<String>,
-}
-
-/// `failed`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FailedEvent {
-    /// Its name.
-    pub migration: String,
-    /// Dead letters on a page.
-    #[serde(default = "page")]
-    pub limit: u32,
-    /// Where the page before ended.
-    pub next: Option<String>,
-    /// Those of this class alone.
-    pub class: Option<String>,
-}
-
-fn page() -> u32 {
-    100
-}
-
-/// `retry`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetryEvent {
-    /// Its name.
-    pub migration: String,
-    /// Those of this class alone.
-    pub class: Option<String>,
-    /// This one alone, as `failed` shows it.
-    pub key: Option<Vec<String>>,
-    /// Who.
-    pub by: Option<String>,
-}
-
-/// `verify`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VerifyEvent {
-    /// Its name.
-    pub migration: String,
-    /// Insert what is missing.
-    #[serde(default)]
-    pub repair: bool,
-    /// Insert what is missing, and rewrite what differs.
-    #[serde(default)]
-    pub overwrite: bool,
-}
-
-/// `rollback`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RollbackEvent {
-    /// Its name.
-    pub migration: String,
-    /// Who.
-    pub by: Option<String>,
-}
-
-/// `reset`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResetEvent {
-    /// Its name.
-    pub migration: String,
-    /// Its name again.
-    pub confirm: Option<String>,
-    /// Who.
-    pub by: Option<String>,
-}
 
 impl Command {
     /// Understands an event: `{"command": …}`, or EventBridge's own scheduled event, which means `run`.
@@ -200,61 +48,7 @@ impl Command {
         };
         parsed.check()
     }
-
-    fn check(self) -> Result<Self, CommandError> {
-        match &self {
-            Self::Run(RunEvent { max_items: Some(0), .. }) => {
-                Err(usage("`max_items` is 0, so nothing could move: leave it out, or write at least 1".to_owned()))
-            }
-            Self::Run(RunEvent { shard: Some(_), migration: None, .. }) => {
-                Err(usage("`shard` belongs to one migration: name it in `migration`".to_owned()))
-            }
-            Self::Run(RunEvent { shard: Some(shard), .. }) if shards::number(shard).is_none() => Err(usage(format!(
-                "`{shard}` is no shard: write its number with four digits as `status` shows it, such as `0000`"
-            ))),
-            Self::Failed(FailedEvent { limit, .. }) if !(1..=1000).contains(limit) => {
-                Err(usage(format!("`limit` is {limit}, but has to be between 1 and 1000")))
-            }
-            Self::Retry(RetryEvent { class: Some(_), key: Some(_), .. }) => Err(usage(
-                "`class` and `key` cannot stand together: a key names one dead letter whatever its class".to_owned(),
-            )),
-            Self::Failed(FailedEvent { class: Some(class), .. })
-            | Self::Retry(RetryEvent { class: Some(class), .. })
-                if !CLASSES.contains(&class.as_str()) =>
-            {
-                let known = CLASSES.map(|name| format!("`{name}`")).join(", ");
-                let meant = near(class, &CLASSES);
-                Err(usage(format!("there is no class `{class}` of dead letters: use one of {known}{meant}")))
-            }
-            Self::Retry(RetryEvent { key: Some(key), .. }) if key.is_empty() => Err(usage(KEY.to_owned())),
-            Self::Reset(ResetEvent { migration, confirm, .. }) if confirm.as_ref() != Some(migration) => {
-                Err(usage(format!(
-                    "`reset` forgets all progress of `{migration}`: repeat its name as `\"confirm\": \"{migration}\"`, \
-                     on the command line `--confirm {migration}`"
-                )))
-            }
-            _ => Ok(self),
-        }
-    }
-
-    /// Its name, for logs and metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Run(_) => "run",
-            Self::Plan(_) => "plan",
-            Self::Status(_) => "status",
-            Self::Pause(_) => "pause",
-            Self::Resume(_) => "resume",
-            Self::Failed(_) => "failed",
-            Self::Retry(_) => "retry",
-            Self::Verify(_) => "verify",
-            Self::Rollback(_) => "rollback",
-            Self::Reset(_) => "reset",
-        }
-    }
 }
-
-const KEY: &str = "`key` is empty, but has to be a key as `failed` shows it, such as [\"17\"]";
 
 const EXAMPLE: &str = r#"{"command": "run", "migration": "orders-history"}"#;
 
@@ -292,15 +86,6 @@ fn read<T: DeserializeOwned>(command: &str, fields: &Map<String, Value>) -> Resu
 }
 
 const NUMBER: &str = "expected a whole number, not below 0";
-
-/// The name that was probably meant, as the end of a message.
-fn near(name: &str, known: &[&str]) -> String {
-    nearest(name, known.iter().copied()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
-}
-
-fn usage(message: String) -> CommandError {
-    CommandError::Usage(message)
-}
 
 fn list() -> String {
     COMMANDS.map(|name| format!("`{name}`")).join(", ")
