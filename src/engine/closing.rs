@@ -118,48 +118,14 @@ mod tests {
     use super::*;
     use crate::cursor::KeyPart;
     use crate::engine::dead::{Letters, Rank};
-    use crate::engine::migration::{Aside, Effort, Outcome, Range, Read};
+    use crate::engine::empty::Empty;
+    use crate::engine::migration::Aside;
     use crate::ledger::Sqlite;
     use crate::spec::Limits;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     fn item(number: u32) -> Cursor {
         Cursor(vec![KeyPart::Int(number.to_string())])
-    }
-
-    /// Killed runs have left something of three items; of which it was given up.
-    #[derive(Default)]
-    struct Leaving(Mutex<Vec<Cursor>>);
-
-    impl Migration for Leaving {
-        type Batch = ();
-
-        async fn bound(&self, _: Option<&Cursor>, _: Duration) -> Result<Option<Cursor>, Fault> {
-            Ok(None)
-        }
-
-        async fn read(&self, _: &Range, _: Option<&Cursor>, _: u64, _: Duration) -> Result<Option<Read<()>>, Fault> {
-            Ok(None)
-        }
-
-        async fn sweep(&self, _: &Range, _: Option<&Cursor>, _: u64, _: Duration) -> Result<Option<Read<()>>, Fault> {
-            Ok(None)
-        }
-
-        fn fetch(&self, _: &Range, _: &[Cursor]) {}
-
-        async fn write(&self, (): &(), _: &Effort) -> Result<Outcome, Fault> {
-            Ok(Outcome::default())
-        }
-
-        async fn left_overs(&self, _: Duration) -> Result<Vec<Cursor>, Fault> {
-            Ok(vec![item(1), item(2), item(3)])
-        }
-
-        async fn tidy_up(&self, items: &[Cursor], _: Duration) -> Result<(), Fault> {
-            self.0.lock().unwrap().extend_from_slice(items);
-            Ok(())
-        }
     }
 
     #[tokio::test]
@@ -173,10 +139,11 @@ mod tests {
         recorded.retain(|(_, letter)| letter.cursor == item(2));
         assert_eq!(letters.put_back(recorded, 1).await.unwrap(), 1);
 
-        let (kind, limits) = (Leaving::default(), Limits::default());
+        let kind = Empty { left: vec![item(1), item(2), item(3)], ..Empty::default() };
+        let limits = Limits::default();
         let run = Run::new("m", &kind, &limits, ledger, Duration::from_secs(30), 512);
         // As it was read before the letter was put back.
         assert!(run.tidied_up(&State { pass: 2, open: true, ..State::default() }).await);
-        assert_eq!(*kind.0.lock().unwrap(), [item(1), item(3)]);
+        assert_eq!(*kind.tidied.lock().unwrap(), [item(1), item(3)]);
     }
 }

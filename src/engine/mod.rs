@@ -17,6 +17,8 @@ mod commit;
 mod cost;
 pub mod dead;
 mod effects;
+#[cfg(test)]
+mod empty;
 mod ended;
 pub mod failpoint;
 mod fetch;

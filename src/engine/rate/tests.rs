@@ -1,10 +1,8 @@
 //! Several runs at one ledger, in virtual time: how much they move together.
 
 use super::*;
-use crate::cursor::Cursor;
+use crate::engine::empty::Empty;
 use crate::engine::lease::Clock;
-use crate::engine::migration::{Effort, Outcome, Range, Read};
-use crate::fault::Fault;
 use crate::ledger::{Ledger, Page, Record, Swap};
 use crate::spec::Limits;
 use async_trait::async_trait;
@@ -48,25 +46,6 @@ impl Ledger for Memory {
     }
 }
 
-struct Nothing;
-
-impl Migration for Nothing {
-    type Batch = ();
-    async fn bound(&self, _: Option<&Cursor>, _: Duration) -> Result<Option<Cursor>, Fault> {
-        Ok(None)
-    }
-    async fn read(&self, _: &Range, _: Option<&Cursor>, _: u64, _: Duration) -> Result<Option<Read<()>>, Fault> {
-        Ok(None)
-    }
-    async fn sweep(&self, _: &Range, _: Option<&Cursor>, _: u64, _: Duration) -> Result<Option<Read<()>>, Fault> {
-        Ok(None)
-    }
-    fn fetch(&self, _: &Range, _: &[Cursor]) {}
-    async fn write(&self, (): &(), _: &Effort) -> Result<Outcome, Fault> {
-        Ok(Outcome::default())
-    }
-}
-
 /// How one run works: how far off its clock is, and what a batch takes and needs.
 #[derive(Clone, Copy)]
 struct Way {
@@ -86,7 +65,8 @@ async fn moved(limits: &Limits, ways: &[Way], time: Duration) -> (u64, u64, usiz
     let each = ways.iter().map(|&way| {
         let ledger = Arc::clone(&ledger);
         async move {
-            let mut run = Run::new("m", &Nothing, limits, ledger, time, 512);
+            let kind = Empty::default();
+            let mut run = Run::new("m", &kind, limits, ledger, time, 512);
             let clock: Clock = Arc::new(move || {
                 let elapsed = u64::try_from(began.elapsed().as_millis()).unwrap();
                 (1_700_000_000_000 + elapsed).saturating_add_signed(way.skew)
