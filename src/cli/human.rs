@@ -72,6 +72,7 @@ mod tests {
         let reply = json!({"v": 1, "state": "moving", "reason": null, "progress": {"moved": 3}, "dead": {}, "leases": [{"shard": "0000"}]});
         assert_eq!(text(&reply), "state: moving\nprogress:\n  moved: 3\ndead: none\nleases:\n  -\n    shard: 0000");
     }
+
     #[test]
     fn a_problem_of_the_whole_file_has_no_empty_label() {
         let problem = |field: &str, hint: &str| json!({"field": field, "message": "is wrong", "hint": hint});
