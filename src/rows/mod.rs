@@ -29,6 +29,7 @@ pub(crate) mod phrase;
 mod plan;
 pub(crate) mod pool;
 mod resolve;
+mod sharing;
 mod sizing;
 pub mod tables;
 mod types;

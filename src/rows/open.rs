@@ -4,7 +4,7 @@ use super::across::Across;
 use super::link::Deadline;
 use super::pool::Pool;
 use super::tables::Tables;
-use super::{Findings, Rows, RowsError, check, create, destination, resolve};
+use super::{Findings, Rows, RowsError, check, create, destination, resolve, sharing};
 use crate::spec::RowsDefinition;
 use crate::sql::{ConnectOptions, Dialect, Session};
 use std::time::Duration;
@@ -70,6 +70,7 @@ impl Rows {
         deadline: Deadline,
     ) -> Result<Self, RowsError> {
         let mut packet = session.max_packet();
+        let mut unsaid = Findings::default();
         let (tables, target) = match target {
             None => (Tables::look_up(&mut session, definition, deadline).await?, None),
             Some((options, mut open)) => {
@@ -81,15 +82,15 @@ impl Rows {
                 let sides = (&mut session, &mut other);
                 let mut tables = Tables::look_up_across(sides, definition, deadline).await?;
                 tables.is_same_place = source.same_place(options);
-                if !tables.is_same_place && tables.have_a_name_in_common(definition) {
-                    // By another name it may be the source's own server: a row would be taken for its copy, and deleted.
-                    tables.is_same_place = Box::pin(session.shares_a_server(&mut other, deadline.left())).await?;
-                }
+                let sides = (&mut session, &mut other);
+                unsaid = Box::pin(sharing::settle(&mut tables, definition, sides, deadline)).await?;
                 open.push(other);
                 (tables, Some((options, open)))
             }
         };
-        let Findings { mut problems, warnings } = check(definition, &tables);
+        let Findings { mut problems, mut warnings } = check(definition, &tables);
+        problems.extend(unsaid.problems);
+        warnings.extend(unsaid.warnings);
         if !problems.is_empty() {
             problems.dedup();
             return Err(RowsError::Problems(problems));

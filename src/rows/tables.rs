@@ -110,11 +110,14 @@ impl Tables {
         places
     }
 
-    /// A target is named as the source is, or as one of its related tables, or is kin of what is named so.
-    pub(super) fn have_a_name_in_common(&self, definition: &RowsDefinition) -> bool {
+    /// Where the definition says so, if a target is named as the source is, or as one of its related tables, or is kin of what is
+    /// named so.
+    pub(super) fn named_alike(&self, definition: &RowsDefinition) -> Option<String> {
         let places = self.places();
         let is_one = |found: &Table| places.contains(&place(found)) || found.kin.iter().any(|kin| places.contains(kin));
-        destination::all(definition, self).iter().filter_map(|one| one.found).any(is_one)
+        let all = destination::all(definition, self);
+        let alike = all.iter().find(|one| one.found.is_some_and(is_one))?;
+        Some(format!("{}.table", alike.field))
     }
 
     /// What hangs on the rows of a table that they are deleted from.

@@ -25,6 +25,7 @@ mod wire;
 mod wording;
 
 pub use error::{Refusal, SqlError};
+pub use identity::Sharing;
 pub use options::ConnectOptions;
 pub use replica::Lag;
 pub use session::Session;

@@ -102,6 +102,39 @@ fn rows_are_not_taken_for_their_own_copies() {
     }
 }
 
+/// A server that forbids the locks by which it would be known again has not said that it is another one.
+#[test]
+fn nothing_is_deleted_where_the_servers_do_not_say_whether_they_are_one() {
+    let mut pair = Pair::new((Kind::Postgres, Kind::Postgres));
+    let user = format!("asks_{}_{}", pair.source.one("SELECT current_database()"), std::process::id());
+    let call = "FUNCTION pg_catalog.pg_try_advisory_xact_lock(bigint)";
+    pair.source.execute(&format!(
+        "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(10));
+         CREATE ROLE {user} LOGIN; GRANT ALL ON orders TO {user}; REVOKE EXECUTE ON {call} FROM PUBLIC"
+    ));
+    pair.source.options.user.clone_from(&user);
+    pair.target.options = ConnectOptions { host: "localhost".to_owned(), ..pair.source.options.clone() };
+    let target = "table = \"orders\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nnote = \"note\"";
+    let mut definition = Pair::definition("table = \"orders\"\nkey = [\"id\"]", target, "");
+    // Where rows stay it is said, and nothing more; the sessions serve on.
+    let kept = pair.open(&definition);
+    let warned = kept.warnings().iter().any(|text| text.contains("give no answer to `pg_try_advisory_xact_lock`"));
+    assert!(warned, "{:?}", kept.warnings());
+    assert!(pair.source.run(kept.bound(None, LIMIT)).expect("an answer").is_none());
+    definition.target.after = After::Delete;
+    let refusal = |pair: &Pair| match pair.try_open(&definition) {
+        Err(RowsError::Problems(problems)) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("nothing was refused"),
+    };
+    let refused = refusal(&pair);
+    for part in ["target.table: may be the source", "`pg_try_advisory_xact_lock`", "error 42501", "by one URL"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    pair.source.execute(&format!("GRANT EXECUTE ON {call} TO {user}"));
+    assert!(refusal(&pair).starts_with("target.table: is the source itself"), "{}", refusal(&pair));
+}
+
 /// More than is held at once: what is read is cut again and again, and every row is compared all the same.
 #[test]
 fn what_is_compared_page_by_page_is_compared_whole() {
