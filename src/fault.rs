@@ -44,16 +44,16 @@ pub enum Action {
 
 /// The error policy.
 pub const POLICY: [(Class, Action, &str); 8] = [
-    (Class::Transient, Action::Retry, "nothing to do: the next run goes on by itself"),
+    (Class::Transient, Action::Retry, "nothing is lost, the next run goes on by itself"),
     (
         Class::Capacity,
         Action::Halve,
-        "nothing to do unless it stays at one item: then raise the function's time or the database's limits, and `retry`",
+        "nothing is lost; if it stays at one item, raise the function's time or the database's limits, and `retry`",
     ),
     (
         Class::Locked,
         Action::HalveAndWait,
-        "nothing to do unless it stays: then look for the transaction that holds the lock; the next run goes on by itself",
+        "nothing is lost; if it stays, look for the transaction that holds the lock; the next run goes on by itself",
     ),
     (Class::Unfinished, Action::HalveAndWait, "nothing to do: the next run goes on where this one has ended"),
     (Class::Poison, Action::Bisect, "correct the row or the target, then `retry`"),

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 /// A database that is about to answer is waited for all the same.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long is waited before what failed for a passing reason is tried again: at first, and at most.
+const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 
 /// Sessions that outlive an invocation.
 pub(super) struct Kept {
@@ -58,7 +60,7 @@ impl Handler {
                 return Ok(Ok(Kind::Objects(Box::new(self.buckets(objects).await))));
             }
         };
-        let mut wait = Duration::from_millis(100);
+        let mut wait = WAITS.0;
         let mut forgot = false;
         let clients = match definition {
             Definition::Files(files) => Some(self.clients(files, budget).await?),
@@ -81,12 +83,7 @@ impl Handler {
                     continue;
                 }
             }
-            if !error.class().passes() || budget.remaining() < wait * 2 || stop.is_set() {
-                return Err(error.into());
-            }
-            tracing::warn!(migration = %definition.name(), "{}; trying again", crate::fault::chain(&error));
-            stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
-            wait = (wait * 2).min(Duration::from_secs(3));
+            wait = wait_out(definition, error, wait, (budget, stop)).await?;
         }
     }
 
@@ -163,6 +160,36 @@ impl Handler {
         };
         Ok(Sides { source, target })
     }
+}
+
+/// Creates the targets that are missing. Somebody who holds the database meanwhile is waited for.
+pub(super) async fn create_targets(
+    definition: &Definition,
+    rows: &Rows,
+    budget: &Budget,
+    stop: &Stop,
+) -> Result<(), CommandError> {
+    let mut wait = WAITS.0;
+    while let Err(error) = rows.prepare(budget.remaining()).await {
+        wait = wait_out(definition, error, wait, (budget, stop)).await?;
+    }
+    Ok(())
+}
+
+/// Waits before another attempt, and says how long the next wait is. An error that does not pass, or for which there is no time left, is
+/// the end.
+async fn wait_out(
+    definition: &Definition,
+    error: RowsError,
+    wait: Duration,
+    (budget, stop): (&Budget, &Stop),
+) -> Result<Duration, CommandError> {
+    if !error.class().passes() || budget.remaining() < wait * 2 || stop.is_set() {
+        return Err(error.into());
+    }
+    tracing::warn!(migration = %definition.name(), "{}; trying again", crate::fault::chain(&error));
+    stop.sleep(wait.mul_f64(0.5 + rand::random::<f64>())).await;
+    Ok((wait * 2).min(WAITS.1))
 }
 
 /// The same migration over the sessions of an earlier invocation, if they still serve.

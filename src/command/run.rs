@@ -3,6 +3,7 @@
 use super::error::CommandError;
 use super::event::RunEvent;
 use super::kind::{Asked, Kind, Under};
+use super::open::create_targets;
 use super::pin::Opened;
 use super::reply::{self, Keys, instant};
 use super::select::Selected;
@@ -109,7 +110,7 @@ impl Handler {
                 self.keep(definition, kind).await;
                 return self.pause(definition, stored, &target_lost(&own.target.table, passed), budget).await;
             }
-            rows.prepare(budget.remaining()).await?;
+            create_targets(definition, rows, budget, &invocation.stop).await?;
         }
         let throttle = self.throttle(definition, budget.call()).await?;
         let by = throttle.as_ref().map(|asked| Throttle::by(asked.gauge.clone())).unwrap_or_default();

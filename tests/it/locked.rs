@@ -1,4 +1,4 @@
-//! Locked: somebody else's transaction holds a row of the target. Runs end in their time with everything before it moved, no
+//! Locked: somebody else's transaction holds a row of the target, or its file. Runs end in their time with everything before it moved, no
 //! number of them blames the row, and once it is free they go on.
 
 use crate::purged::Purge;
@@ -7,6 +7,7 @@ use crate::support::job::Job;
 use crate::support::servers::Kind;
 use crate::support::shop::{Size, create_history};
 use serde_json::json;
+use std::time::Duration;
 
 const SHOP: Size = Size { orders: 150, closed: 60, items: 1, discounts: 0 };
 const CLOSED: &str = "status IN ('uncollected', 'cancelled', 'dispensed')";
@@ -46,6 +47,29 @@ fn where_rows_are_deleted_those_behind_a_lock_stay_until_it_is_gone() {
         purge.job.run_to_the_end();
         purge.assert_done(0);
     }
+}
+
+/// Where the target has yet to be created, nothing has moved before it: that is waited for too.
+#[test]
+fn a_file_that_somebody_holds_before_there_is_a_target_is_waited_for() {
+    let job = Job::shop(Kind::Sqlite, SHOP, LIMITS);
+    let held = "somebody else holds the database file";
+    job.database.execute("BEGIN IMMEDIATE");
+    let refused = job.run_once("2s").expect(1);
+    let waited = |line: &str| line.contains(held) && line.contains("; trying again");
+    assert!(refused.stderr.lines().any(waited), "{refused:?}");
+    let reply = refused.reply();
+    let message = reply["errorMessage"].as_str().unwrap();
+    assert!(reply["errorType"] == "Database" && message.contains(held), "{reply}");
+    assert!(message.ends_with("; nothing is lost, the next run goes on by itself"), "{message}");
+    // Held for a part of a run only: longer than one attempt waits, which nobody can see from outside.
+    let mut running = job.cli().spawn(&["--json", "run", &job.name, "--time-limit", "5s"]);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(running.is_running());
+    job.database.execute("ROLLBACK");
+    running.wait().expect(0);
+    job.run_to_the_end();
+    job.assert_complete();
 }
 
 fn within(kind: Kind) {
