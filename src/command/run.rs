@@ -110,7 +110,7 @@ impl Handler {
                 self.keep(definition, kind).await;
                 return self.pause(definition, stored, &target_lost(&own.target.table, passed), budget).await;
             }
-            create_targets(definition, rows, budget, &invocation.stop).await?;
+            Box::pin(create_targets(definition, rows, budget, &invocation.stop)).await?;
         }
         let throttle = self.throttle(definition, budget.call()).await?;
         let by = throttle.as_ref().map(|asked| Throttle::by(asked.gauge.clone())).unwrap_or_default();

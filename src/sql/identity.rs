@@ -21,7 +21,7 @@ pub enum Sharing {
 }
 
 impl Session {
-    /// Asks. Whatever comes of it, no transaction and no lock is left in a session that is not lost.
+    /// Whether both lead to one server. Whatever comes of it, no transaction is left open in either.
     pub async fn shares_a_server(&mut self, other: &mut Self, limit: Duration) -> Result<Sharing, SqlError> {
         let (asked, found) = match (self.make().dialect(), other.make().dialect()) {
             (Dialect::MySql, Dialect::MySql) => {
