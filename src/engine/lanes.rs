@@ -100,7 +100,7 @@ impl<M: Migration> Run<'_, M> {
         reach(Point::AfterRelease).await;
         if !unsure && matches!(released, Ok(Kept::Fenced)) {
             let epoch = held.lease.epoch();
-            tracing::warn!(migration = %self.migration, epoch, "release refused: somebody has taken over");
+            tracing::warn!(migration = %self.migration, epoch, "release refused: {}", held.lease.lost());
         }
     }
 

@@ -81,6 +81,8 @@ pub struct Lease {
     terms: Terms,
     seen: Record,
     checkpoint: Checkpoint,
+    /// Who has taken the shard, in words, once a write was refused.
+    lost: Option<String>,
     /// What was found at acquisition.
     pub takeover: Takeover,
 }
@@ -126,7 +128,8 @@ impl Lease {
             };
             match swap_until_answered(&*ledger, &record, stored.as_ref(), limit).await? {
                 Swap::Done => {
-                    return Ok(Acquired::Ours(Box::new(Self { ledger, terms, seen: record, checkpoint, takeover })));
+                    let lease = Self { ledger, terms, seen: record, checkpoint, lost: None, takeover };
+                    return Ok(Acquired::Ours(Box::new(lease)));
                 }
                 Swap::Lost(other) => stored = other,
             }
@@ -171,7 +174,12 @@ impl Lease {
 
     fn warn(&self, what: &str) {
         let (migration, epoch) = (&self.seen.migration, self.seen.epoch);
-        tracing::warn!(%migration, epoch, "{what} refused: somebody has taken over");
+        tracing::warn!(%migration, epoch, "{what} refused: {}", self.lost());
+    }
+
+    /// Who has taken the shard, in words, as far as the refused write has told.
+    pub(super) fn lost(&self) -> &str {
+        self.lost.as_deref().unwrap_or(TAKEN_OVER)
     }
 
     /// Gives the shard back, after `change`. The announced batch is cleared: its holder left in good order.
@@ -204,9 +212,25 @@ impl Lease {
                 self.checkpoint = checkpoint;
                 Ok(Kept::Yes)
             }
-            Swap::Lost(_) => Ok(Kept::Fenced),
+            Swap::Lost(other) => {
+                self.lost = Some(taken_by(other.as_ref()));
+                Ok(Kept::Fenced)
+            }
         }
     }
+}
+
+const TAKEN_OVER: &str = "somebody has taken over";
+
+/// Who has taken a shard from its holder, as what is stored there now tells.
+fn taken_by(other: Option<&Record>) -> String {
+    let Some(record) = other else { return "its record is no longer in the ledger".to_owned() };
+    let Ok(checkpoint) = Checkpoint::from_record(record) else { return TAKEN_OVER.to_owned() };
+    // Whoever gives a shard back ends its lease; `reset` takes it away and leaves all else as it was.
+    if record.owner.is_none() && checkpoint.lease_until > 0 {
+        return "the migration was `reset`".to_owned();
+    }
+    checkpoint.run.map_or_else(|| TAKEN_OVER.to_owned(), |run| format!("{TAKEN_OVER}, the run {}", run.id))
 }
 
 /// Repeats a conditional write that the ledger did not answer, as long as `limit` lasts. The stamp stays the same, so an
@@ -270,6 +294,28 @@ mod tests {
 
     fn left_behind(announced: Announced) -> Checkpoint {
         Checkpoint { announced: Some(announced), lease_until: 12_000, lease_expires: 10_000, ..Checkpoint::default() }
+    }
+
+    #[test]
+    fn a_holder_hears_whether_its_migration_was_reset_or_taken_over() {
+        let stored = |owner: Option<&str>, lease_until| {
+            let run = Some(RunMark { id: "r2".to_owned(), at: 1 });
+            Record {
+                migration: "m".to_owned(),
+                item: "move#0000".to_owned(),
+                seq: 2,
+                epoch: 2,
+                owner: owner.map(str::to_owned),
+                stamp: nonce(),
+                expires: None,
+                body: Checkpoint { run, lease_until, ..Checkpoint::default() }.to_body(),
+            }
+        };
+        assert_eq!(taken_by(Some(&stored(None, 12_000))), "the migration was `reset`");
+        for other in [stored(Some("another"), 12_000), stored(None, 0)] {
+            assert_eq!(taken_by(Some(&other)), "somebody has taken over, the run r2");
+        }
+        assert_eq!(taken_by(None), "its record is no longer in the ledger");
     }
 
     #[test]

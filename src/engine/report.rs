@@ -158,7 +158,7 @@ pub struct Report {
     pub stopped_by: Option<StoppedBy>,
     /// When it makes sense to come back, in Unix milliseconds.
     pub until: Option<u64>,
-    /// Why it is paused, or what failed.
+    /// Why it is paused or fenced, or what failed.
     pub reason: Option<String>,
     /// What it counted.
     pub counters: Counters,

@@ -122,13 +122,17 @@ impl<M: Migration> Run<'_, M> {
                 Err(error) => tracing::info!(migration = %self.migration, "progress of the other shards: {error}"),
             }
         }
+        let reason = match ended.reason {
+            None if ended.outcome == Outcome::Fenced => self.why_fenced(&state).await,
+            reason => reason,
+        };
         let shards = chunk.reports();
         let refused = shards.iter().any(|shard| shard.stopped_by == StoppedBy::Fence);
         Ok(Report {
             outcome: ended.outcome,
             stopped_by: shards.iter().map(|shard| shard.stopped_by).chain([ended.stopped_by]).max(),
             until: ended.until,
-            reason: ended.reason,
+            reason,
             counters: chunk.counters(),
             shards,
             batch_time: chunk.batch_time(),
@@ -151,6 +155,18 @@ impl<M: Migration> Run<'_, M> {
             self.leave(held, StoppedBy::End, false, chunk).await;
         }
         Ok(ended)
+    }
+
+    /// Why this run could not go on, as far as the ledger tells.
+    async fn why_fenced(&self, known: &State) -> Option<String> {
+        let now = state::load(&*self.ledger, &self.migration, self.budget.call()).await.ok()?.state;
+        if now.life == known.life {
+            return Some("another run has taken over; what this one had committed stays".to_owned());
+        }
+        let why =
+            "the migration was `reset` while this run was under way, and begins anew; what was moved stays where it is";
+        tracing::warn!(migration = %self.migration, "{why}");
+        Some(why.to_owned())
     }
 
     async fn busy(&self, state: &State, until: u64) -> Result<Report, EngineError> {

@@ -80,9 +80,14 @@ fn reset_needs_its_name_twice_and_fences_whoever_runs() {
         (&reset["state"], &reset["progress"]["moved"], &reset["leases"]),
         (&json!("new"), &json!(0), &json!([]))
     );
-    let fenced = running.wait().expect(4).reply();
+    let ended = running.wait().expect(4);
+    let fenced = ended.reply();
     assert_run(&fenced);
     assert_eq!((&fenced["outcome"], &fenced["stopped_by"]), (&json!("fenced"), &json!("fence")));
+    // Whoever sits beside it hears why.
+    let why = fenced["reason"].as_str().unwrap();
+    assert!(why.starts_with("the migration was `reset` while this run was under way"), "{fenced}");
+    assert!(ended.stderr.contains(why) && !ended.stderr.contains("taken over"), "{}", ended.stderr);
     // The fenced run wrote nothing into the new life; what it had moved is found equal.
     assert_eq!(job.status()["progress"]["moved"], 0);
     assert_eq!(job.status()["state"], "new");
