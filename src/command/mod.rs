@@ -177,8 +177,12 @@ impl Handler {
             }
             Command::Resume(event) => {
                 let definition = self.definition(&event.migration, limit).await?;
-                switch::resume(ledger, &definition, event.accept, event.by, &self.clock, limit).await?;
-                self.status(&event.migration, &Ok(definition), limit).await
+                let hint = switch::resume(ledger, &definition, event.accept, event.by, &self.clock, limit).await?;
+                let mut reply = self.status(&event.migration, &Ok(definition), limit).await?;
+                if let Some(hint) = hint {
+                    reply["hint"] = json!(hint);
+                }
+                Ok(reply)
             }
             Command::Reset(event) => {
                 let file = self.migrations.one(&event.migration, limit).await?;

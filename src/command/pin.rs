@@ -7,8 +7,9 @@ use super::status::current;
 use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::report::Report;
-use crate::engine::state::{self, Pin, Stored};
+use crate::engine::state::{self, Pin, State, Stored};
 use crate::spec::Definition;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What opening the database under the pinned definition came to.
@@ -139,6 +140,7 @@ impl Handler {
                     let fresh = state.pin.is_none();
                     if fresh {
                         state.pin = Some(Pin { first_columns: now.columns.clone(), ..now.clone() });
+                        state.fields.clone_from(definition.fields());
                     }
                     fresh
                 })
@@ -152,15 +154,62 @@ impl Handler {
 
 fn changed(definition: &Definition, stored: &Stored) -> String {
     let now = current(&stored.state, definition);
+    let places = differing(definition, &stored.state);
     if stored.state.pin.as_ref().is_some_and(|pin| pin.identity != now.identity) {
-        return "the definition has changed in its kind, database, key, table or target, which cannot be accepted: undo the \
-                change and `resume`, or `reset` the migration"
-            .to_owned();
+        let places = if places.is_empty() { places } else { format!(" (changed: {places})") };
+        return format!(
+            "the definition has changed in its kind, database, key, table or target, which cannot be accepted{places}: undo the \
+             change and `resume`, or `reset` the migration"
+        );
     }
+    let places = after_a_comma(&places);
     format!(
-        "the definition has changed since it was pinned: undo the change and `resume`, or {}",
+        "the definition has changed since it was pinned{places}: undo the change and `resume`, or {}",
         accepting(definition.name(), &now.digest())
     )
+}
+
+/// The fields in which a definition differs from the pinned one, as a message names them. Nothing where the ledger does not say what was
+/// pinned field by field.
+fn differing(definition: &Definition, state: &State) -> String {
+    let (pinned, now) = (&state.fields, definition.fields());
+    if pinned.is_empty() {
+        return String::new();
+    }
+    if pinned.get("kind") != now.get("kind") {
+        return "`kind`".to_owned();
+    }
+    let places: BTreeSet<&String> = pinned.keys().chain(now.keys()).collect();
+    let changed = places.into_iter().filter(|place| pinned.get(*place) != now.get(*place));
+    changed.map(|place| format!("`{place}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn after_a_comma(places: &str) -> String {
+    if places.is_empty() { String::new() } else { format!(", in {places}") }
+}
+
+/// What `resume` has to say where the next run will pause the migration again, or may: nobody has accepted what had changed. `met`: what a
+/// run had found instead of the pinned definition.
+pub(super) fn unaccepted(definition: &Definition, state: &State, met: Option<&Pin>) -> Option<String> {
+    let (pin, now, name) = (state.pin.as_ref()?, current(state, definition), definition.name());
+    if pin.identity != now.identity {
+        return Some(format!(
+            "the next run pauses the migration again: the definition is still another one in its kind, database, key, table or target, \
+             which cannot be accepted; undo the change, or `milkrun reset {name} --confirm {name}`"
+        ));
+    }
+    if pin.file != now.file {
+        return Some(format!(
+            "the next run pauses the migration again: the definition still is not the pinned one; undo the change, or accept it by {}",
+            accepting(name, &now.digest())
+        ));
+    }
+    let columns = met.is_some_and(|met| met.file == pin.file && met.columns != pin.columns) && !state.relearn;
+    columns.then(|| {
+        "the columns of the source had changed when a run looked last: unless that was undone, the next run pauses the migration \
+         again, and names the digest to accept"
+            .to_owned()
+    })
 }
 
 /// What `plan` has to say about a definition that is not the pinned one, over a source with these columns.
@@ -172,8 +221,9 @@ pub(super) fn foretold(definition: &Definition, columns: Option<String>, stored:
     }
     if pin.file != now.file {
         return Some(Foretold::Changed(format!(
-            "the definition has changed since it was pinned: a run will pause the migration, unless the change is undone or \
+            "the definition has changed since it was pinned{}: a run will pause the migration, unless the change is undone or \
              accepted before, by {}",
+            after_a_comma(&differing(definition, &stored.state)),
             accepting(definition.name(), &now.digest())
         )));
     }

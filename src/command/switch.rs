@@ -1,6 +1,7 @@
 //! The operator's switches: `pause`, `resume`, `reset`. Who, when and why are kept.
 
 use super::error::CommandError;
+use super::pin::unaccepted;
 use super::shelves::give_term_to_pairs;
 use super::status::current;
 use crate::engine::dead::side_by_side;
@@ -18,6 +19,9 @@ use time::OffsetDateTime;
 const KEEP_S: u64 = 365 * 86_400;
 /// Records that are deleted between two looks at what is left.
 const PAGE: usize = 500;
+/// What somebody who accepts another definition should know.
+const KEPT: &str = "what was moved before stays as it was moved; the accepted definition holds for what is moved from now on, and `verify` \
+                    compares everything by it";
 
 /// Pauses: the holder stops at the next batch boundary.
 pub(super) async fn pause(
@@ -45,7 +49,7 @@ pub(super) async fn pause(
     keep(ledger, name, json!({"command": "pause", "by": by, "reason": reason}), clock, limit).await
 }
 
-/// Goes on; with `accept`, under the definition that the file now holds.
+/// Goes on; with `accept`, under the definition that the file now holds. The answer: what is to be said of it, if anything.
 pub(super) async fn resume(
     ledger: &dyn Ledger,
     definition: &Definition,
@@ -53,8 +57,9 @@ pub(super) async fn resume(
     by: Option<String>,
     clock: &Clock,
     limit: Duration,
-) -> Result<(), CommandError> {
+) -> Result<Option<String>, CommandError> {
     let name = definition.name();
+    let mut hint = None;
     let stored = state::load(ledger, name, limit).await?;
     if let Some(accept) = &accept {
         acceptable(&stored.state, definition, accept)?;
@@ -66,16 +71,19 @@ pub(super) async fn resume(
             let seen = state.proposed.as_ref().is_some_and(|proposed| proposed.file == now.file);
             state.relearn = !seen && !state.is_pinned_to(&now.file);
             state.pin = Some(now);
+            state.fields.clone_from(definition.fields());
             // What the definition now means may find more: a sweep looks for it.
             state.complete = false;
             state.accepted_in = state.pass;
         }
-        let proposed = state.proposed.take().is_some();
-        state.paused.take().is_some() || accepted || proposed
+        let proposed = state.proposed.take();
+        hint = if accepted { Some(KEPT.to_owned()) } else { unaccepted(definition, state, proposed.as_ref()) };
+        state.paused.take().is_some() || accepted || proposed.is_some()
     })
     .await?;
     let by = by.unwrap_or_else(|| "unknown".to_owned());
-    keep(ledger, name, json!({"command": "resume", "by": by, "accept": accept}), clock, limit).await
+    keep(ledger, name, json!({"command": "resume", "by": by, "accept": accept}), clock, limit).await?;
+    Ok(hint)
 }
 
 fn acceptable(state: &State, definition: &Definition, accept: &str) -> Result<(), CommandError> {

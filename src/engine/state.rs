@@ -7,6 +7,7 @@ use crate::cursor::Cursor;
 use crate::digest;
 use crate::ledger::{Ledger, LedgerError, Record, Swap};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The item that holds it.
@@ -136,6 +137,9 @@ pub struct State {
     pub paused: Option<Pause>,
     /// The definition that the progress belongs to.
     pub pin: Option<Pin>,
+    /// Of each of its fields a short digest: they tell which have changed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
     /// The definition that a run met instead of the pinned one.
     pub proposed: Option<Pin>,
     /// What was told of it.

@@ -3,6 +3,7 @@
 use super::files::{FilesSource, FilesTarget};
 use super::filter::{Piece, pieces};
 use super::objects::{ObjectsSource, ObjectsTarget};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct Defined<S, T> {
     pub digest: String,
     /// SHA-256 of the part of it that cannot be accepted, only `reset`: kind, databases, tables, keys, buckets.
     pub identity: String,
+    /// Of each field that takes part in `digest`, by its place in the file, a short digest: which of them were changed.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// What all kinds have, of whichever it is.
@@ -85,6 +88,11 @@ impl Definition {
     /// The digest of the part of it that cannot be accepted, only `reset`.
     pub fn identity(&self) -> &str {
         each!(self, it => &it.identity)
+    }
+
+    /// A short digest of each field that takes part in the digest, by its place in the file.
+    pub fn fields(&self) -> &BTreeMap<String, String> {
+        each!(self, it => &it.fields)
     }
 
     /// The table that is walked; `None`: it is a bucket.

@@ -5,10 +5,14 @@ use super::files::{FileColumn, FilesSource, FilesTarget, StampValue, TextRef};
 use super::objects::{Attribute, BucketRef, Existing, ObjectAcl, ObjectsSource, ObjectsTarget, StorageClass};
 use crate::digest;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Digits of a field's digest: enough to tell whether the field has changed, and no more.
+const SHORT: usize = 12;
 
 /// SHA-256 over all that `[source]`, `[target]` and `kind` mean. How one logs in (password, `ca`) is no part of it, nor is
-/// the order of columns, of `on` and of `exclude`.
-pub(super) fn of_meaning(source: &Source, target: &Target) -> String {
+/// the order of columns, of `on` and of `exclude`. And its fields, one by one.
+pub(super) fn of_meaning(source: &Source, target: &Target) -> (String, BTreeMap<String, String>) {
     let mut meaning = json!({
         "kind": "rows",
         "source": {
@@ -34,7 +38,7 @@ pub(super) fn of_meaning(source: &Source, target: &Target) -> String {
     if let (Some(changed), Some(source)) = (&source.changed, meaning["source"].as_object_mut()) {
         source.insert("changed".to_owned(), json!(changed.column));
     }
-    sha256(&meaning)
+    (sha256(&meaning), fields(&meaning))
 }
 
 /// SHA-256 over the part that nobody can accept a change of: kind, databases, schemas, tables and keys.
@@ -75,8 +79,9 @@ fn copied(related: &[Related], copies: &mut Vec<Value>) {
     }
 }
 
-/// The same two of a migration of kind `files`. How files are fetched is no part of either, as little as a password is.
-pub(super) fn of_files(source: &FilesSource, target: &FilesTarget) -> (String, String) {
+/// The same of a migration of kind `files`: both digests, and the fields of the first. How files are fetched is no part of any, as
+/// little as a password is.
+pub(super) fn of_files(source: &FilesSource, target: &FilesTarget) -> (String, String, BTreeMap<String, String>) {
     let table = &source.table;
     let mut identity = json!({
         "kind": "files",
@@ -119,11 +124,11 @@ pub(super) fn of_files(source: &FilesSource, target: &FilesTarget) -> (String, S
             to.insert("hooks".to_owned(), target.hooks.iter().map(|hook| text(&hook.url)).collect());
         }
     }
-    (sha256(&identity), unchangeable)
+    (sha256(&identity), unchangeable, fields(&identity))
 }
 
-/// The same two of a migration of kind `objects`. How one gets to a bucket is no part of either, nor is how many objects go side by side.
-pub(super) fn of_objects(source: &ObjectsSource, target: &ObjectsTarget) -> (String, String) {
+/// The same of a migration of kind `objects`. How one gets to a bucket is no part of any, nor is how many objects go side by side.
+pub(super) fn of_objects(source: &ObjectsSource, target: &ObjectsTarget) -> (String, String, BTreeMap<String, String>) {
     let mut identity = json!({ "kind": "objects", "source": bucket(&source.place), "target": bucket(&target.place) });
     let unchangeable = sha256(&identity);
     let attribute = |attribute: Attribute| match attribute {
@@ -159,7 +164,34 @@ pub(super) fn of_objects(source: &ObjectsSource, target: &ObjectsTarget) -> (Str
             }),
         );
     }
-    (sha256(&identity), unchangeable)
+    (sha256(&identity), unchangeable, fields(&identity))
+}
+
+/// A short digest of each field, by its place in the file. One that is not there has none.
+fn fields(meaning: &Value) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    let mut add = |place: String, value: &Value| {
+        if !value.is_null() {
+            // Where the meaning calls it otherwise than the file does.
+            let place = match place.as_str() {
+                "target.hooks" => "after_row".to_owned(),
+                "copy.kms_key" => "target.kms_key".to_owned(),
+                _ => place,
+            };
+            fields.insert(place, sha256(value).chars().take(SHORT).collect());
+        }
+    };
+    for (section, value) in meaning.as_object().into_iter().flatten() {
+        match value {
+            Value::Object(within) => {
+                for (name, value) in within {
+                    add(format!("{section}.{name}"), value);
+                }
+            }
+            other => add(section.clone(), other),
+        }
+    }
+    fields
 }
 
 fn bucket(place: &BucketRef) -> Value {
@@ -329,6 +361,24 @@ at = "$now"
     }
 
     #[test]
+    fn a_change_is_told_by_its_field() {
+        let plain = of(&[]);
+        for (edit, place) in [
+            (("a = 1", "a = 2"), "source.where"),
+            (("\"items\"", "\"lines\""), "source.related"),
+            (("at = \"$now\"", "at = \"$run\""), "target.columns"),
+            (("\"history\"", "\"history2\""), "target.table"),
+        ] {
+            let other = of(&[edit]);
+            let places = plain.fields.keys().chain(other.fields.keys());
+            let mut changed: Vec<_> =
+                places.filter(|place| plain.fields.get(*place) != other.fields.get(*place)).collect();
+            changed.dedup();
+            assert!(!changed.is_empty() && changed.iter().all(|one| *one == place), "{edit:?}: {changed:?}");
+        }
+    }
+
+    #[test]
     fn every_change_of_meaning_shows() {
         let plain = of(&[]);
         let acceptable: [(&str, &str); 17] = [
@@ -356,6 +406,7 @@ at = "$now"
             assert!(!digests.contains(&other.digest), "{edit:?}");
             assert_eq!(other.identity, plain.identity, "{edit:?}");
             digests.push(other.digest);
+            assert_ne!(other.fields, plain.fields, "{edit:?}");
         }
         let identity: [&[(&str, &str)]; 12] = [
             &[("\"$A\"", "\"$B\"")],

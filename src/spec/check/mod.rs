@@ -67,21 +67,21 @@ pub(super) fn definition(stem: &str, file: File, problems: &mut Problems) -> Opt
     Some(match meaning? {
         Meaning::Rows(both) => {
             let (source, target) = *both;
-            let digest = digest::of_meaning(&source, &target);
+            let (digest, fields) = digest::of_meaning(&source, &target);
             let identity = digest::of_identity(&source, &target);
-            let rows = Defined { name, mode, source, target, limits, throttle, digest, identity };
+            let rows = Defined { name, mode, source, target, limits, throttle, digest, identity, fields };
             Definition::Rows(Box::new(rows))
         }
         Meaning::Files(both) => {
             let (source, target) = *both;
-            let (digest, identity) = digest::of_files(&source, &target);
-            let files = Defined { name, mode, source, target, limits, throttle, digest, identity };
+            let (digest, identity, fields) = digest::of_files(&source, &target);
+            let files = Defined { name, mode, source, target, limits, throttle, digest, identity, fields };
             Definition::Files(Box::new(files))
         }
         Meaning::Objects(both) => {
             let (source, target) = *both;
-            let (digest, identity) = digest::of_objects(&source, &target);
-            let objects = Defined { name, mode, source, target, limits, throttle, digest, identity };
+            let (digest, identity, fields) = digest::of_objects(&source, &target);
+            let objects = Defined { name, mode, source, target, limits, throttle, digest, identity, fields };
             Definition::Objects(Box::new(objects))
         }
     })

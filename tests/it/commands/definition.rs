@@ -49,7 +49,7 @@ fn a_change_of_meaning_waits_until_it_is_accepted_by_digest() {
     assert_eq!(
         said["reason"],
         format!(
-            "the definition has changed since it was pinned: undo the change and `resume`, or `resume` with \"accept\": \"{digest}\" \
+            "the definition has changed since it was pinned, in `source.exclude`: undo the change and `resume`, or `resume` with \"accept\": \"{digest}\" \
              (`milkrun resume orders-history --accept {digest}`)"
         )
     );
@@ -65,9 +65,17 @@ fn a_change_of_meaning_waits_until_it_is_accepted_by_digest() {
         );
         assert_eq!(job.status()["state"], "paused");
     }
-    job.reply(&["resume", &job.name]);
+    let alone = job.reply(&["resume", &job.name])["hint"].clone();
+    assert_eq!(
+        alone,
+        format!(
+            "the next run pauses the migration again: the definition still is not the pinned one; undo the change, or accept it by \
+             `resume` with \"accept\": \"{digest}\" (`milkrun resume orders-history --accept {digest}`)"
+        )
+    );
     paused(&job);
     let resumed = job.reply(&["resume", &job.name, "--accept", digest]);
+    assert!(resumed["hint"].as_str().unwrap().starts_with("what was moved before stays as it was moved;"), "{resumed}");
     assert_eq!((&resumed["state"], &resumed["pinned"]), (&json!("moving"), &status["definition"]));
     assert_eq!(job.run_to_the_end()["progress"]["moved"], 30);
     // What had moved keeps its old form; what moved since has the new one.
@@ -81,7 +89,7 @@ fn a_change_that_is_undone_is_none() {
     change(&mut job, "exclude = [\"card_number\"]", "exclude = []");
     paused(&job);
     job.define(&shop::migration(LIMITS));
-    job.reply(&["resume", &job.name]);
+    assert!(job.reply(&["resume", &job.name]).get("hint").is_none());
     job.run_to_the_end();
     job.assert_complete();
 }
@@ -93,9 +101,12 @@ fn key_table_and_target_can_only_be_reset() {
     let said = paused(&job);
     assert_eq!(
         said["reason"],
-        "the definition has changed in its kind, database, key, table or target, which cannot be accepted: undo the change \
-         and `resume`, or `reset` the migration"
+        "the definition has changed in its kind, database, key, table or target, which cannot be accepted (changed: \
+         `target.table`): undo the change and `resume`, or `reset` the migration"
     );
+    let hint = job.reply(&["resume", &job.name])["hint"].clone();
+    assert!(hint.as_str().unwrap().ends_with("or `milkrun reset orders-history --confirm orders-history`"), "{hint}");
+    paused(&job);
     let digest = job.status()["definition"].as_str().unwrap().to_owned();
     let refused = job.call(&["resume", &job.name, "--accept", &digest]).expect(2).reply();
     assert_eq!(
@@ -147,6 +158,9 @@ fn a_new_column_of_the_source_waits_for_a_person() {
             )
         );
         job.call(&["resume", &job.name, "--accept", pinned.as_str().unwrap()]).expect(2);
+        let hint = job.reply(&["resume", &job.name])["hint"].clone();
+        assert!(hint.as_str().unwrap().starts_with("the columns of the source had changed"), "{hint}");
+        assert_eq!(paused(&job)["reason"], said["reason"]);
         job.reply(&["resume", &job.name, "--accept", digest]);
         assert_eq!(job.run_to_the_end()["progress"]["moved"], 30);
         assert_eq!(job.database.number("SELECT COUNT(*) FROM order_history WHERE document LIKE '%\"gift\"%'"), 25);
