@@ -28,7 +28,8 @@ enum Standing {
         /// Something of it has still to be told.
         is_unheard: bool,
     },
-    /// It has nothing to do, which is something else than waiting for something.
+    /// It has nothing to do, which is something else than waiting for something: asked by name it is `idle`, and not `more` until then. Were a
+    /// bare run `busy` with it, `--until-done` would wait for its next sweep, and the one after, for ever.
     Rests,
     /// Until then.
     Waits(u64),

@@ -97,6 +97,20 @@ fn a_bare_run_passes_over_one_that_rests() {
 }
 
 #[test]
+fn a_bare_run_waits_for_settle_and_not_for_one_that_rests() {
+    let mut job = job(Kind::Sqlite, DAILY);
+    until_idle(&job);
+    let rests = job.reply(&["run"]);
+    assert_eq!((&rests["outcome"], &rests["migration"], rests.get("until")), (&json!("idle"), &Value::Null, None));
+    let other = shop::migration("settle = \"1h\"").replace("orders-history", "z-once");
+    job.define(&other.replace("\"order_history\"", "\"other_history\""));
+    let settles = job.reply(&["run", "z-once"]);
+    let busy = job.call(&["run"]).expect(4).reply();
+    assert_eq!((&busy["outcome"], &busy["migration"]), (&json!("busy"), &Value::Null), "{busy}");
+    assert!(busy["until"].is_string() && busy["until"] == settles["until"], "{busy}, {settles}");
+}
+
+#[test]
 fn a_bare_run_does_not_forget_the_conflict_of_one_that_rests() {
     let job = job(Kind::Sqlite, DAILY);
     stand_in_the_way(&job);
