@@ -156,7 +156,7 @@ fn changed(definition: &Definition, stored: &Stored) -> String {
     let now = current(&stored.state, definition);
     let places = differing(definition, &stored.state);
     if stored.state.pin.as_ref().is_some_and(|pin| pin.identity != now.identity) {
-        let places = if places.is_empty() { places } else { format!(" (changed: {places})") };
+        let places = in_brackets(&places);
         return format!(
             "the definition has changed in its kind, database, key, table or target, which cannot be accepted{places}: undo the \
              change and `resume`, or `reset` the migration"
@@ -188,6 +188,10 @@ fn after_a_comma(places: &str) -> String {
     if places.is_empty() { String::new() } else { format!(", in {places}") }
 }
 
+fn in_brackets(places: &str) -> String {
+    if places.is_empty() { String::new() } else { format!(" (changed: {places})") }
+}
+
 /// What `resume` has to say where the next run will pause the migration again, or may: nobody has accepted what had changed. `met`: what a
 /// run had found instead of the pinned definition.
 pub(super) fn unaccepted(definition: &Definition, state: &State, met: Option<&Pin>) -> Option<String> {
@@ -217,7 +221,10 @@ pub(super) fn foretold(definition: &Definition, columns: Option<String>, stored:
     let pin = stored.state.pin.as_ref()?;
     let now = current(&stored.state, definition);
     if pin.identity != now.identity {
-        return Some(Foretold::Another);
+        return Some(Foretold::Another(format!(
+            "the definition has changed in its kind, database, key, table or target since it was pinned, which cannot be accepted{}",
+            in_brackets(&differing(definition, &stored.state))
+        )));
     }
     if pin.file != now.file {
         return Some(Foretold::Changed(format!(
@@ -241,7 +248,7 @@ pub(super) enum Foretold {
     /// It can be accepted.
     Changed(String),
     /// It is that of another migration altogether.
-    Another,
+    Another(String),
 }
 
 /// How a changed definition is accepted, by event and on the command line.

@@ -250,12 +250,9 @@ impl Found {
         match foretold(definition, columns, stored) {
             None => {}
             Some(Foretold::Changed(warning)) => self.warnings.push(warning),
-            Some(Foretold::Another) => self.problems.push(Problem {
+            Some(Foretold::Another(message)) => self.problems.push(Problem {
                 field: String::new(),
-                message:
-                    "the definition has changed in its kind, database, key, table or target since it was pinned, which \
-                          cannot be accepted"
-                        .to_owned(),
+                message,
                 hint: format!(
                     "undo the change, or forget the progress: `milkrun reset {name} --confirm {name}`",
                     name = definition.name()

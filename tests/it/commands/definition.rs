@@ -279,7 +279,7 @@ fn plan_tells_of_a_change_before_a_run_pauses_for_it() {
         change(&mut job, "table = \"order_history\"", &format!("table = \"{table}\""));
         let plan = job.call(&["plan", &job.name]).expect(2).reply();
         let last = plan["problems"].as_array().unwrap().last().unwrap().clone();
-        assert!(last["message"].as_str().unwrap().contains("cannot be accepted"), "{plan}");
+        assert!(last["message"].as_str().unwrap().contains("cannot be accepted (changed: `target.table`)"), "{plan}");
         assert_eq!(
             last["hint"],
             "undo the change, or forget the progress: `milkrun reset orders-history --confirm orders-history`"
