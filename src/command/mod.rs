@@ -202,13 +202,16 @@ impl Handler {
         file: &Result<Definition, FileError>,
         limit: Duration,
     ) -> Result<Value, CommandError> {
-        status::of(&*self.ledger, name, file, (self.clock)(), limit).await
+        Ok(status::of(&*self.ledger, name, file, (self.clock)(), limit).await?)
     }
 
     async fn status_of_all(&self, limit: Duration) -> Result<Value, CommandError> {
         let mut all = Vec::new();
         for (name, file) in self.migrations.all(limit).await? {
-            all.push(self.status(&name, &file, limit).await?);
+            all.push(match status::of(&*self.ledger, &name, &file, (self.clock)(), limit).await {
+                Ok(reply) => reply,
+                Err(error) => status::unreadable(&name, &file, &error).ok_or(error)?,
+            });
         }
         Ok(json!({"v": reply::VERSION, "migration": null, "migrations": all}))
     }

@@ -9,7 +9,8 @@ use crate::engine::dead::DeadLetter;
 use crate::engine::report::Progress;
 use crate::engine::shards;
 use crate::engine::state::{self, Pin, State};
-use crate::ledger::{Ledger, Record, item};
+use crate::fault::chain;
+use crate::ledger::{Ledger, LedgerError, Record, item};
 use crate::spec::{Definition, FileError};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ pub(super) async fn of(
     file: &Result<Definition, FileError>,
     now: u64,
     limit: Duration,
-) -> Result<Value, CommandError> {
+) -> Result<Value, LedgerError> {
     let stored = state::load(ledger, name, limit).await?;
     let state = &stored.state;
     let mut shards = shards::all(ledger, name, limit).await?;
@@ -93,6 +94,19 @@ pub(super) async fn of(
     Ok(Value::Object(reply))
 }
 
+/// What takes the place of a migration's state where a record of it cannot be read, as one of a newer milkrun cannot: the others are told
+/// all the same. `None`: the ledger itself fails.
+pub(super) fn unreadable(name: &str, file: &Result<Definition, FileError>, error: &LedgerError) -> Option<Value> {
+    if !matches!(error, LedgerError::Newer { .. } | LedgerError::Record { .. }) {
+        return None;
+    }
+    let mut problem = chain(error);
+    if let Err(error) = file {
+        problem = format!("{problem}\n{error}");
+    }
+    Some(json!({"v": VERSION, "migration": name, "state": null, "problem": problem}))
+}
+
 /// A pin as it would be if the file as it is now were accepted.
 pub(super) fn current(state: &State, definition: &Definition) -> Pin {
     let seen = state.proposed.as_ref().or(state.pin.as_ref());
@@ -146,7 +160,7 @@ async fn dead(
     name: &str,
     life: u64,
     limit: Duration,
-) -> Result<(BTreeMap<String, OfClass>, bool), CommandError> {
+) -> Result<(BTreeMap<String, OfClass>, bool), LedgerError> {
     let mut classes: BTreeMap<String, OfClass> = BTreeMap::new();
     let mut after = None;
     let mut seen = 0;

@@ -143,6 +143,16 @@ fn one_whose_records_cannot_be_read_fails_only_its_own_runs() {
     let other = job.call(&["run"]).expect(0);
     assert_eq!((&other.reply()["migration"], &other.reply()["outcome"]), (&json!("b"), &json!("complete")));
     assert!(other.stderr.contains("the record `state` of `a` has version 2"), "{}", other.stderr);
+    // It is named among the others, which are told as ever.
+    assert_eq!(job.call(&["status", "a"]).expect(1).reply()["errorMessage"], own["errorMessage"]);
+    let all = job.reply(&["status"]);
+    let [a, b] = all["migrations"].as_array().unwrap().as_slice() else { panic!("{all}") };
+    assert_eq!(
+        (&a["migration"], &a["state"], &a["problem"]),
+        (&json!("a"), &Value::Null, &own["errorMessage"]),
+        "{all}"
+    );
+    assert_eq!((&b["migration"], &b["state"], b.get("problem")), (&json!("b"), &json!("complete"), None), "{all}");
     // Nothing else is left to do: then it is what there is to say.
     assert_eq!(job.call(&["run"]).expect(1).reply()["errorMessage"], own["errorMessage"]);
 }
