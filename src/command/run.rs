@@ -12,6 +12,7 @@ use crate::engine::budget::Budget;
 use crate::engine::checkpoint::{self, Checkpoint};
 use crate::engine::lease::nonce;
 use crate::engine::migration::Migration;
+use crate::engine::patience::Patient;
 use crate::engine::rate::Rate;
 use crate::engine::report::{Outcome, Progress, Report, StoppedBy};
 use crate::engine::run::{self, Run};
@@ -23,6 +24,7 @@ use crate::ledger::{Record, item};
 use crate::observe::{log, metrics};
 use crate::spec::Definition;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// Run records are cleaned up after a month.
@@ -141,7 +143,7 @@ impl Handler {
             kind,
             limits: definition.limits(),
             sweeps: Sweeps::of(definition),
-            ledger: self.ledger.clone(),
+            ledger: Arc::new(Patient { ledger: self.ledger.clone(), budget: *budget }),
             terms: self.terms(definition.limits(), budget),
             budget: *budget,
             rate: Rate::default(),

@@ -16,7 +16,11 @@ use super::walk::{Walk, Walked};
 use crate::ledger::item;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 use tokio::sync::Mutex;
+
+/// A ledger that has just been silent to the end of the run's time is given so long for the release.
+const PARTING: Duration = Duration::from_millis(200);
 
 /// A shard whose lease is ours.
 pub(super) struct Held {
@@ -96,7 +100,9 @@ impl<M: Migration> Run<'_, M> {
             change(it);
         };
         reach(Point::BeforeRelease).await;
-        let released = held.lease.release(parting, self.budget.call()).await;
+        let call = self.budget.call();
+        let limit = if unsure { call.min(self.budget.left().max(PARTING)) } else { call };
+        let released = held.lease.release(parting, limit).await;
         reach(Point::AfterRelease).await;
         if !unsure && matches!(released, Ok(Kept::Fenced)) {
             let epoch = held.lease.epoch();

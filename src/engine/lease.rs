@@ -4,13 +4,12 @@
 //! Every write of a holder is one conditional write on the owner, epoch and sequence that it saw last; no clock is in the
 //! condition. A holder whose lease ran out, but whom nobody replaced, may still commit; a replaced one cannot.
 
-use super::chance::fraction;
 pub use super::chance::nonce;
 use super::checkpoint::{Announced, Checkpoint, RunMark};
+use super::patience::swap_until_answered;
 use crate::ledger::{Ledger, LedgerError, Record, Swap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::Instant;
 
 /// The wall clock, in Unix milliseconds. A port, because tests make it jump.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -231,28 +230,6 @@ fn taken_by(other: Option<&Record>) -> String {
         return "the migration was `reset`".to_owned();
     }
     checkpoint.run.map_or_else(|| TAKEN_OVER.to_owned(), |run| format!("{TAKEN_OVER}, the run {}", run.id))
-}
-
-/// Repeats a conditional write that the ledger did not answer, as long as `limit` lasts. The stamp stays the same, so an
-/// attempt that had succeeded without a reply is recognised.
-pub(super) async fn swap_until_answered(
-    ledger: &dyn Ledger,
-    record: &Record,
-    seen: Option<&Record>,
-    limit: Duration,
-) -> Result<Swap, LedgerError> {
-    let end = Instant::now() + limit;
-    let mut wait = Duration::from_millis(25);
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        match ledger.swap(record, seen, left.max(Duration::from_millis(50))).await {
-            Err(LedgerError::Unreachable { .. }) if left > wait * 2 => {
-                tokio::time::sleep(wait.mul_f64(0.5 + fraction() / 2.0)).await;
-                wait *= 2;
-            }
-            answer => return answer,
-        }
-    }
 }
 
 /// Draws the consequences of what the holder before left behind.

@@ -3,8 +3,8 @@
 //! [`run`] is the whole of it, [`passes`](passes) what it does in which order, [`lanes`](lanes) the shards that it works on side by
 //! side, [`walk`](walk) the loop over batches of each, which [`fetch`](fetch), [`effects`](effects) and [`commit`](commit) carry out;
 //! [`lease`] is the protocol, [`state`] and [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started,
-//! by its [`cost`](cost), [`rate`] and [`throttle`] when; [`dead`] and [`letters`](letters) keep what was set aside; [`migration`]
-//! is what a kind gives.
+//! by its [`cost`](cost), [`rate`] and [`throttle`] when, [`patience`] how long the ledger is waited for; [`dead`] and
+//! [`letters`](letters) keep what was set aside; [`migration`] is what a kind gives.
 //! A kind of your own runs by [`run::Run::new`] and [`run::Run::chunk`]: see `examples/custom.rs`.
 
 mod breaker;
@@ -31,6 +31,7 @@ pub mod migration;
 mod narrow;
 mod pass;
 mod passes;
+pub mod patience;
 pub mod rate;
 mod record;
 pub mod report;

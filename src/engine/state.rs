@@ -1,7 +1,8 @@
 //! A migration's own record: its life, its passes, its switches. docs/state-machine.md draws it.
 
-use super::lease::{nonce, swap_until_answered};
+use super::lease::nonce;
 use super::migration::Estimate;
+use super::patience::swap_until_answered;
 use super::sweeps::Sweeps;
 use crate::cursor::Cursor;
 use crate::digest;

@@ -7,7 +7,8 @@
 //! item was not written between its last two looks, it was written at the later one at the latest, and what reached
 //! `until - at` ahead then is over that long after.
 
-use super::lease::{Clock, nonce, swap_until_answered};
+use super::lease::{Clock, nonce};
+use super::patience::swap_until_answered;
 use crate::ledger::{Ledger, LedgerError, Record, Swap, item};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -40,7 +40,7 @@ impl Sqlite {
     ) -> Result<T, LedgerError> {
         let begun = Instant::now();
         let Ok(mut connection) = timeout(limit, Arc::clone(&self.connection).lock_owned()).await else {
-            return Err(self.file.busy(limit));
+            return Err(self.file.busy(begun.elapsed()));
         };
         let left = limit.saturating_sub(begun.elapsed());
         let done = spawn_blocking(move || {
@@ -50,7 +50,7 @@ impl Sqlite {
         match done.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Failure::Ledger(error))) => Err(error),
-            Ok(Err(Failure::Sqlite(error))) => Err(self.file.explain(operation, limit, &error)),
+            Ok(Err(Failure::Sqlite(error))) => Err(self.file.explain(operation, begun.elapsed(), &error)),
             Err(stopped) => Err(self.file.refused(operation, stopped.to_string())),
         }
     }

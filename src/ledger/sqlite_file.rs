@@ -45,15 +45,16 @@ impl File {
         LedgerError::Refused { ledger: self.name(), operation, message }
     }
 
-    pub(super) fn busy(&self, limit: Duration) -> LedgerError {
-        let message = format!("another process kept it locked for {} ms; try again", limit.as_millis());
+    /// Somebody else has it; `waited`: how long it really was.
+    pub(super) fn busy(&self, waited: Duration) -> LedgerError {
+        let message = format!("another process kept it locked for {:.1} s; try again", waited.as_secs_f64());
         LedgerError::Unreachable { ledger: self.name(), message }
     }
 
-    /// What an error of SQLite's means, and what to do about it.
-    pub(super) fn explain(&self, operation: &'static str, limit: Duration, error: &rusqlite::Error) -> LedgerError {
+    /// What an error of SQLite's means after so long, and what to do about it.
+    pub(super) fn explain(&self, operation: &'static str, waited: Duration, error: &rusqlite::Error) -> LedgerError {
         let hint = match error.sqlite_error_code() {
-            _ if contended(error) => return self.busy(limit),
+            _ if contended(error) => return self.busy(waited),
             Some(ErrorCode::NotADatabase) => "the file is not a SQLite database: name another one in MILKRUN_LEDGER",
             Some(ErrorCode::DatabaseCorrupt) => "the file is damaged: restore it from a backup",
             Some(ErrorCode::ReadOnly) => READ_ONLY,
@@ -78,40 +79,45 @@ pub(super) fn open(file: &File) -> Result<Connection, LedgerError> {
         return Err(file.refused("open", "it is a folder: name a file in it".to_owned()));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(&file.path, flags).map_err(|error| file.explain("open", PATIENCE, &error))?;
-    prepare(file, &connection)?;
+    let begun = Instant::now();
+    let connection = Connection::open_with_flags(&file.path, flags)
+        .map_err(|error| file.explain("open", begun.elapsed(), &error))?;
+    prepare(file, &connection, PATIENCE)?;
     Ok(connection)
 }
 
-fn prepare(file: &File, connection: &Connection) -> Result<(), LedgerError> {
-    let explain = |error: rusqlite::Error| file.explain("open", PATIENCE, &error);
+fn prepare(file: &File, connection: &Connection, patience: Duration) -> Result<(), LedgerError> {
+    let begun = Instant::now();
+    let explain = |error: rusqlite::Error| file.explain("open", begun.elapsed(), &error);
     // SQLite quietly opens a file that it must not write.
     if connection.is_readonly(MAIN_DB).map_err(explain)? {
         return Err(file.refused("open", READ_ONLY.to_owned()));
     }
-    let begun = Instant::now();
+    let end = begun + patience;
     loop {
-        match settle(connection) {
+        match settle(connection, end) {
             Ok(true) => return Ok(()),
             Ok(false) => {
                 let message = "its table `ledger` is somebody else's: name another file in MILKRUN_LEDGER";
                 return Err(file.refused("open", message.to_owned()));
             }
-            Err(error) if contended(&error) && begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+            Err(error) if contended(&error) && Instant::now() < end => std::thread::sleep(PAUSE),
             Err(error) => return Err(explain(error)),
         }
     }
 }
 
-/// Makes what is missing; false if the table is not milkrun's.
-fn settle(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(PATIENCE)?;
+/// Makes what is missing; false if the table is not milkrun's. Nothing is waited for beyond `end`.
+fn settle(connection: &Connection, end: Instant) -> rusqlite::Result<bool> {
+    let wait_to_the_end = || connection.busy_timeout(end.saturating_duration_since(Instant::now()));
+    wait_to_the_end()?;
     connection.execute_batch(TABLE)?;
     if !connection.query_row(OURS, [], |row| row.get::<_, bool>(0))? {
         return Ok(false);
     }
+    wait_to_the_end()?;
     connection.execute_batch(INDEX)?;
+    wait_to_the_end()?;
     // Write-ahead logging lets readers and a writer pass each other; FULL makes an acknowledged commit outlive a power cut.
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -170,11 +176,28 @@ mod tests {
         drop(open(&File::at(&path)).unwrap());
         // Opened for reading, as SQLite itself does when the permissions ask for it: root has every permission.
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-        let error = prepare(&File::at(&path), &connection).unwrap_err().to_string();
+        let error = prepare(&File::at(&path), &connection, PATIENCE).unwrap_err().to_string();
         assert!(
             error.ends_with("refused open: the file is read-only: let this user write it, its folder too"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_file_that_stays_locked_is_given_up_after_the_time_that_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("ledger.db");
+        let holder = Connection::open(&path).unwrap();
+        holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let connection = Connection::open(&path).unwrap();
+        let begun = Instant::now();
+        let error = prepare(&File::at(&path), &connection, Duration::from_millis(200)).unwrap_err().to_string();
+        let took = begun.elapsed().as_secs_f64();
+        let named = error.split_once("kept it locked for ").and_then(|(_, rest)| rest.strip_suffix(" s; try again"));
+        let named: f64 = named.unwrap_or_else(|| panic!("{error}")).parse().unwrap();
+        assert!((0.2..took + 0.05).contains(&named), "{took}: {error}");
+        holder.execute_batch("ROLLBACK").unwrap();
+        prepare(&File::at(&path), &connection, PATIENCE).unwrap();
     }
 
     #[test]
