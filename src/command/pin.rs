@@ -260,8 +260,10 @@ fn accepting(name: &str, digest: &str) -> String {
 mod tests {
     use super::*;
     use crate::command::{Aws, Settings, switch};
+    use crate::engine::report::{Outcome, StoppedBy};
     use crate::spec::parse;
     use aws_config::{BehaviorVersion, SdkConfig};
+    use std::path::Path;
     use std::time::Duration;
     use tokio::sync::OnceCell;
 
@@ -278,22 +280,34 @@ region = "eu-central-1"
 tags = "keep"
 "#;
 
-    #[tokio::test]
-    async fn a_definition_that_was_accepted_while_a_run_was_on_its_way_pauses_nothing() {
-        let folder = tempfile::tempdir().unwrap();
+    /// Over a ledger and no migration in this folder.
+    async fn handler(folder: &Path) -> Handler {
         let settings = Settings {
-            ledger: format!("sqlite://{}", folder.path().join("ledger.db").display()),
-            migrations: folder.path().display().to_string(),
+            ledger: format!("sqlite://{}", folder.join("ledger.db").display()),
+            migrations: folder.display().to_string(),
             margin_ms: 0,
             topic: None,
         };
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).build();
         let aws = Aws { config: Arc::new(OnceCell::new_with(Some(config))) };
-        let handler = Handler::new(&settings, &aws).await.unwrap();
-        let old = parse("m", FILE).unwrap_or_else(|error| panic!("{error}"));
-        let new = parse("m", &FILE.replace("keep", "drop")).unwrap_or_else(|error| panic!("{error}"));
-        let Definition::Objects(objects) = &new else { panic!("of another kind") };
-        let kind = Kind::Objects(Box::new(handler.buckets(objects).await));
+        Handler::new(&settings, &aws).await.unwrap()
+    }
+
+    fn definition(file: &str) -> Definition {
+        parse("m", file).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn kind(handler: &Handler, definition: &Definition) -> Kind {
+        let Definition::Objects(objects) = definition else { panic!("of another kind") };
+        Kind::Objects(Box::new(handler.buckets(objects).await))
+    }
+
+    #[tokio::test]
+    async fn a_definition_that_was_accepted_while_a_run_was_on_its_way_pauses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let handler = handler(folder.path()).await;
+        let (old, new) = (definition(FILE), definition(&FILE.replace("keep", "drop")));
+        let kind = kind(&handler, &new).await;
         let budget = Budget::new(Duration::from_secs(30), 1024);
         let load = async || state::load(&*handler.ledger, "m", budget.call()).await.unwrap();
         let first = handler.pin(&old, &kind, load().await, &budget).await.unwrap();
@@ -308,5 +322,30 @@ tags = "keep"
         let state = load().await.state;
         assert_eq!((state.paused, state.proposed), (None, None));
         assert!(state.pin.is_some_and(|pin| pin.file == new.digest()));
+    }
+
+    #[tokio::test]
+    async fn a_pause_that_came_too_late_is_not_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let handler = handler(folder.path()).await;
+        let (old, other) = (definition(FILE), definition(&FILE.replace("to-there", "to-elsewhere")));
+        let kind = kind(&handler, &old).await;
+        let budget = Budget::new(Duration::from_secs(30), 1024);
+        let load = async || state::load(&*handler.ledger, "m", budget.call()).await.unwrap();
+        let first = handler.pin(&old, &kind, load().await, &budget).await.unwrap();
+        assert!(matches!(first, Pinned::Yes(_)));
+
+        // A person was quicker, and has a reason of their own.
+        let known = load().await;
+        let (reason, by) = (Some("the shop is on fire".to_owned()), Some("ann".to_owned()));
+        switch::pause(&*handler.ledger, "m", reason, by, &handler.clock, budget.call()).await.unwrap();
+        let met = handler.another(&other, &known, &budget).await.unwrap().unwrap();
+        assert_eq!((met.outcome, met.reason.as_deref()), (Outcome::Paused, Some("the shop is on fire")));
+
+        // What is begun anew is pinned to nothing that could have changed.
+        switch::reset(&handler.ledger, "m", None, &handler.clock, budget.call()).await.unwrap();
+        let met = handler.another(&other, &known, &budget).await.unwrap().unwrap();
+        assert_eq!((met.outcome, met.stopped_by, met.reason), (Outcome::More, Some(StoppedBy::Pause), None));
+        assert_eq!(load().await.state.paused, None);
     }
 }

@@ -209,6 +209,8 @@ impl Handler {
         Ok(Report::idle(outcome, Progress::of(&stored.state, &checkpoints)))
     }
 
+    /// Pauses the migration, and answers what is so then: somebody may have paused it before, or meanwhile accepted another definition or
+    /// begun anew, which is for the next run to go by.
     pub(super) async fn pause(
         &self,
         definition: &Definition,
@@ -218,8 +220,12 @@ impl Handler {
     ) -> Result<Report, CommandError> {
         let now = (self.clock)();
         let stored = run::pause(&*self.ledger, definition.name(), stored, reason, now, budget.call()).await?;
+        let Some(pause) = &stored.state.paused else {
+            let report = self.standing(definition, &stored, Outcome::More, budget).await?;
+            return Ok(Report { stopped_by: Some(StoppedBy::Pause), ..report });
+        };
         let report = self.standing(definition, &stored, Outcome::Paused, budget).await?;
-        Ok(Report { reason: Some(reason.to_owned()), ..report })
+        Ok(Report { reason: Some(pause.reason.clone()), ..report })
     }
 
     /// Keeps a record of the run. It is for people: a run whose record could not be kept is none the worse.

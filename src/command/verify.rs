@@ -9,7 +9,7 @@ use super::{Handler, Invocation};
 use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Tally;
 use crate::engine::migration::Repair;
-use crate::engine::report::Outcome;
+use crate::engine::report::{Outcome, Report};
 use crate::engine::state;
 use crate::engine::throttle::Throttle;
 use crate::engine::verify::so_far;
@@ -38,12 +38,13 @@ impl Handler {
         };
         let stored = state::load(&*self.ledger, name, budget.call()).await?;
         let counted = so_far(&*self.ledger, name, &item::verify(0), &stored.state, budget.call()).await?;
-        let paused = |reason: Option<&str>| conclude(Outcome::Paused, None, reason, &counted);
         if let Some(pause) = &stored.state.paused {
-            return Ok(paused(Some(&pause.reason)));
+            return Ok(conclude(Outcome::Paused, None, Some(&pause.reason), &counted));
         }
+        // It may have turned out not to be paused.
+        let stopped = |report: &Report| conclude(report.outcome, None, report.reason.as_deref(), &counted);
         if let Some(report) = self.another(&definition, &stored, &budget).await? {
-            return Ok(paused(report.reason.as_deref()));
+            return Ok(stopped(&report));
         }
         // Before the first run there is nothing that was pinned, and nothing to compare: looking is no reason to pin.
         let (stored, kind) = if stored.state.pin.is_none() {
@@ -52,7 +53,7 @@ impl Handler {
         } else {
             match Box::pin(self.open_pinned(&definition, stored, invocation, &budget)).await? {
                 Opened::Yes(opened) => *opened,
-                Opened::Paused(report) => return Ok(paused(report.reason.as_deref())),
+                Opened::Paused(report) => return Ok(stopped(&report)),
             }
         };
         let repair = (event.repair || event.overwrite)
