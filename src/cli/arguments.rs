@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 
+use super::key::read;
 use crate::command::{CommandError, duration, megabytes};
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Map, Value, json};
@@ -161,10 +162,10 @@ struct Retry {
     /// This one alone.
     #[arg(
         long,
-        value_name = "JSON",
+        value_name = "KEY",
         allow_hyphen_values = true,
         value_parser = key,
-        help = "This one alone, as `failed` shows it: '[\"17\"]'"
+        help = "This one alone, as `failed` shows it: 17, or as JSON: '[\"17\"]'"
     )]
     key: Option<Key>,
     /// Who [default: $USER].
@@ -172,20 +173,14 @@ struct Retry {
     by: Option<String>,
 }
 
-/// A key as JSON.
+/// The parts of a key.
 #[derive(Clone, Debug)]
-struct Key(Value);
+struct Key(Vec<String>);
 
-/// Numbers are taken too: a shell eats the quotes of `["17"]` easily.
 fn key(text: &str) -> Result<Key, String> {
-    let part = |part: &Value| match part {
-        Value::String(_) => Some(part.clone()),
-        Value::Number(number) => Some(Value::String(number.to_string())),
-        _ => None,
-    };
-    let parsed: Option<Value> = serde_json::from_str(text).ok();
-    let parts = parsed.as_ref().and_then(Value::as_array).and_then(|parts| parts.iter().map(part).collect());
-    parts.map(|parts: Vec<Value>| Key(parts.into())).ok_or_else(|| r#"write a list such as '["17"]'"#.to_owned())
+    read(text)
+        .map(Key)
+        .ok_or_else(|| r#"write it as `failed` shows it, such as 17, or as a list such as '["17"]'"#.to_owned())
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,5 +1,6 @@
 //! Replies for people.
 
+use super::key::shown;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -15,7 +16,9 @@ fn write_value(out: &mut String, value: &Value, depth: usize) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields.iter().filter(|(name, value)| !is_unsaid(name, value)) {
-                if is_plain(value) {
+                if let Some(key) = shown(value).filter(|_| name == "key") {
+                    let _ = writeln!(out, "{pad}{name}: {key}");
+                } else if is_plain(value) {
                     let _ = writeln!(out, "{pad}{name}: {}", plain(value));
                 } else {
                     let _ = writeln!(out, "{pad}{name}:");
@@ -81,5 +84,11 @@ mod tests {
             text(&reply),
             "problems:\n  -\n    message: is wrong\n    hint: undo it\n  -\n    field: kind\n    message: is wrong\nsample_document:\n  note:"
         );
+    }
+
+    #[test]
+    fn a_key_stands_on_one_line_in_the_form_that_retry_takes() {
+        let reply = json!({"items": [{"key": ["1", "2", "3", "4", "5"]}, {"key": ["a, b"]}]});
+        assert_eq!(text(&reply), "items:\n  -\n    key: 1, 2, 3, 4, 5\n  -\n    key: [\"a, b\"]");
     }
 }

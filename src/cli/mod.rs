@@ -4,6 +4,7 @@ mod arguments;
 mod bar;
 mod end;
 mod human;
+mod key;
 mod remote;
 mod repeat;
 

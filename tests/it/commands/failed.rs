@@ -1,4 +1,4 @@
-//! `failed --class`: the dead letters of one class, page by page, whether their keys are shown or not.
+//! `failed --class`: the dead letters of one class, page by page, whether their keys are shown or not; and keys as `retry` takes them.
 
 use super::SMALL;
 use crate::support::job::Job;
@@ -55,4 +55,16 @@ fn those_of_one_class_are_listed_page_by_page() {
     let refused = job.call(&["failed", &job.name, "--class", "conflicts"]).expect(2).reply();
     assert_eq!(refused["errorType"], json!("Usage"), "{refused}");
     assert!(refused["errorMessage"].as_str().unwrap().contains("did you mean `conflict`?"), "{refused}");
+}
+
+#[test]
+fn a_key_is_put_back_as_it_is_shown_to_people() {
+    let job = with_letters();
+    let shown = job.cli().run(&["failed", &job.name, "--class", "poison"]).expect(0).stdout;
+    let keys: Vec<&str> = shown.lines().filter_map(|line| line.trim().strip_prefix("key: ")).collect();
+    assert_eq!(keys.len(), 3, "{shown}");
+    for key in keys {
+        assert_eq!(job.call(&["retry", &job.name, "--key", key]).expect(3).reply()["retried"], 1, "{key}");
+    }
+    assert_eq!(job.status()["to_retry"], 3);
 }
