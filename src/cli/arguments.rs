@@ -289,6 +289,13 @@ impl Arguments {
         }
     }
 
+    /// How `milkrun` is called again for the same place.
+    pub(super) fn again(&self) -> String {
+        let places = [("--function", &self.function), ("--migrations", &self.migrations), ("--ledger", &self.ledger)];
+        let given = places.iter().filter_map(|(option, value)| Some((option, value.as_deref()?)));
+        given.fold("milkrun".to_owned(), |call, (option, value)| format!("{call} {option} {}", quoted(value)))
+    }
+
     /// What each run may take.
     pub(super) fn time_limit(&self) -> Duration {
         self.time_limit.unwrap_or(Duration::from_secs(30))
@@ -315,6 +322,15 @@ impl Arguments {
             _ => None,
         }
     }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=@%+,".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -346,6 +362,7 @@ mod tests {
         assert!(arguments.json && arguments.until_done());
         assert_eq!((arguments.time_limit(), arguments.memory_limit_mb()), (Duration::from_secs(2), 256));
         assert_eq!(arguments.setting("MILKRUN_LEDGER").as_deref(), Some("sqlite://x.db"));
+        assert_eq!(arguments.again(), "milkrun --ledger sqlite://x.db");
         let Ok(Asked::Event(event)) = arguments.asked() else { panic!("no event") };
         assert_eq!(event, json!({"command": "run", "migration": "orders-history"}));
     }
@@ -371,6 +388,9 @@ mod tests {
         }
         let plain = Arguments::try_parse_from(["milkrun", "--function", "f", "run"]).unwrap();
         assert!(plain.asked().is_ok());
+        assert_eq!(plain.again(), "milkrun --function f");
+        let spaced = Arguments::try_parse_from(["milkrun", "--migrations", "my 'm", "status"]).unwrap();
+        assert_eq!(spaced.again(), r"milkrun --migrations 'my '\''m'");
         assert_eq!((plain.time_limit(), plain.memory_limit_mb()), (Duration::from_secs(30), 1024));
     }
 }

@@ -15,12 +15,17 @@ pub(super) fn status(command: &str, reply: &Value) -> u8 {
         return 4;
     }
     let count = |value: &Value| value.as_u64().unwrap_or(0);
-    let aside = count(&reply["progress"]["failed"]) + count(&reply["progress"]["conflicts"]);
+    let aside = aside(reply);
     let mismatches = ["missing", "different", "extra"].iter().map(|name| count(&reply[*name])).sum::<u64>();
     let mismatches = mismatches.saturating_sub(count(&reply["repaired"]));
     // Those that were put back need nobody but the next run.
     let aside = if command == "retry" { aside.saturating_sub(count(&reply["to_retry"])) } else { aside };
     if (matches!(command, "run" | "retry") && aside > 0) || (command == "verify" && mismatches > 0) { 3 } else { 0 }
+}
+
+/// Dead letters and conflicts that a reply counts.
+pub(super) fn aside(reply: &Value) -> u64 {
+    ["failed", "conflicts"].iter().filter_map(|name| reply["progress"][*name].as_u64()).sum()
 }
 
 #[cfg(test)]

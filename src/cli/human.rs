@@ -11,6 +11,19 @@ pub(super) fn text(reply: &Value) -> String {
     out.trim_end().to_owned()
 }
 
+/// A plan's reply. Of what its problems kept from being made it does not say that there is none.
+pub(super) fn plan(reply: &Value) -> String {
+    let mut told = reply.clone();
+    let has_problems = reply["problems"].as_array().is_some_and(|problems| !problems.is_empty());
+    if let Some(fields) = told.as_object_mut().filter(|_| has_problems) {
+        let unmade = |name: &str, value: &Value| {
+            matches!(name, "statements" | "query_plans") && value.as_array().is_some_and(Vec::is_empty)
+        };
+        fields.retain(|name, value| !unmade(name, value));
+    }
+    text(&told)
+}
+
 fn write_value(out: &mut String, value: &Value, depth: usize) {
     let pad = "  ".repeat(depth);
     match value {
@@ -84,6 +97,16 @@ mod tests {
             text(&reply),
             "problems:\n  -\n    message: is wrong\n    hint: undo it\n  -\n    field: kind\n    message: is wrong\nsample_document:\n  note:"
         );
+    }
+
+    #[test]
+    fn a_plan_with_problems_does_not_say_that_there_are_no_statements() {
+        let mut reply = json!({"problems": [{"field": "kind"}], "warnings": [], "statements": [], "query_plans": []});
+        assert_eq!(plan(&reply), "problems:\n  -\n    field: kind\nwarnings: none");
+        reply["statements"] = json!([{"purpose": "p"}]);
+        assert!(plan(&reply).ends_with("statements:\n  -\n    purpose: p"), "{}", plan(&reply));
+        reply["problems"] = json!([]);
+        assert!(plan(&reply).ends_with("query_plans: none"), "{}", plan(&reply));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod bar;
 mod end;
 mod human;
 mod key;
+mod next;
 mod remote;
 mod repeat;
 
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Carries out a command line; the exit status.
@@ -57,6 +59,9 @@ pub fn refuse(refusal: &clap::Error) -> u8 {
     let _ = refusal.print();
     u8::try_from(refusal.exit_code()).unwrap_or(2)
 }
+
+/// What a look at a migration file may take.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Where commands go.
 enum Place {
@@ -133,6 +138,14 @@ impl Session<'_> {
                 };
                 handler.handle(event, &invocation).await
             }
+        }
+    }
+
+    /// Whether `verify` can mend a migration; where nobody says of which kind it is, that it can.
+    async fn mends(&self, name: &str) -> bool {
+        match &self.place {
+            Place::There(_) => true,
+            Place::Here(handler) => handler.mends(name, LOOK).await,
         }
     }
 

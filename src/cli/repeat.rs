@@ -1,10 +1,10 @@
 //! `--until-done` plays the schedule: invocation after invocation, waiting out what passes by itself.
 
-use super::end::status;
-use super::{Session, human, print};
+use super::end::{aside, status};
+use super::{Session, human, next, print};
 use crate::command::CommandError;
-use serde_json::Value;
-use std::collections::HashSet;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -14,6 +14,8 @@ use time::format_description::well_known::Rfc3339;
 struct Totals {
     runs: u64,
     counts: [u64; 4],
+    /// Dead letters by migration, as the last reply of each counts them.
+    aside: BTreeMap<String, u64>,
 }
 
 const COUNTED: [&str; 4] = ["moved", "skipped", "conflicts", "failed"];
@@ -66,7 +68,7 @@ impl Session<'_> {
         self.bar.finish();
         let reply = result?;
         if !self.asked.json {
-            self.conclude(&command, &reply, &totals);
+            Box::pin(self.conclude(&event, &reply, &totals)).await;
         }
         Ok(match status(&command, &reply) {
             0 => worst,
@@ -74,36 +76,43 @@ impl Session<'_> {
         })
     }
 
-    fn conclude(&self, command: &str, reply: &Value, totals: &Totals) {
-        match command {
+    async fn conclude(&self, event: &Value, reply: &Value, totals: &Totals) {
+        match event["command"].as_str().unwrap_or_default() {
             "run" => {
-                self.explain(reply);
+                self.explain(reply).await;
+                for (name, count) in totals.aside.iter().filter(|(_, count)| **count > 0) {
+                    self.bar.say(&next::dead_letters(&self.asked.again(), name, *count));
+                }
                 print(&totals.line(reply));
             }
             "verify" => {
-                self.explain(reply);
-                for example in reply["examples"].as_array().into_iter().flatten() {
-                    self.bar.say(&format!("{}: {}", example["kind"].as_str().unwrap_or_default(), example["key"]));
+                self.explain(reply).await;
+                self.list(reply, &["missing", "different", "extra"]);
+                let mends = Box::pin(self.mends(reply["migration"].as_str().unwrap_or_default())).await;
+                for line in next::differences(&self.asked.again(), event, reply, mends) {
+                    self.bar.say(&line);
                 }
                 print(&verified(reply));
             }
             "rollback" => {
-                self.explain(reply);
-                for example in reply["examples"].as_array().into_iter().flatten() {
-                    self.bar.say(&format!("{}: {}", example["kind"].as_str().unwrap_or_default(), example["key"]));
-                }
+                self.explain(reply).await;
+                self.list(reply, &["changed", "gone"]);
                 print(&rolled_back(reply));
             }
+            "plan" => print(&human::plan(reply)),
             _ => print(&human::text(reply)),
         }
     }
 }
 
 impl Session<'_> {
-    /// Why it ended as it did, and when it makes sense to come back.
-    fn explain(&self, reply: &Value) {
+    /// Why it ended as it did, who wanted that, and when it makes sense to come back.
+    async fn explain(&self, reply: &Value) {
         if let Some(reason) = reply["reason"].as_str() {
             self.bar.say(reason);
+        }
+        if let Some(line) = self.who_paused(reply).await {
+            self.bar.say(&line);
         }
         if let Some(until) = reply["until"].as_str() {
             let why = match reply["outcome"].as_str() {
@@ -115,6 +124,28 @@ impl Session<'_> {
             self.bar.say(&format!("{why} until {until}"));
         }
     }
+
+    /// Who has paused it, which a run's reply does not say, and how it goes on.
+    async fn who_paused(&self, reply: &Value) -> Option<String> {
+        if reply["outcome"] != "paused" || self.stop.is_set() {
+            return None;
+        }
+        let event = json!({"command": "status", "migration": reply["migration"]});
+        let status = Box::pin(self.call(&event)).await.ok()?;
+        next::paused(&self.asked.again(), &status)
+    }
+
+    /// The examples of a reply, and how many more its counts of these names have.
+    fn list(&self, reply: &Value, counts: &[&str]) {
+        let examples = reply["examples"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for example in examples {
+            self.bar.say(&format!("{}: {}", example["kind"].as_str().unwrap_or_default(), example["key"]));
+        }
+        let all: u64 = counts.iter().filter_map(|name| reply[*name].as_u64()).sum();
+        if let Some(line) = next::more(all, examples.len()) {
+            self.bar.say(&line);
+        }
+    }
 }
 
 impl Totals {
@@ -122,6 +153,9 @@ impl Totals {
         self.runs += 1;
         for (count, name) in self.counts.iter_mut().zip(COUNTED) {
             *count += reply[name].as_u64().unwrap_or(0);
+        }
+        if let Some(name) = reply["migration"].as_str().filter(|_| reply["progress"].is_object()) {
+            self.aside.insert(name.to_owned(), aside(reply));
         }
     }
 

@@ -17,6 +17,7 @@ use crate::ledger::item;
 use crate::observe::log;
 use crate::spec::Definition;
 use serde_json::Value;
+use std::time::Duration;
 
 impl Handler {
     pub(super) async fn verify(&self, event: &VerifyEvent, invocation: &Invocation) -> Result<Value, CommandError> {
@@ -77,5 +78,10 @@ impl Handler {
         self.keep(&definition, kind).await;
         let verified = verified?;
         Ok(conclude(verified.outcome, verified.until, None, &verified.tally))
+    }
+
+    /// Whether `verify` can mend what it finds in a migration; a file that cannot be read does not say that it cannot.
+    pub(crate) async fn mends(&self, name: &str, limit: Duration) -> bool {
+        !matches!(self.definition(name, limit).await, Ok(Definition::Files(_)))
     }
 }

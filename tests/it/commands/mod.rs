@@ -4,6 +4,7 @@ mod definition;
 mod exits;
 mod failed;
 mod hidden;
+mod next;
 mod repair;
 mod replies;
 mod selecting;

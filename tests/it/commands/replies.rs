@@ -212,10 +212,12 @@ fn without_json_the_last_line_says_it_all_and_the_rest_goes_to_stderr() {
     assert!(paused.stdout.contains("state: paused\nreason: lunch\n"), "{paused:?}");
     let waits = cli.run(&["run", &job.name]).expect(4);
     assert_eq!(waits.stdout, "orders-history: paused, 0 moved, 0 skipped, 0 conflicts, 0 failed, 1 runs\n");
-    assert_eq!(waits.stderr, "lunch\n");
+    let at = job.status()["paused"]["at"].as_str().unwrap().to_owned();
+    let told = format!("lunch\npaused at {at}; `milkrun resume orders-history` goes on\n");
+    assert_eq!(waits.stderr, told);
     let waits = cli.run(&["verify", &job.name]).expect(4);
     assert!(waits.stdout.starts_with("orders-history: paused, 0 checked"), "{waits:?}");
-    assert_eq!(waits.stderr, "lunch\n");
+    assert_eq!(waits.stderr, told);
     let idle = cli.run(&["run"]).expect(0);
     assert_eq!(idle.stdout, "milkrun: idle, 0 moved, 0 skipped, 0 conflicts, 0 failed, 1 runs\n");
 }
