@@ -33,6 +33,9 @@ const UNKNOWN: Meaning = Meaning {
 
 const VALUE: &str = "correct the row, or give the target column a type that holds it";
 const CONSTRAINT: &str = "correct the row, or the constraint of the target";
+/// Raised by the user's own code, which no table of codes knows.
+const REFUSED_BY_TRIGGER: &str = "a trigger, or a function that it calls, refused the row";
+const TRIGGER: &str = "correct the row, or what the trigger asks of it";
 const NAMES: &str = "compare the migration file with the database's schema";
 const SYNTAX: &str = "correct `where`; without one, report this as a bug of milkrun";
 const GRANT: &str = "grant the database user what `plan` names as missing";
@@ -76,7 +79,8 @@ const MYSQL: &[Row<u16>] = &[
         "the target does not take a value",
         VALUE,
     ),
-    (&[3819, 4025, 1216, 1217, 1451, 1452, 1369, 1442, 1644, 1526], Poison, "a constraint refused the row", CONSTRAINT),
+    (&[3819, 4025, 1216, 1217, 1451, 1452, 1369, 1442, 1526], Poison, "a constraint refused the row", CONSTRAINT),
+    (&[1644], Poison, REFUSED_BY_TRIGGER, TRIGGER),
     (&[1267, 1270, 1271, 1253], Fatal, "collations that do not mix", "write an explicit COLLATE in `where`"),
     (
         &[1044, 1045, 1095, 1130, 1131, 1132, 1141, 1142, 1143, 1147, 1227, 1370, 1698, 1820, 1862, 3118, 4151],
@@ -119,7 +123,8 @@ const POSTGRES: &[Row<&str>] = &[
     (&["55006", "0A000"], Fatal, "the server does not support or allow this now", NAMES),
     (&["23505"], Transient, "somebody else was there first: the key exists", ""),
     (&["22"], Poison, "the target does not take a value", VALUE),
-    (&["23", "44", "P0", "09", "27", "38", "39"], Poison, "a constraint or trigger refused the row", CONSTRAINT),
+    (&["23", "44"], Poison, "a constraint refused the row", CONSTRAINT),
+    (&["P0", "09", "27", "38", "39"], Poison, REFUSED_BY_TRIGGER, TRIGGER),
     (&["42501", "28", "0L", "0P"], Fatal, "the database user may not do this", GRANT),
     (&["42601"], Fatal, "a syntax error", SYNTAX),
     (&["42", "26", "3D", "3F"], Fatal, "the statement does not fit the schema", NAMES),
@@ -133,6 +138,7 @@ const SQLITE: &[Row<i32>] = &[
     (&[18], TooLarge, "a value over the limit", PACKET),
     (&[1555, 2067, 2579], Transient, "somebody else was there first: the key exists", ""),
     (&[19], Poison, "a constraint refused the row", CONSTRAINT),
+    (&[1811], Poison, "a trigger, or a foreign key that restricts, refused the row", TRIGGER),
     (&[20], Poison, "a value of a type that the column does not take, or text that is not UTF-8", VALUE),
     (&[8, 3, 23], Fatal, "the database file is read-only", "make the file and its folder writable"),
     (&[13], Fatal, "the disk is full", "free space where the database file lies"),
@@ -146,7 +152,7 @@ const SQLITE: &[Row<i32>] = &[
 /// Looks a MySQL or MariaDB error number up. A signal of the user's own (SQLSTATE 45000) refuses the row.
 pub fn mysql(number: u16, state: Option<&str>) -> Meaning {
     if state == Some("45000") {
-        return Meaning { class: Poison, what: "a trigger refused the row", hint: CONSTRAINT };
+        return Meaning { class: Poison, what: REFUSED_BY_TRIGGER, hint: TRIGGER };
     }
     // MySQL has another meaning for MariaDB's number of a failed CHECK.
     if number == 4025 && state.is_some_and(|state| state != "23000") {
@@ -245,6 +251,20 @@ mod tests {
         assert_eq!(mysql(4025, Some("23000")).class, Poison);
         assert_eq!(mysql(4025, Some("HY000")).class, Fatal);
         assert_eq!(mysql(1644, Some("45000")).class, Poison);
+    }
+
+    #[test]
+    fn a_trigger_is_not_called_a_constraint() {
+        for (trigger, constraint) in [
+            (mysql(1644, Some("45000")), mysql(3819, None)),
+            (mysql(1644, Some("22003")), mysql(1452, None)),
+            (postgres("P0001"), postgres("23514")),
+            (sqlite(1811), sqlite(275)),
+        ] {
+            assert!(trigger.what.starts_with("a trigger, ") && !trigger.hint.contains("constraint"), "{trigger:?}");
+            assert_eq!((trigger.class, constraint.class), (Poison, Poison));
+            assert_eq!(constraint.what, "a constraint refused the row");
+        }
     }
 
     #[test]
