@@ -56,6 +56,12 @@ const CASES: &[Case] = &[
         ],
     ),
     (
+        &[(r#"key = ["tenant", "id"]"#, r#"key = ["tenat", "id"]"#)],
+        &[
+            "target.key: leaves out `tenat` of the source's key, so that two rows could have one object; did you mean `tenant` where `source.key` has `tenat`? If not, add `{tenat}`",
+        ],
+    ),
+    (
         &[("{n}-{name}", "photo.jpg")],
         &["target.key: would be the same for all files of a row; add `{n}`, the URL's number within the row"],
     ),

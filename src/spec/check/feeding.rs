@@ -130,7 +130,13 @@ pub(super) fn check_key(
             }
             Some(ColumnValue::Column(name)) => (
                 format!("`{column}` is fed by `{name}`, which is not in {}", words.key),
-                format!("feed it from {}, which is {the_key}", words.key),
+                // Whichever of the two is misspelt: only the database knows which column is there.
+                match nearest(name, source_key.iter().map(String::as_str)) {
+                    Some(other) => {
+                        format!("{} has `{other}`: did you mean `{name}` there, or `{other}` here?", words.key)
+                    }
+                    None => format!("feed it from {}, which is {the_key}, or put `{name}` there", words.key),
+                },
             ),
             Some(_) => (
                 format!("`{column}` is fed by a `$` word, not by {}", words.key),

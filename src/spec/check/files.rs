@@ -241,13 +241,21 @@ fn check_key(path: &Path, template: &Template, key: &[String], files: &[FileColu
         key.iter().map(String::as_str).filter(|name| !template.columns().any(|column| column == *name)).collect();
     if !missing.is_empty() {
         let braces: Vec<String> = missing.iter().map(|name| format!("{{{name}}}")).collect();
+        let add = format!("add {}", listed(braces.iter().map(String::as_str), "and"));
+        // A column of the template that is almost one of the key: only the database knows which of the two is there.
+        let strange = || template.columns().filter(|column| !key.iter().any(|name| name == column));
+        let misspelt = missing.iter().find_map(|name| Some((*name, nearest(name, strange())?)));
+        let hint = match misspelt {
+            Some((name, other)) => format!("did you mean `{other}` where `source.key` has `{name}`? If not, {add}"),
+            None => add,
+        };
         problems.add(
             path,
             format!(
                 "leaves out {} of the source's key, so that two rows could have one object",
                 listed(missing, "and")
             ),
-            format!("add {}", listed(braces.iter().map(String::as_str), "and")),
+            hint,
         );
     }
     for pair in template.0.windows(2) {

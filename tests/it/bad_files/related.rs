@@ -55,7 +55,7 @@ pub(super) const CASES: &[Case] = &[
             "source.related[0].target.columns.doc: `$document` is that of the whole item; write it in `[target.columns]`, or copy the columns themselves here",
             "source.related[0].target.columns.hash: `$digest` is that of the whole item; write it in `[target.columns]`, or copy the columns themselves here",
             "source.related[0].target.columns.card: copies `card_number`, which `exclude` names; leave it out here, or take it out of `exclude`",
-            "source.related[0].target.key[0]: `n` is fed by `number`, which is not in the related table's key; feed it from the related table's key, which is `id`",
+            "source.related[0].target.key[0]: `n` is fed by `number`, which is not in the related table's key; feed it from the related table's key, which is `id`, or put `number` there",
             r#"source.related[0].target.key[1]: `id` is not among `source.related.target.columns`; write `id = "id"` in `[source.related.target.columns]`"#,
             "source.related[0].target.table: is one of the related tables; write to a table of its own",
         ],

@@ -17,14 +17,21 @@ pub(super) const CASES: &[Case] = &[
         "a target key fed by something else",
         &[("order_id = \"id\"\nstatus", "order_id = \"number\"\nstatus")],
         &[
-            "target.key[0]: `order_id` is fed by `number`, which is not in the source's key; feed it from the source's key, which is `id`",
+            "target.key[0]: `order_id` is fed by `number`, which is not in the source's key; feed it from the source's key, which is `id`, or put `number` there",
+        ],
+    ),
+    (
+        "a source key that is misspelt",
+        &[("key = [\"id\"]\nwhere", "key = [\"idd\"]\nwhere")],
+        &[
+            "target.key[0]: `order_id` is fed by `id`, which is not in the source's key; the source's key has `idd`: did you mean `id` there, or `idd` here?",
         ],
     ),
     (
         "a target key fed by a word",
         &[("order_id = \"id\"\nstatus", "order_id = \"$run\"\nstatus")],
         &[
-            "target.key[0]: `order_id` is fed by a `$` word, not by the source's key; feed it from the source's key, which is `id`",
+            "target.key[0]: `order_id` is fed by a `$` word, not by the source's key; feed it from the source's key, which is `id`, or put `number` there",
         ],
     ),
     (
