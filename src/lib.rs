@@ -32,6 +32,7 @@ pub mod ledger;
 pub mod objects;
 pub mod observe;
 pub mod pace;
+mod plural;
 pub mod rows;
 pub mod s3;
 pub mod secret;

@@ -1,4 +1,5 @@
-//! What to do next, where a command ends with something that needs a person. `again` is how `milkrun` is called again for the same place.
+//! What to do next, where a command ends with something that needs a person. `again` is how `milkrun` is called again for the same
+//! place.
 
 use serde_json::Value;
 
@@ -26,7 +27,8 @@ pub(super) fn paused(again: &str, status: &Value) -> Option<String> {
                 String::new()
             } else {
                 format!(
-                    "; its definition has changed since it was pinned: undo that, or `{again} resume {name} --accept {now}` goes on with it"
+                    "; its definition has changed since it was pinned: undo that, or \
+                     `{again} resume {name} --accept {now}` goes on with it"
                 )
             }
         }
@@ -48,23 +50,24 @@ pub(super) fn differences(again: &str, event: &Value, reply: &Value, mends: bool
     let mut lines = Vec::new();
     if missing > 0 && !mends {
         lines.push(format!(
-            "missing: `{again} run {name}` moves what has not followed yet; what is a dead letter is listed by `{again} failed {name}` and \
-             put back by `{again} retry {name}`"
+            "missing: `{again} run {name}` moves what has not followed yet; what is a dead letter is listed by \
+             `{again} failed {name}` and put back by `{again} retry {name}`"
         ));
     } else if missing > 0 && !repairs {
         lines.push(format!(
-            "missing: `{again} verify {name} --repair` inserts what is missing; what has a dead letter is in `{again} failed {name}` too"
+            "missing: `{again} verify {name} --repair` inserts what is missing; what has a dead letter \
+             is in `{again} failed {name}` too"
         ));
     }
     if different > 0 && !mends {
         lines.push(
-            "different: objects are not what was written: nothing here mends them, look who has changed them"
+            "different: objects are not what was written: nothing here mends them; find out who changed them"
                 .to_owned(),
         );
     } else if different > 0 && !overwrites {
         lines.push(format!(
-            "different: where the source is right, `{again} verify {name} --overwrite` rewrites the target, and inserts what is missing; \
-             where the target is right, mend the source by hand"
+            "different: where the source is right, `{again} verify {name} --overwrite` rewrites the target, and \
+             inserts what is missing; where the target is right, mend the source by hand"
         ));
     }
     if extra > 0 {
@@ -107,9 +110,13 @@ mod tests {
         assert_eq!((more(20, 20), more(23, 20).as_deref()), (None, Some("and 3 more")));
     }
 
+    fn status(by: &str, reason: &str, now: &str) -> Value {
+        let paused = json!({"by": by, "at": "T"});
+        json!({"migration": "m", "reason": reason, "paused": paused, "pinned": "a", "definition": now})
+    }
+
     #[test]
     fn a_pause_says_who_and_how_it_goes_on() {
-        let status = |by: &str, reason: &str, now: &str| json!({"migration": "m", "reason": reason, "paused": {"by": by, "at": "T"}, "pinned": "a", "definition": now});
         for (status, said) in [
             (status("ann", "lunch", "a"), Some("paused by ann at T; `milkrun resume m` goes on")),
             (status("unknown", "lunch", "a"), Some("paused at T; `milkrun resume m` goes on")),
@@ -127,9 +134,14 @@ mod tests {
         }
     }
 
+    fn found(missing: u64, different: u64, extra: u64, repaired: u64) -> Value {
+        let mut reply = json!({"migration": "m", "outcome": "complete", "missing": missing, "different": different});
+        (reply["extra"], reply["repaired"]) = (json!(extra), json!(repaired));
+        reply
+    }
+
     #[test]
     fn differences_name_what_mends_them_and_nothing_that_was_done() {
-        let found = |missing: u64, different: u64, extra: u64, repaired: u64| json!({"migration": "m", "outcome": "complete", "missing": missing, "different": different, "extra": extra, "repaired": repaired});
         let (plain, repair) = (json!({}), json!({"repair": true, "overwrite": false}));
         let overwrite = json!({"repair": false, "overwrite": true});
         let none: &[&str] = &[];

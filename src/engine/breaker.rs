@@ -2,6 +2,7 @@
 
 use super::checkpoint::Counters;
 use super::migration::Aside;
+use crate::plural::counted as many;
 
 /// So many items of a run have to have passed before a share of them says anything.
 const JUDGED_AFTER: u64 = 100;
@@ -26,9 +27,9 @@ pub(super) fn judge(counted: &Counters, limit: u32, last: Option<(&Aside, String
         format!("; the last one is {key}, {}: {}", aside.class, aside.message)
     });
     Some(format!(
-        "{bad} of the {items} items of this run could not be moved ({} conflicts, {} failed): {}, and \
+        "{bad} of the {items} items of this run could not be moved ({}, {} failed): {}, and \
          `stop_when_failed` is {}; see `failed`, mend the cause, then `resume`, and `retry` for those set aside{last}",
-        counted.conflicts,
+        many(counted.conflicts, "conflict"),
         counted.failed,
         percent(bad.saturating_mul(10_000) / items),
         percent(u64::from(limit)),
@@ -81,7 +82,7 @@ mod tests {
         let reason = judge(&counted(81, 1, 18), 250, Some((&aside, "[\"17\"]".into()))).unwrap();
         assert_eq!(
             reason,
-            "19 of the 100 items of this run could not be moved (1 conflicts, 18 failed): 19%, and `stop_when_failed` is \
+            "19 of the 100 items of this run could not be moved (1 conflict, 18 failed): 19%, and `stop_when_failed` is \
              2.5%; see `failed`, mend the cause, then `resume`, and `retry` for those set aside; the last one is [\"17\"], \
              poison: refused"
         );

@@ -12,6 +12,7 @@ use super::state::{self, State};
 use super::stretch::{Bounds, Ready, in_time, stretch};
 use super::walk::{Walk, Walked};
 use crate::fault::{Class, Fault};
+use crate::plural::counted;
 use std::time::Duration;
 
 /// What became of a batch's effects, dead letters included.
@@ -140,8 +141,8 @@ impl<M: Migration> Walk<'_, M> {
             key: self.run.kind.item_at(key),
             class: "killed",
             message: format!(
-                "the function was killed {kills} times in a row while it moved this item alone; raise its memory or time, then \
-                 `retry`"
+                "the function was killed {} in a row while it moved this item alone; raise its memory or time, then `retry`",
+                counted(u64::from(*kills), "time")
             ),
         })
     }

@@ -14,6 +14,7 @@ use super::sizer::Tuner;
 use super::state::{State, Stored};
 use super::walk::{Walk, Walked};
 use crate::ledger::item;
+use crate::plural::counted;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -284,8 +285,8 @@ impl<M: Migration> Run<'_, M> {
         if it.kills >= self.limits.max_attempts && it.alone.is_none() {
             // A person has to look: they said nothing of what they were about to move.
             let reason = format!(
-                "the function was killed {} times in a row before it moved anything; raise its memory or time, then `resume`",
-                it.kills
+                "the function was killed {} in a row before it moved anything; raise its memory or time, then `resume`",
+                counted(u64::from(it.kills), "time")
             );
             // `resume` gives it as many attempts again.
             if held.lease.write(|it| (it.kills, it.alone) = (0, None), self.budget.call()).await? == Kept::Fenced {

@@ -7,6 +7,7 @@ use super::super::types::key_kind;
 use super::holding::holds;
 use super::source::is_table;
 use super::{Findings, create_index, fit, listed, missing_column, missing_table};
+use crate::plural::counted;
 use crate::spec::{ColumnValue, RowsDefinition};
 use crate::sql::Dialect;
 use crate::sql::catalog::{Column, Table};
@@ -236,7 +237,7 @@ impl Checked<'_> {
         if source_key.len() != key.len() {
             self.findings.problem(
                 at.as_str(),
-                format!("has {} columns, the source's key has {}", key.len(), source_key.len()),
+                format!("has {}, the source's key has {}", counted(key.len() as u64, "column"), source_key.len()),
                 "feed it by exactly the source's key",
             );
         }

@@ -31,7 +31,7 @@ pub(super) const CASES: &[Case] = &[
         "a target key fed by a word",
         &[("order_id = \"id\"\nstatus", "order_id = \"$run\"\nstatus")],
         &[
-            "target.key[0]: `order_id` is fed by a `$` word, not by the source's key; feed it from the source's key, which is `id`, or put `number` there",
+            "target.key[0]: `order_id` is fed by a `$` word, not by the source's key; feed it from the source's key, which is `id`",
         ],
     ),
     (

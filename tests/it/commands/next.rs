@@ -13,7 +13,7 @@ fn told(job: &Job, arguments: &[&str], code: i32) -> String {
     stderr
 }
 
-/// A job that is complete, with so many conflicts.
+/// A job that begins anew over a target of which so many rows differ from their source.
 fn with_conflicts(many: u32) -> Job {
     let job = Job::shop(Kind::Sqlite, SMALL, "settle = \"0s\"");
     job.run_to_the_end();
