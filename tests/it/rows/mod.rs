@@ -16,3 +16,4 @@ mod purging;
 mod related;
 mod splits;
 mod stage;
+mod writers;

@@ -1,8 +1,8 @@
 //! Items that two write at once, and one that changes while it is copied.
 
 use super::{assert_copied, count, shop};
-use crate::rows::stage::{KINDS, Kind, LIMIT, Stage, effort, range, walk};
-use milkrun::engine::migration::Migration;
+use crate::rows::stage::{KINDS, Kind, LIMIT, Stage, effort, walk};
+use crate::rows::writers::write_at_once;
 use milkrun::fault::Class;
 
 #[test]
@@ -10,28 +10,7 @@ fn two_writers_of_one_batch_copy_it_once_between_them() {
     for kind in KINDS {
         let stage = Stage::new(kind);
         let definition = shop(&stage, 30);
-        let (one, two) = (stage.open(&definition), stage.open(&definition));
-        let moved = stage.run(async {
-            one.prepare(LIMIT).await.expect("the targets");
-            let range = range(&one).await.expect("rows");
-            let (mut moved, mut after) = (0, None);
-            while let Some(read) = one.read(&range, after.as_ref(), 5, LIMIT).await.expect("a batch") {
-                let effort = effort();
-                let (first, second) = tokio::join!(one.write(&read.batch, &effort), two.write(&read.batch, &effort));
-                for result in [first, second] {
-                    match result {
-                        Ok(outcome) => {
-                            moved += outcome.moved;
-                            assert_eq!(outcome.aside, []);
-                        }
-                        Err(fault) => assert_eq!(fault.class, Class::Transient, "{kind:?}: {fault}"),
-                    }
-                }
-                after = Some(read.end);
-            }
-            moved
-        });
-        assert_eq!(moved, 20, "{kind:?}");
+        assert_eq!(write_at_once(&stage, &definition).moved, 20, "{kind:?}");
         assert_copied(&stage);
     }
 }
