@@ -17,6 +17,8 @@ impl Objects {
         let _memory = self.hold(ours.bytes, deadline).await?;
         let got = self.source.version(&self.from, &ours.key, &ours.etag, None, left(deadline)).await;
         let got = got.map_err(|error| Stop::of(Side::Source, &error))?;
+        // Tags and ACL are those of a moment later. Of an object that changes in between, the copy has new ones and the old body until a sweep
+        // finds that this is not its source's, and copies it again.
         let object = self.dressed(ours, &got.head, object, deadline).await?;
         let checksum = Checksum::of(&got.body);
         let put = self.writer.put(&object, got.body, checksum, left(deadline)).await;

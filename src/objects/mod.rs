@@ -36,6 +36,7 @@ mod write;
 
 use crate::cursor::Cursor;
 use crate::engine::shelves::{Nowhere, Shelves};
+use crate::fault::{Class, Fault};
 use crate::s3::{Bucket, Facts, Listed, S3};
 use crate::spec::{BucketRef, ObjectsDefinition};
 pub use access::Access;
@@ -46,6 +47,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 /// Bytes of memory that transfers may hold, until somebody says how many there are.
 const MEMORY: u64 = 64 << 20;
@@ -69,6 +71,8 @@ pub struct Objects {
     one_server: bool,
     /// Objects that may still be worked on side by side, by all lanes of a run together.
     at_once: Semaphore,
+    /// Objects that may still be looked at side by side by reads and counts of all lanes, which do not wait until a large object is copied.
+    looks: Semaphore,
     /// KiB of memory that transfers between servers may still take.
     memory: Semaphore,
     /// Objects of which parts have arrived, until their batch has heard of it.
@@ -116,6 +120,7 @@ impl Objects {
             shelves: Arc::new(Nowhere),
             began: OnceCell::new(),
             at_once: Semaphore::new(at_once(definition)),
+            looks: Semaphore::new(at_once(definition)),
             memory: semaphore(MEMORY),
             carried: Mutex::default(),
             under_way: Mutex::default(),
@@ -160,6 +165,14 @@ impl Objects {
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.
         self.at_once.acquire().await.ok()
+    }
+
+    /// Waits until one more object may be looked at, by whoever has no turn.
+    async fn turn_to_look(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Fault> {
+        match tokio::time::timeout_at(deadline, self.looks.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Fault::new(Class::Unfinished, "other lanes took all the time that there was to look at objects")),
+        }
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashSet<String>> {

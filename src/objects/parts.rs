@@ -132,9 +132,11 @@ impl Objects {
             // What is there a moment later may be somebody else's.
             Ok(Some(etag)) => Some(etag),
             Ok(None) => self.made(ours, upload, deadline).await?,
-            // The reply to a completion that succeeded may be what was lost: then what is there is made of so many parts.
-            Err(S3Error::Missing { .. } | S3Error::Exists { .. }) => {
-                let made = self.made(ours, upload, deadline).await?;
+            // The reply to a completion that succeeded may be what was lost: then the upload is gone, and what is there is made of so many
+            // parts. As long as it is open, what is there is somebody else's, however much it looks like ours.
+            Err(error @ (S3Error::Missing { .. } | S3Error::Exists { .. })) => {
+                let gone = matches!(error, S3Error::Missing { .. }) || self.is_gone(upload, deadline).await?;
+                let made = if gone { self.made(ours, upload, deadline).await? } else { None };
                 let made = made.filter(|etag| bare(etag).ends_with(&format!("-{}", parts.len())));
                 if made.is_none() {
                     self.give_up(ours, upload, deadline).await?;
@@ -146,6 +148,15 @@ impl Objects {
         self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?;
         // Otherwise it is somebody else's by now, or nobody's.
         made.ok_or(Stop::Otherwise)
+    }
+
+    /// Whether an upload was completed, or given up.
+    async fn is_gone(&self, upload: &Upload, deadline: Instant) -> Result<bool, Stop> {
+        match self.target.parts(upload, left(deadline)).await {
+            Ok(_) => Ok(false),
+            Err(S3Error::Missing { .. }) => Ok(true),
+            Err(error) => Err(Stop::of(Side::Target, &error)),
+        }
     }
 
     /// The tag of what an upload has become, if that is as long as its source.

@@ -176,7 +176,10 @@ impl Objects {
                     let Some(target) = self.target_key(&ours.key) else {
                         return Ok::<_, Fault>((ours, Compared::Gone));
                     };
+                    // What the listings tell takes no turn.
+                    let mut turn = None;
                     if dated {
+                        turn = Some(self.turn_to_look(deadline).await?);
                         match self.now(&ours.key, deadline).await {
                             Ok(Some(now)) => ours = now,
                             Ok(None) => return Ok((ours, Compared::Gone)),
@@ -194,6 +197,10 @@ impl Objects {
                         let other = Other { etag, bytes, at, ours: false };
                         return Ok((ours, Compared::Same(By::Tag, other)));
                     }
+                    let _turn = match turn {
+                        Some(turn) => turn,
+                        None => self.turn_to_look(deadline).await?,
+                    };
                     let compared = self.compare_patiently(&ours, &target, began, deadline).await?;
                     Ok((ours, compared))
                 })

@@ -181,13 +181,15 @@ impl Objects {
         let mut coming = iter(keys)
             .map(|key| {
                 Box::pin(async move {
+                    let _turn = self.turn_to_look(deadline).await?;
                     let head = self.source.head_of(&self.from, &key, left(deadline)).await;
-                    (key, head)
+                    Ok::<_, Fault>((key, head))
                 })
             })
             .buffered(self.side_by_side());
         let mut found = LookedUp::default();
-        while let Some((key, head)) = coming.next().await {
+        while let Some(looked) = coming.next().await {
+            let (key, head) = looked?;
             match head {
                 Ok(head) => found.there.extend(head.map(|head| listed(&key, head))),
                 Err(error) => {

@@ -2,13 +2,16 @@
 //! test, and as a question in `support::s3::Make`.
 
 mod acl;
+mod at_once;
 mod copying;
 mod denied;
+mod direct;
 mod existing;
 mod inventory;
 mod keys;
 mod killed;
 mod large;
+mod overtaken;
 mod pairs;
 mod problems;
 mod roles;

@@ -1,21 +1,20 @@
 //! Which version is a copy of which, where tags do not tell: known for as long as it is needed, and no longer.
 
 use super::Stage;
+use super::direct::{LIMIT, Place, between, effort, everything};
 use crate::support::database::Database;
 use crate::support::s3::{Make, bucket, endpoint};
 use async_trait::async_trait;
 use bytes::Bytes;
-use milkrun::engine::migration::{Effort, Migration as _, Range};
+use milkrun::engine::migration::Migration as _;
 use milkrun::engine::shelves::{Shelf, Shelves};
 use milkrun::fault::{Class, Fault};
-use milkrun::objects::Objects;
 use milkrun::s3::{Checksum, Object};
-use milkrun::spec::{self, Definition};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// A ledger that stumbles over the first pair.
 #[derive(Default)]
@@ -101,7 +100,6 @@ fn a_pair_goes_with_the_copy_that_it_tells_of() {
 
 #[tokio::test]
 async fn a_ledger_that_stumbles_over_a_pair_makes_no_conflict_of_its_copy() {
-    const LIMIT: Duration = Duration::from_secs(30);
     let (from, _, source) = bucket(Make::Ministack).await;
     let (to, _, target) = bucket(Make::SeaweedFs).await;
     let film = Bytes::from(vec![7; 9 << 20]);
@@ -109,24 +107,17 @@ async fn a_ledger_that_stumbles_over_a_pair_makes_no_conflict_of_its_copy() {
     from.put(&object, film.clone(), Checksum::of(&film), LIMIT).await.unwrap();
     // Its copy is so much younger that by their times alone it is somebody else's.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let definition = spec::parse(
-        "assets",
-        &format!(
-            "name = \"assets\"\nkind = \"objects\"\n[source]\nbucket = \"{source}\"\nendpoint = \"{}\"\n[target]\nbucket = \"{target}\"\n\
-             endpoint = \"{}\"\n",
-            endpoint(Make::Ministack),
-            endpoint(Make::SeaweedFs)
-        ),
+    let (here, there) = (endpoint(Make::Ministack), endpoint(Make::SeaweedFs));
+    let mut objects = between(
+        Place { s3: from, bucket: &source, endpoint: &here },
+        Place { s3: to, bucket: &target, endpoint: &there },
+        "",
     );
-    let Definition::Objects(definition) = definition.unwrap() else { panic!("it is one of objects") };
-    let mut objects = Objects::new(&definition, from, to);
     let shelves = Arc::new(Stumbling::default());
     objects.carry_over(shelves.clone(), LIMIT).await;
-    let bound = objects.bound(None, LIMIT).await.unwrap().unwrap();
-    let range = Range { bound, pass_started: SystemTime::now(), since: None, open_end: false };
+    let range = Box::pin(everything(&objects)).await;
     let read = Box::pin(objects.read(&range, None, 10, LIMIT)).await.unwrap().unwrap();
-    let effort = Effort { limit: LIMIT, recovered: false, fresh: false, run: "one".to_owned() };
-    let outcome = Box::pin(objects.write(&read.batch, &effort)).await.unwrap();
+    let outcome = Box::pin(objects.write(&read.batch, &effort())).await.unwrap();
     assert_eq!((outcome.moved, outcome.skipped, outcome.aside), (1, 0, Vec::new()));
     assert!(shelves.has_stumbled.load(Ordering::SeqCst));
     let pairs = shelves.kept.lock().unwrap().keys().filter(|key| key.starts_with("Pair#")).count();

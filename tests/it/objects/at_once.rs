@@ -1,0 +1,74 @@
+//! No more objects are looked at side by side than `copy.concurrency` says, by all lanes together.
+
+use super::direct::{LIMIT, Place, between, everything};
+use crate::support::http_exchange::{Upstream, proxy};
+use crate::support::s3::{Make, bucket};
+use bytes::Bytes;
+use milkrun::engine::migration::Migration as _;
+use milkrun::s3::{Checksum, Object, S3};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const OBJECTS: usize = 6;
+
+/// Requests for objects: how many are under way, how many were at once, and how many there have been.
+#[derive(Default)]
+struct Asked {
+    now: AtomicUsize,
+    most: AtomicUsize,
+    all: AtomicUsize,
+}
+
+impl Asked {
+    fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        self.all.fetch_add(1, Ordering::SeqCst);
+        // So long that whoever would ask side by side does.
+        std::thread::sleep(Duration::from_millis(30));
+        let done = work();
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        done
+    }
+}
+
+#[tokio::test]
+async fn lanes_look_at_no_more_objects_at_once_than_are_agreed() {
+    let (s3, config, source) = bucket(Make::Ministack).await;
+    let (_, _, target) = bucket(Make::Ministack).await;
+    for n in 0..OBJECTS {
+        let object = Object { bucket: source.clone(), key: format!("looked/{n}"), ..Object::default() };
+        let body = Bytes::from_static(b"object");
+        s3.put(&object, body.clone(), Checksum::of(&body), LIMIT).await.unwrap();
+    }
+    let (asked, server) = (Arc::new(Asked::default()), Upstream::at(config.endpoint_url().unwrap()));
+    let counting = asked.clone();
+    let before = proxy(move |request| {
+        if request.path.contains("/looked/") {
+            counting.during(|| server.forward(&request))
+        } else {
+            server.forward(&request)
+        }
+    });
+    let endpoint = before.url();
+    let counted = S3::elsewhere(&config, None, Some(&endpoint), None).await;
+    let from = Place { s3: counted.clone(), bucket: &source, endpoint: &endpoint };
+    let to = Place { s3: counted, bucket: &target, endpoint: &endpoint };
+    let objects = between(from, to, "concurrency = 2");
+    let range = Box::pin(everything(&objects)).await;
+    // Nothing is in the target yet: no listing tells of it.
+    let sweep = || Box::pin(objects.sweep(&range, None, 10, LIMIT));
+    let (one, other) = tokio::join!(sweep(), sweep());
+    let found = one.unwrap().unwrap().found;
+    assert_eq!((found.len(), other.unwrap().unwrap().found.len()), (OBJECTS, OBJECTS));
+    let most = asked.most.swap(0, Ordering::SeqCst);
+    assert!((1..=2).contains(&most), "{most} targets at once");
+    let batch = objects.fetch(&range, &found);
+    let count = || Box::pin(objects.count(&batch, LIMIT));
+    let (one, other) = tokio::join!(count(), count());
+    assert_eq!((one.unwrap(), other.unwrap()), (Some(OBJECTS as u64), Some(OBJECTS as u64)));
+    let most = asked.most.load(Ordering::SeqCst);
+    assert!((1..=2).contains(&most), "{most} sources at once");
+    assert!(asked.all.load(Ordering::SeqCst) >= 4 * OBJECTS);
+}
