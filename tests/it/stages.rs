@@ -2,12 +2,14 @@
 
 use crate::support::dynamodb::config;
 use crate::support::file_server::{FileServer, answer};
+use crate::support::http_exchange::{Upstream, proxy};
 use crate::support::job::Job;
 use crate::support::s3::{Make, endpoint};
 use crate::support::servers::Kind;
 use crate::support::shop::{self, Size};
 use aws_sdk_sns::Client;
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,14 +17,14 @@ use time::format_description::well_known::Rfc3339;
 const ORDERS: Size = Size { orders: 60, closed: 30, items: 2, discounts: 1 };
 
 /// A topic, and somebody who hears what it says.
-struct Audience {
+pub(crate) struct Audience {
     hook: FileServer,
-    endpoint: String,
-    arn: String,
+    pub(crate) endpoint: String,
+    pub(crate) arn: String,
 }
 
 impl Audience {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let hook = FileServer::start(|_, stream| answer(stream, "200 OK", "", b""));
         let endpoint = endpoint(Make::Ministack);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -44,7 +46,7 @@ impl Audience {
     }
 
     /// The messages, once there are so many, in the order in which they were sent: a topic keeps none.
-    fn messages(&self, count: usize) -> Vec<Value> {
+    pub(crate) fn messages(&self, count: usize) -> Vec<Value> {
         let patience = Instant::now() + Duration::from_secs(10);
         loop {
             let said: Vec<Value> = said(&self.hook);
@@ -137,4 +139,31 @@ fn what_a_topic_did_not_hear_of_one_that_is_over_it_hears_from_the_schedule() {
     assert_eq!((of("paused"), of("complete")), (Some("paused".into()), Some("complete".into())));
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(audience.messages(5).len(), 4, "nothing is said twice");
+}
+
+#[test]
+fn what_a_topic_hears_while_a_migration_is_reset_is_news_again_in_its_new_life() {
+    let audience = Audience::new("lives");
+    let mut job = Job::shop(Kind::Sqlite, ORDERS, "settle = \"0s\"");
+    let (cli, name) = (job.cli(), job.name.clone());
+    let (server, is_reset) = (Upstream::at(&audience.endpoint), AtomicBool::new(false));
+    let before = proxy(move |request| {
+        let body = String::from_utf8_lossy(&request.body);
+        // What was told is about to be written down.
+        if body.contains("StringValue=complete") && !is_reset.swap(true, Ordering::SeqCst) {
+            cli.run(&["--json", "reset", &name, "--confirm", &name]).expect(0);
+        }
+        server.forward(&request)
+    });
+    job.set("MILKRUN_TOPIC_ARN", &audience.arn);
+    job.set("AWS_ENDPOINT_URL", &before.url());
+    for (moved, skipped) in [(30, 0), (0, 30)] {
+        let reply = job.reply(&["run", &job.name, "--until-done"]);
+        assert_eq!(reply["outcome"], "complete", "{reply}");
+        let counted = (&reply["progress"]["moved"], &reply["progress"]["skipped"]);
+        assert_eq!(counted, (&moved.into(), &skipped.into()), "{reply}");
+    }
+    let stages: Vec<Value> = audience.messages(6).into_iter().map(|one| one["stage"].clone()).collect();
+    let life = ["started", "pass done", "complete"];
+    assert_eq!(stages, [life, life].concat());
 }

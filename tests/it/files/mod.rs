@@ -11,6 +11,7 @@ mod names;
 mod passing;
 mod problems;
 mod rates;
+mod told;
 
 use crate::support::file_server::{FileServer, answer};
 use crate::support::http_exchange::Request;
