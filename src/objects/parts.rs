@@ -8,7 +8,7 @@ use super::copy::Stop;
 use super::failure::Side;
 use super::walk::left;
 use crate::engine::shelves::Shelf;
-use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload};
+use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload, tag_of_parts};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde::{Deserialize, Serialize};
@@ -133,11 +133,13 @@ impl Objects {
             Ok(Some(etag)) => Some(etag),
             Ok(None) => self.made(ours, upload, deadline).await?,
             // The reply to a completion that succeeded may be what was lost: then the upload is gone, and what is there is made of so many
-            // parts. As long as it is open, what is there is somebody else's, however much it looks like ours.
+            // parts. As long as it is open, what is there is somebody else's, unless its tag is that of these very parts.
             Err(error @ (S3Error::Missing { .. } | S3Error::Exists { .. })) => {
                 let gone = matches!(error, S3Error::Missing { .. }) || self.is_gone(upload, deadline).await?;
-                let made = if gone { self.made(ours, upload, deadline).await? } else { None };
-                let made = made.filter(|etag| bare(etag).ends_with(&format!("-{}", parts.len())));
+                let count = format!("-{}", parts.len());
+                let tag = tag_of_parts(parts.iter().map(|part| part.etag.as_str()));
+                let is_ours = |etag: &str| if gone { etag.ends_with(&count) } else { tag.as_deref() == Some(etag) };
+                let made = self.made(ours, upload, deadline).await?.filter(|etag| is_ours(bare(etag)));
                 if made.is_none() {
                     self.give_up(ours, upload, deadline).await?;
                 }

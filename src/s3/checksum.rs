@@ -4,6 +4,7 @@ use crate::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::{CrcAlgorithm, Digest};
+use md5::Md5;
 
 /// A checksum of bytes that are still coming.
 #[derive(Clone)]
@@ -68,9 +69,27 @@ pub fn is_md5(tag: Option<&str>, md5: &[u8]) -> bool {
     tag.is_some_and(|tag| hex::decode(tag.trim_matches('"')).is_some_and(|bytes| bytes == md5))
 }
 
+/// The tag that S3 gives to what is made of parts with these tags: the MD5 of their MD5s, and how many they are. `None`: one of them is no MD5.
+pub fn tag_of_parts<'a>(tags: impl Iterator<Item = &'a str>) -> Option<String> {
+    let (mut whole, mut count) = (Md5::default(), 0_usize);
+    for tag in tags {
+        let part = hex::decode(tag.trim_matches('"')).filter(|part| part.len() == 16)?;
+        md5::Digest::update(&mut whole, &part);
+        count += 1;
+    }
+    Some(format!("{}-{count}", hex::encode(&md5::Digest::finalize(whole))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tag_of_parts_is_made_of_theirs() {
+        let parts = ["\"900150983cd24fb0d6963f7d28e17f72\"", "d41d8cd98f00b204e9800998ecf8427e"];
+        assert_eq!(tag_of_parts(parts.into_iter()).as_deref(), Some("fdf1fdf1567f6942ffe1743f1e72301e-2"));
+        assert_eq!(tag_of_parts([parts[0], "another"].into_iter()), None);
+    }
 
     #[test]
     fn a_tag_tells_the_md5_of_what_came_in_one_request() {

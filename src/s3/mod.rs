@@ -18,7 +18,7 @@ mod write;
 
 pub use acl::{Acl, Grant, Grantee, Grants};
 pub use bucket::Facts;
-pub use checksum::{Checksum, Crc64, is_md5};
+pub use checksum::{Checksum, Crc64, is_md5, tag_of_parts};
 pub use copy::{Along, Origin};
 pub use error::S3Error;
 pub use fault::fault;
