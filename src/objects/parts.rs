@@ -136,10 +136,13 @@ impl Objects {
             // parts. As long as it is open, what is there is somebody else's, unless its tag is that of these very parts.
             Err(error @ (S3Error::Missing { .. } | S3Error::Exists { .. })) => {
                 let gone = matches!(error, S3Error::Missing { .. }) || self.is_gone(upload, deadline).await?;
-                let count = format!("-{}", parts.len());
+                let made = self.made(ours, upload, deadline).await?;
                 let tag = tag_of_parts(parts.iter().map(|part| part.etag.as_str()));
-                let is_ours = |etag: &str| if gone { etag.ends_with(&count) } else { tag.as_deref() == Some(etag) };
-                let made = self.made(ours, upload, deadline).await?.filter(|etag| is_ours(bare(etag)));
+                let count = format!("-{}", parts.len());
+                let made =
+                    made.filter(
+                        |etag| if gone { bare(etag).ends_with(&count) } else { tag.as_deref() == Some(bare(etag)) },
+                    );
                 if made.is_none() {
                     self.give_up(ours, upload, deadline).await?;
                 }
