@@ -1,7 +1,7 @@
 //! `bootstrap`: the Lambda function. Clients are made in the init phase; databases are connected at first use.
 
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
-use milkrun::command::{Aws, CommandError, Handler, Invocation, Settings};
+use milkrun::command::{Aws, CommandError, Handler, Invocation, Payload, Settings};
 use milkrun::observe::log;
 use serde_json::Value;
 use std::fmt;
@@ -19,9 +19,12 @@ async fn main() -> Result<(), Error> {
     };
     // A setting that is wrong fails each invocation with its message, rather than the init phase without one.
     let handler = handler.await;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Payload>| {
         let answer = match &handler {
-            Ok(handler) => Box::pin(handler.handle(&event.payload, &invocation(&event.context))).await,
+            Ok(handler) => match event.payload.event() {
+                Ok(asked) => Box::pin(handler.handle(asked, &invocation(&event.context))).await,
+                Err(error) => Err(error),
+            },
             Err(error) => Err(CommandError::of_kind(error.kind(), error.to_string())),
         };
         answer.map_err(|error| Failed::of(error, &event))
@@ -46,8 +49,9 @@ impl fmt::Debug for Failed {
 
 impl Failed {
     /// Logs it, with the run and the migration that it is about.
-    fn of(error: CommandError, event: &LambdaEvent<Value>) -> Self {
-        let migration = event.payload.get("migration").and_then(Value::as_str);
+    fn of(error: CommandError, event: &LambdaEvent<Payload>) -> Self {
+        let asked = event.payload.event().ok();
+        let migration = asked.and_then(|asked| asked.get("migration")).and_then(Value::as_str);
         tracing::error!(error_type = error.kind(), migration, run = event.context.request_id, "{error}");
         Self(error)
     }

@@ -1,5 +1,6 @@
 //! One handler for Lambda and command line alike: an event becomes a [`Command`], a command becomes a reply.
 
+mod caught;
 mod clients;
 mod error;
 mod event;
@@ -8,6 +9,7 @@ mod idle;
 mod kind;
 mod open;
 mod page;
+mod payload;
 mod pin;
 mod plan;
 mod reply;
@@ -25,6 +27,7 @@ mod verify;
 
 pub use error::CommandError;
 pub use event::{COMMANDS, Command, RunEvent, StatusEvent};
+pub use payload::Payload;
 pub use settings::{Settings, duration, megabytes};
 
 use crate::engine::budget::Budget;
@@ -37,6 +40,7 @@ use crate::s3::S3;
 use crate::secret::SecretStore;
 use crate::spec::{Databases, Definition, FileError, Limits, Migrations};
 use aws_config::{BehaviorVersion, SdkConfig};
+use caught::caught;
 use open::Kept;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -122,10 +126,10 @@ impl Handler {
         })
     }
 
-    /// Carries out what an event asks for.
+    /// Carries out what an event asks for. A panic is an error like any other.
     pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, CommandError> {
         let command = Command::parse(event)?;
-        self.carry_out(command, invocation).await
+        caught(Box::pin(self.carry_out(command, invocation))).await
     }
 
     /// Carries out a command.
