@@ -37,6 +37,6 @@ mod tests {
         };
         let error = caught(Box::pin(late)).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), ("Internal", PANICKED));
-        assert_eq!(caught(Box::pin(async { Ok(7) })).await.unwrap(), 7);
+        assert_eq!(caught(Box::pin(async { Ok::<u8, CommandError>(7) })).await.unwrap(), 7);
     }
 }

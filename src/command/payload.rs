@@ -12,7 +12,8 @@ impl Payload {
     pub fn event(&self) -> Result<&Value, CommandError> {
         self.0.as_ref().map_err(|error| {
             CommandError::Usage(format!(
-                "the event is no JSON ({error}), but has to be an object such as {{\"command\": \"run\", \"migration\": \"orders-history\"}}"
+                "the event is no JSON ({error}), but has to be an object such as {{\"command\": \"run\", \
+                 \"migration\": \"orders-history\"}}"
             ))
         })
     }

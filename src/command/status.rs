@@ -76,8 +76,7 @@ pub(super) async fn of(
         reply.insert("dead_more".into(), json!(true));
     }
     reply.insert("leases".into(), json!(leases));
-    // Where the walk is, as the replies of runs tell it. A file that cannot be read does not say that keys may be shown.
-    let keys = Keys { shown: file.as_ref().is_ok_and(|definition| definition.limits().log_keys) };
+    // Where the walk is, as the replies of runs tell it.
     let shards = shards.iter().map(|shard| {
         let at = &shard.checkpoint;
         let cursor = at.cursor.as_ref().map(|cursor| keys.cursor(cursor));
