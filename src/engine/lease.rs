@@ -285,7 +285,7 @@ mod tests {
                 owner: owner.map(str::to_owned),
                 stamp: nonce(),
                 expires: None,
-                body: Checkpoint { run, lease_until, ..Checkpoint::default() }.to_body(),
+                body: Checkpoint { lease_until, run, ..Checkpoint::default() }.to_body(),
             }
         };
         assert_eq!(taken_by(Some(&stored(None, 12_000))), "the migration was `reset`");

@@ -38,7 +38,19 @@ pub(super) fn of_meaning(source: &Source, target: &Target) -> (String, BTreeMap<
     if let (Some(changed), Some(source)) = (&source.changed, meaning["source"].as_object_mut()) {
         source.insert("changed".to_owned(), json!(changed.column));
     }
-    (sha256(&meaning), fields(&meaning))
+    let digest = sha256(&meaning);
+    keep_their_own(&mut meaning["source"]["related"], &source.exclude);
+    (digest, fields(&meaning))
+}
+
+/// What the source excludes holds in related tables too: a change of it is none of theirs.
+fn keep_their_own(related: &mut Value, inherited: &[String]) {
+    for table in related.as_array_mut().into_iter().flatten() {
+        if let Some(excluded) = table["exclude"].as_array_mut() {
+            excluded.retain(|name| inherited.iter().all(|other| name != other));
+        }
+        keep_their_own(&mut table["related"], inherited);
+    }
 }
 
 /// SHA-256 over the part that nobody can accept a change of: kind, databases, schemas, tables and keys.
@@ -365,6 +377,7 @@ at = "$now"
         let plain = of(&[]);
         for (edit, place) in [
             (("a = 1", "a = 2"), "source.where"),
+            (("[\"x\", \"y\"]", "[\"x\"]"), "source.exclude"),
             (("\"items\"", "\"lines\""), "source.related"),
             (("at = \"$now\"", "at = \"$run\""), "target.columns"),
             (("\"history\"", "\"history2\""), "target.table"),
