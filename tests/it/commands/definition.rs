@@ -65,12 +65,14 @@ fn a_change_of_meaning_waits_until_it_is_accepted_by_digest() {
         );
         assert_eq!(job.status()["state"], "paused");
     }
-    let alone = job.reply(&["resume", &job.name])["hint"].clone();
+    let alone = job.reply(&["resume", &job.name]);
+    // What the run had seen of the columns is forgotten with its pause.
+    let unseen = alone["definition"].as_str().unwrap();
     assert_eq!(
-        alone,
+        alone["hint"],
         format!(
             "the next run pauses the migration again: the definition still is not the pinned one; undo the change, or accept it by \
-             `resume` with \"accept\": \"{digest}\" (`milkrun resume orders-history --accept {digest}`)"
+             `resume` with \"accept\": \"{unseen}\" (`milkrun resume orders-history --accept {unseen}`)"
         )
     );
     paused(&job);
