@@ -45,7 +45,7 @@ const PACKET: &str = "raise the server's packet limit, or narrow the document wi
 const MYSQL: &[Row<u16>] = &[
     (&[1205], Locked, "waited too long for a lock", ""),
     (&[1213, 1614, 3572], Transient, "a deadlock, or a lock that somebody else holds", ""),
-    (&[1020, 1412, 1637], Transient, "somebody else changed the row or the table meanwhile", ""),
+    (&[1020, 1412, 1615, 1637], Transient, "somebody else changed the row or the table meanwhile", ""),
     (&[1969, 3024, 1317, 1028, 3168], Capacity, "the statement ran out of its time", ""),
     (&[1153, 1162, 1301, 1260, 3150], TooLarge, "a value or packet over the server's limit", PACKET),
     (
@@ -212,6 +212,7 @@ mod tests {
         for (number, class) in [
             (1205, Locked),
             (1213, Transient),
+            (1615, Transient),
             (1969, Capacity),
             (3024, Capacity),
             (1317, Capacity),
