@@ -81,12 +81,12 @@ fn every_type_arrives_and_what_cannot_is_set_aside() {
         assert_eq!((moved.moved, moved.skipped, moved.aside), (count - missing, 0, vec![]));
         let again = pair.move_all(&whole, 50);
         assert_eq!((again.moved, again.skipped, again.aside), (0, count - missing, vec![]));
-        documents(&pair, kinds, &cases);
+        assert_eq!(documents(&pair, kinds, &cases), count - missing);
     }
 }
 
-/// What the target's own documents say of the values that arrived, against what the source's say.
-fn documents(pair: &Pair, (from, to): (Kind, Kind), cases: &[Case]) {
+/// What the target's own documents say of the values that arrived, against what the source's say; how many there are.
+fn documents(pair: &Pair, (from, to): (Kind, Kind), cases: &[Case]) -> u64 {
     let stage = &pair.target;
     let definition = stage.definition(
         "table = \"theirs\"\nkey = [\"id\"]",
@@ -94,6 +94,7 @@ fn documents(pair: &Pair, (from, to): (Kind, Kind), cases: &[Case]) {
     );
     stage.move_all(&definition, 100);
     let rows = stage.rows("SELECT CAST(id AS {{TEXT||CHAR||TEXT}}), document FROM said");
+    let told = rows.len() as u64;
     for row in rows {
         let id: usize = row[0].as_deref().expect("an id").parse().expect("a number");
         let document: Value = serde_json::from_str(row[1].as_deref().expect("a document")).expect("JSON");
@@ -111,6 +112,7 @@ fn documents(pair: &Pair, (from, to): (Kind, Kind), cases: &[Case]) {
             );
         }
     }
+    told
 }
 
 /// The same value in the words of another type; of a number of single precision, the same one of those.
@@ -270,7 +272,9 @@ fn documents_of_every_type_are_those_of_the_same_database() {
             rows.sort();
             rows
         };
-        for (here, there) in told(&pair.source).iter().zip(&told(&pair.target)) {
+        let (here, there) = (told(&pair.source), told(&pair.target));
+        assert_eq!((here.len() as u64, there.len() as u64), (all, all), "{kinds:?}");
+        for (here, there) in here.iter().zip(&there) {
             assert_eq!(here, there, "{kinds:?}");
         }
     }
