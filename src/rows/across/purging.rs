@@ -12,7 +12,7 @@ use crate::cursor::Cursor;
 use crate::engine::failpoint::{Point, reach};
 use crate::engine::migration::Outcome;
 use crate::sql::statement::Statement;
-use crate::sql::{Dialect, Session};
+use crate::sql::{Dialect, Session, SqlError};
 use std::collections::HashSet;
 use std::time::SystemTime;
 
@@ -34,6 +34,24 @@ async fn hold(
         mapping.keys_of(session, &mapping.lock(&Stretch::Keys(keys), pass_started)?, deadline).await?;
     }
     Ok(())
+}
+
+/// Has PostgreSQL do now what triggers and constraints would have it do at the commit.
+async fn settle(session: &mut Session, deadline: Deadline) -> Result<(), SqlError> {
+    if session.make().dialect() == Dialect::Postgres {
+        let mut statement = Statement::new(Dialect::Postgres);
+        statement.sql("SET CONSTRAINTS ALL IMMEDIATE");
+        session.execute(&statement, deadline.left()).await?;
+    }
+    Ok(())
+}
+
+/// A foreign key that is checked at the commit alone keeps a row that was deleted.
+fn kept(error: SqlError) -> RowsError {
+    match error.code() {
+        Some("23503") => RowsError::Referred { constraint: error.constraint().map(ToOwned::to_owned) },
+        _ => error.into(),
+    }
 }
 
 impl Across {
@@ -140,12 +158,8 @@ impl Across {
         let started = carrying.pass_started;
         let all = Stretch::Keys(locked);
         let outcome = self.carry_on(mapping, (&mut *session, &mut *target), &all, carrying, deadline).await?;
-        if target.make().dialect() == Dialect::Postgres {
-            // Triggers that wait for the commit work now, before what they leave is read.
-            let mut statement = Statement::new(Dialect::Postgres);
-            statement.sql("SET CONSTRAINTS ALL IMMEDIATE");
-            target.execute(&statement, deadline.left()).await?;
-        }
+        // Before what triggers leave is read.
+        settle(target, deadline).await?;
         for keys in locked.chunks(NAMED) {
             let equal = self
                 .equal(mapping, (&mut *session, &mut *target), keys, (started, carrying.max_item), deadline)
@@ -158,6 +172,8 @@ impl Across {
             let related = mapping.lock_limbs(purge, session, part, deadline).await?;
             mapping.delete_all(purge, session, part, (&related, equal.len() as u64), deadline).await?;
         }
+        // Before the target commits: what the source refused only then would leave a copy of a row that stays.
+        settle(session, deadline).await.map_err(kept)?;
         Ok(outcome)
     }
 }

@@ -27,6 +27,17 @@ impl Route {
         self.vouchers().is_some()
     }
 
+    /// SQL that is true if a target's document, over `h`, still has the digest beside it; `None`: nothing in it would tell.
+    pub(super) fn vouched(&self) -> Option<String> {
+        let (document, written) = self.vouchers()?;
+        let digest = digest(self.dialect(), document);
+        Some(match self.dialect() {
+            Dialect::MySql => format!("CAST({written} AS BINARY) = CAST({digest} AS BINARY)"),
+            Dialect::Postgres => format!("({written}) COLLATE \"C\" = ({digest}) COLLATE \"C\""),
+            Dialect::Sqlite => format!("{written} = {digest} COLLATE BINARY"),
+        })
+    }
+
     /// The digest alone differs, of a row of which no document is kept: the source has changed in what is not copied.
     pub(super) fn differs_in_digest_alone(&self, ours: &Print, theirs: &Print) -> bool {
         let mut differing = self.compared().zip(ours.iter().zip(theirs)).filter(|(_, (ours, theirs))| ours != theirs);
@@ -41,12 +52,11 @@ impl Route {
         deadline: Deadline,
     ) -> Result<HashSet<usize>, RowsError> {
         let mut untouched = HashSet::new();
-        let Some((document, written)) = self.vouchers() else { return Ok(untouched) };
-        let digest = digest(self.dialect(), document);
+        let Some(vouched) = self.vouched() else { return Ok(untouched) };
         let same = match self.dialect() {
-            Dialect::MySql => format!("CAST(CAST({written} AS BINARY) = CAST({digest} AS BINARY) AS CHAR)"),
-            Dialect::Postgres => format!("(({written}) COLLATE \"C\" = ({digest}) COLLATE \"C\")::int::text"),
-            Dialect::Sqlite => format!("CAST({written} = {digest} COLLATE BINARY AS TEXT)"),
+            Dialect::MySql => format!("CAST(({vouched}) AS CHAR)"),
+            Dialect::Postgres => format!("({vouched})::int::text"),
+            Dialect::Sqlite => format!("CAST(({vouched}) AS TEXT)"),
         };
         for part in Held::of(self, keys) {
             for row in &rows(session, &self.lookup(&part.keys, std::slice::from_ref(&same)), deadline).await? {

@@ -9,11 +9,12 @@ use crate::sql::bulk::{Rows as _, Value};
 use crate::sql::statement::{Bind, Statement};
 
 impl Route {
-    /// Makes the target of `key` what a row of a shipment is.
-    pub(super) fn update(&self, shipment: &Shipment, row: usize, key: &Cursor) -> Statement {
+    /// Makes the target of `key` what a row of a shipment is, `only` if this is true of it: SQL over `h`.
+    pub(super) fn update(&self, shipment: &Shipment, row: usize, key: &Cursor, only: Option<&str>) -> Statement {
         let dialect = self.dialect();
         let mut statement = Statement::new(dialect);
         statement.sql(if dialect == Dialect::Sqlite { "UPDATE OR ABORT " } else { "UPDATE " }).sql(&self.into.name);
+        statement.sql(if dialect == Dialect::MySql { " h" } else { " AS h" });
         for (place, column) in self.into.columns.iter().enumerate() {
             statement.sql(if place == 0 { " SET " } else { ", " }).name(&column.name).sql(" = ");
             let bind = match shipment.value(row, place) {
@@ -36,6 +37,9 @@ impl Route {
             statement.sql(if place == 0 { "" } else { " AND " }).name(&part.name).sql(" = ").sql(&part.turn.before);
             bound_key(&mut statement, key, place);
             statement.sql(&part.turn.behind);
+        }
+        if let Some(only) = only {
+            statement.sql(" AND (").sql(only).sql(")");
         }
         statement
     }

@@ -140,17 +140,18 @@ impl Writing<'_> {
         } else {
             outcome.skipped = sorted.equal.len() as u64;
         }
-        let rewritten = match self.upon_difference {
+        let stale = match self.upon_difference {
             UponDifference::SetAside => HashSet::new(),
             UponDifference::Refresh => self.stale(session, sorted.doubtful, &keys, deadline).await?,
             UponDifference::Overwrite => sorted.different.iter().map(|(row, _)| *row).collect(),
         };
+        // Those that somebody has changed since they were looked at, or that a trigger keeps, are conflicts after all.
+        let rewritten = self.rewrite(session, own, stale.into_iter().collect(), &keys, deadline).await?;
         sorted.different.retain(|(row, _)| !rewritten.contains(row));
         let aside =
             |(row, message): (usize, String)| Some(Aside { key: keys.get(row)?.clone(), class: "conflict", message });
         outcome.aside = sorted.different.into_iter().filter_map(aside).collect();
-        outcome.moved += self.rewrite(session, own, rewritten.into_iter().collect(), &keys, deadline).await?;
-        outcome.moved += sorted.missing.len() as u64;
+        outcome.moved += (rewritten.len() + sorted.missing.len()) as u64;
         let missing: HashSet<usize> = sorted.missing.iter().copied().collect();
         outcome.bytes += self.insert_new(session, own, sorted.missing, (there.len(), keys), deadline).await?;
         for ((load, keys, there), related) in related.into_iter().zip(&self.cargo.related) {
@@ -248,7 +249,7 @@ impl Writing<'_> {
         Ok(bytes)
     }
 
-    /// Rewrites rows of the target, one by one: there are few.
+    /// Rewrites rows of the target, one by one: there are few. Which of them it has rewritten.
     async fn rewrite(
         &self,
         session: &mut Session,
@@ -256,13 +257,17 @@ impl Writing<'_> {
         which: Vec<usize>,
         keys: &[Cursor],
         deadline: Deadline,
-    ) -> Result<u64, RowsError> {
+    ) -> Result<HashSet<usize>, RowsError> {
+        // Asked again by what rewrites it.
+        let only = load.route.vouched().filter(|_| self.upon_difference == UponDifference::Refresh);
         let shipment = self.ship(load, which.clone());
-        let mut rewritten = 0;
+        let mut rewritten = HashSet::new();
         for (place, row) in which.iter().enumerate() {
             let Some(key) = keys.get(*row).and_then(|key| load.route.target_cursor(key)) else { continue };
-            let statement = load.route.update(&shipment, place, &key);
-            rewritten += execute(session, &statement, deadline).await?;
+            let statement = load.route.update(&shipment, place, &key, only.as_deref());
+            if execute(session, &statement, deadline).await? > 0 {
+                rewritten.insert(*row);
+            }
         }
         Ok(rewritten)
     }

@@ -8,6 +8,7 @@ use crate::support::history;
 use crate::support::shop::{self, Size};
 use milkrun::cursor::{Cursor, KeyPart};
 use milkrun::engine::migration::{Effort, Migration};
+use milkrun::fault::Class;
 use milkrun::rows::RowsError;
 use milkrun::spec::{After, RowsDefinition};
 use milkrun::sql::ConnectOptions;
@@ -203,5 +204,64 @@ fn a_child_that_is_just_being_added_arrives_before_it_leaves() {
         assert_eq!(from.number(&format!("SELECT COUNT(*) FROM order_items WHERE order_id = {id}")), 0, "{kinds:?}");
         let document = pair.target.one(&format!("SELECT document FROM order_history WHERE order_id = {id}"));
         assert!(document.contains("SKU-LATE"), "{kinds:?} {recovered}: {document}");
+    }
+}
+
+/// What keeps a row only at the source's commit is asked before the target's: no copy of a row that stays is left behind.
+#[test]
+fn a_row_that_a_deferred_key_refers_to_leaves_no_copy() {
+    let pair = Pair::new((Kind::Postgres, Kind::Sqlite));
+    pair.source.execute(
+        "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(10));
+         CREATE TABLE invoices (id INTEGER NOT NULL PRIMARY KEY,
+             order_id INTEGER NOT NULL CONSTRAINT billed REFERENCES orders (id) DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO orders VALUES (1, 'a'), (2, 'b'); INSERT INTO invoices VALUES (1, 2)",
+    );
+    let target = "table = \"archive\"\nkey = [\"id\"]\ncreate = true\nafter = \"delete\"\n[target.columns]\nid = \"id\"\nnote = \"note\"";
+    let rows = pair.open(&Pair::definition("table = \"orders\"\nkey = [\"id\"]", target, ""));
+    pair.source.run(rows.prepare(LIMIT)).expect("the target");
+    let fault = pair.source.run(walk(&rows, 10, &effort())).expect_err("an invoice refers to one");
+    assert_eq!(fault.class, Class::Poison, "{fault}");
+    assert!(fault.message.contains("(foreign key `billed`) still refers to it"), "{fault}");
+    assert_eq!(pair.target.rows("SELECT id FROM archive").len(), 0);
+    assert_eq!(pair.source.rows("SELECT id FROM orders").len(), 2);
+    pair.source.execute("DELETE FROM invoices");
+    let outcome = pair.source.run(walk(&rows, 10, &effort())).expect("a walk");
+    assert_eq!((outcome.moved, outcome.skipped), (2, 0));
+    assert_eq!(pair.source.rows("SELECT id FROM orders").len(), 0);
+}
+
+/// Somebody changes a stale copy, and has not committed by the time that it is found to be stale: what rewrites it sees that, and its row
+/// stays.
+#[test]
+fn a_stale_copy_that_somebody_changes_meanwhile_is_a_conflict() {
+    let target = "table = \"archive\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\n\
+                  document = \"$document\"\ndigest = \"$digest\"";
+    let mut definition = Pair::definition("table = \"orders\"\nkey = [\"id\"]", target, "");
+    for kinds in [(Kind::Sqlite, Kind::MariaDb), (Kind::Sqlite, Kind::Postgres)] {
+        let pair = Pair::new(kinds);
+        pair.source.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(10)); INSERT INTO orders VALUES (1, 'a'), (2, 'b')",
+        );
+        definition.target.after = After::Keep;
+        assert_eq!(pair.move_all(&definition, 10).moved, 2, "{kinds:?}");
+        pair.source.execute("UPDATE orders SET note = 'later'");
+        definition.target.after = After::Delete;
+        let rows = pair.open(&definition);
+        let other = Database::connect(pair.target.database.url());
+        other.execute("BEGIN; UPDATE archive SET document = 'mine' WHERE id = 1");
+        let outcome = std::thread::scope(|scope| {
+            let (pair, rows) = (&pair, &rows);
+            let moving = scope.spawn(move || pair.source.run(walk(rows, 10, &effort())));
+            until_one_waits(&pair.target.database);
+            other.execute("COMMIT");
+            moving.join().unwrap().expect("a walk")
+        });
+        let aside: Vec<_> = outcome.aside.iter().map(|aside| (aside.key.json(), aside.class)).collect();
+        assert_eq!((outcome.moved, outcome.skipped), (1, 0), "{kinds:?}: {outcome:?}");
+        assert_eq!(aside, [(r#"["1"]"#.to_owned(), "conflict")], "{kinds:?}");
+        assert_eq!(pair.source.rows("SELECT id FROM orders"), [[Some("1".to_owned())]], "{kinds:?}");
+        assert_eq!(pair.target.one("SELECT document FROM archive WHERE id = 1"), "mine", "{kinds:?}");
+        assert!(pair.target.one("SELECT document FROM archive WHERE id = 2").contains("later"), "{kinds:?}");
     }
 }
