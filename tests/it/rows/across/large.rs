@@ -1,7 +1,7 @@
 //! What is larger than an item may be is found before it is fetched, and is set aside alone: a copied row, or a related one.
 
 use super::pair::{Pair, pairs};
-use crate::rows::stage::{LIMIT, effort, range};
+use crate::rows::stage::{Kind, LIMIT, effort, range, walk};
 use milkrun::engine::migration::Migration;
 use milkrun::fault::Class;
 
@@ -68,4 +68,33 @@ fn a_large_row_and_a_large_related_row_are_set_aside() {
         assert_eq!(count("SELECT CAST(COUNT(*) AS CHAR(9)) FROM archive").trim(), "4");
         assert_eq!(count("SELECT CAST(COUNT(*) AS CHAR(9)) FROM notes_archive").trim(), "4");
     }
+}
+
+/// In a plain SELECT MariaDB cuts what it cannot build, or makes NULL of it, and only warns.
+#[test]
+fn a_document_that_mariadb_cannot_build_is_an_error_never_a_cut_one() {
+    let pair = Pair::new((Kind::MariaDb, Kind::Sqlite));
+    pair.source.execute(
+        "CREATE TABLE orders (id INT PRIMARY KEY);
+         CREATE TABLE order_items (id INT PRIMARY KEY, order_id INT NOT NULL, text VARCHAR(2000) NOT NULL, KEY (order_id));
+         INSERT INTO orders VALUES (1), (2), (3);
+         INSERT INTO order_items SELECT seq, 2, REPEAT('x', 2000) FROM seq_1_to_9000;
+         INSERT INTO order_items VALUES (10000, 3, 'y');",
+    );
+    let definition = Pair::definition(
+        "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\nkey = [\"id\"]\n\
+         on = { order_id = \"id\" }",
+        "table = \"history\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndocument = \"$document\"",
+        "",
+    );
+    let rows = pair.open(&definition);
+    pair.source.run(async {
+        rows.prepare(LIMIT).await.expect("the target");
+        let fault = walk(&rows, 100, &effort()).await.expect_err("too large");
+        assert_eq!(fault.class, Class::TooLarge, "{fault}");
+        let range = range(&rows).await.expect("rows");
+        let fault = rows.verify(&range, None, 100, None, LIMIT).await.expect_err("too large");
+        assert_eq!(fault.class, Class::TooLarge, "{fault}");
+    });
+    assert_eq!(pair.target.rows("SELECT id FROM history").len(), 0);
 }

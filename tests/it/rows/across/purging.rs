@@ -265,3 +265,28 @@ fn a_stale_copy_that_somebody_changes_meanwhile_is_a_conflict() {
         assert!(pair.target.one("SELECT document FROM archive WHERE id = 2").contains("later"), "{kinds:?}");
     }
 }
+
+/// A target that takes two keys for one holds one of them: the other one's row is a conflict, and stays.
+#[test]
+fn of_two_keys_that_the_target_takes_for_one_only_that_which_arrived_leaves() {
+    for from in [Kind::Postgres, Kind::Sqlite] {
+        let pair = Pair::new((from, Kind::MariaDb));
+        pair.source.execute(
+            "CREATE TABLE sites (name VARCHAR(20) NOT NULL PRIMARY KEY);
+             INSERT INTO sites VALUES ('google'), ('Google'), ('other')",
+        );
+        pair.target.execute("CREATE TABLE archive (name VARCHAR(20) COLLATE utf8mb4_general_ci NOT NULL PRIMARY KEY)");
+        let definition = Pair::definition(
+            "table = \"sites\"\nkey = [\"name\"]",
+            "table = \"archive\"\nkey = [\"name\"]\nafter = \"delete\"\n[target.columns]\nname = \"name\"",
+            "",
+        );
+        let moved = pair.move_all(&definition, 1);
+        let aside: Vec<_> = moved.aside.iter().map(|aside| aside.class).collect();
+        assert_eq!((moved.moved, moved.skipped, aside), (2, 0, vec!["conflict"]), "{from:?}: {moved:?}");
+        let left = pair.source.one("SELECT name FROM sites");
+        assert_eq!(left.to_lowercase(), "google", "{from:?}");
+        let arrived = pair.target.rows("SELECT name FROM archive ORDER BY name").concat();
+        assert!(arrived.len() == 2 && !arrived.contains(&Some(left)), "{from:?}: {arrived:?}");
+    }
+}
