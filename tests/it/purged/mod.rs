@@ -6,6 +6,7 @@ mod committed;
 mod killed;
 mod live;
 mod sweeps;
+mod unanswered;
 
 use crate::support::database::TextRow;
 use crate::support::history::{self, Documents};
@@ -48,7 +49,6 @@ impl Purge {
     }
 
     /// One whose history is in another database.
-    #[cfg(feature = "failpoints")]
     pub(crate) fn between((kind, keys): (Kind, bool), target: Kind, size: Size, limits: &str) -> Self {
         let mut job = Job::between(kind, target, size, limits);
         job.define(&across(limits));

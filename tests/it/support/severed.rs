@@ -20,6 +20,8 @@ struct Shared {
     chance: Mutex<StdRng>,
     /// Cuts in a thousand flights, and in a hundred commits.
     rates: [AtomicU64; 2],
+    /// Cuts that are still to come, at most.
+    left: AtomicU64,
     cuts: Cuts,
 }
 
@@ -47,10 +49,20 @@ pub struct Count {
 impl Severed {
     /// One before the server of a database URL, and the URL that leads through it.
     pub fn before(url: &str, seed: u64, flights: u64, commits: u64) -> (Self, String) {
+        Self::limited(url, seed, [flights, commits], u64::MAX)
+    }
+
+    /// One that cuts the first so many commits, and nothing else.
+    pub fn at_commits(url: &str, most: u64) -> (Self, String) {
+        Self::limited(url, 1, [0, 100], most)
+    }
+
+    fn limited(url: &str, seed: u64, rates: [u64; 2], most: u64) -> (Self, String) {
         let shared = Arc::new(Shared {
             server: server_of(url),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
-            rates: [AtomicU64::new(flights), AtomicU64::new(commits)],
+            rates: rates.map(AtomicU64::new),
+            left: AtomicU64::new(most),
             cuts: Cuts::default(),
         });
         let joining = Arc::clone(&shared);
@@ -97,9 +109,11 @@ impl Shared {
         let [flights, of_commits] = [0, 1].map(|place: usize| self.rates[place].load(Ordering::SeqCst));
         let cut =
             if commits { chance.random_range(0..100) < of_commits } else { chance.random_range(0..1000) < flights };
-        if !cut {
+        let left = self.left.load(Ordering::SeqCst);
+        if !cut || left == 0 {
             return Fate::Arrives;
         }
+        self.left.store(left - 1, Ordering::SeqCst);
         let cuts = &self.cuts;
         let [before, after] =
             if commits { [&cuts.commits_lost, &cuts.commits_unanswered] } else { [&cuts.before, &cuts.after] };
