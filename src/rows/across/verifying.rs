@@ -11,13 +11,13 @@ use super::comparing::Print;
 use super::lookup::look_up;
 use super::reading::{Items, Most};
 use super::writing::{place_of, prints};
-use super::{Across, Cargo, Carrying, UponDifference};
+use super::{Across, Carrying, UponDifference};
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::{Comparison, Range, Read};
 use crate::sql::Session;
 use crate::sql::grid::Page;
 use crate::sql::statement::Statement;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 /// Keys that a stretch names of each kind.
@@ -179,13 +179,12 @@ impl Across {
         };
         drop(page);
         let there = prints(target, &self.route, &keys, self.batch_bytes, deadline).await?;
-        let rewritten = self.route.rewritten().is_some();
-        if rewritten {
+        if let Some(place) = self.route.rewritten() {
             let asked: Vec<Cursor> = there.keys().filter_map(|place| keys.get(*place).cloned()).collect();
             let known = self.rewritten(mapping, (session, target), &asked, pass_started, max_item, deadline).await?;
             for (key, print) in keys.iter().zip(&mut ours) {
-                if let Some(known) = known.iter().find(|(one, _)| one == key) {
-                    print.clone_from(&known.1);
+                if let (Some(digest), Some(document)) = (known.get(key), print.get_mut(place)) {
+                    document.clone_from(digest);
                 }
             }
         }
@@ -251,7 +250,7 @@ impl Across {
         Ok(broken)
     }
 
-    /// What documents would be in a target of a type that rewrites their text: there they have to be asked for.
+    /// The digests of what documents would be in a target of a type that rewrites their text: there they have to be asked for.
     async fn rewritten(
         &self,
         mapping: &Mapping,
@@ -260,36 +259,32 @@ impl Across {
         pass_started: SystemTime,
         max_item: u64,
         deadline: Deadline,
-    ) -> Result<Vec<(Cursor, Print)>, RowsError> {
-        let (Some(place), Some(document)) = (self.route.rewritten(), self.route.document) else {
-            return Ok(Vec::new());
-        };
-        let mut known = Vec::new();
+    ) -> Result<HashMap<Cursor, Option<String>>, RowsError> {
+        let mut known = HashMap::new();
+        let Some(document) = self.route.document else { return Ok(known) };
         for chunk in keys.chunks(super::NAMED) {
             let mut left = chunk.to_vec();
             while !left.is_empty() {
                 let most = Most { items: left.len() as u64, bytes: self.batch_bytes, item: max_item, whole: false };
                 let stretch = Stretch::Keys(&left);
                 let read = mapping.read_items(session, &self.route, &stretch, pass_started, most, deadline).await?;
-                let Items { page, .. } = read;
-                if page.is_empty() {
-                    break;
-                }
-                let cargo = Cargo::of(&self.route, page)?;
-                let page = cargo.page();
+                let Items { page, too_large, .. } = read;
+                let mut read =
+                    (0..page.len()).map(|row| mapping.key_at(&page, row)).collect::<Result<HashSet<_>, _>>()?;
+                // What is too large to be read is not what was written.
+                read.extend(too_large);
                 let documents: Vec<&str> =
                     (0..page.len()).map(|row| page.text(row, document).unwrap_or_default()).collect();
-                let mut prints: Vec<Print> = (0..page.len()).map(|row| self.route.print(&cargo, row)).collect();
-                for found in rows(target, &self.route.rewrite(&documents), deadline).await? {
-                    let row = place_of(&found)?;
-                    if let Some(print) = prints.get_mut(row).and_then(|print| print.get_mut(place)) {
-                        *print = found.get(1).cloned().flatten();
+                if !documents.is_empty() {
+                    for found in rows(target, &self.route.rewrite(&documents), deadline).await? {
+                        let key = mapping.key_at(&page, place_of(&found)?)?;
+                        known.insert(key, found.get(1).cloned().flatten());
                     }
                 }
-                for (row, print) in prints.into_iter().enumerate() {
-                    let key = mapping.key_at(page, row)?;
-                    left.retain(|one| *one != key);
-                    known.push((key, print));
+                let before = left.len();
+                left.retain(|key| !read.contains(key));
+                if left.len() == before {
+                    break;
                 }
             }
         }

@@ -301,3 +301,23 @@ fn json_nested_deeper_than_mariadb_takes_is_set_aside() {
     let fault = pair.source.run(walk(&rows, 10, &effort()));
     assert_eq!(fault.expect_err("too deep").class, Class::Poison);
 }
+
+/// A row that has become what the target cannot hold differs from its copy, also where documents are compared as JSON: that is no reason to
+/// compare no further.
+#[test]
+fn what_the_target_can_no_longer_hold_is_different() {
+    let pair = Pair::new((Kind::MariaDb, Kind::Postgres));
+    pair.source.execute(
+        "CREATE TABLE ours (id INT PRIMARY KEY, day DATE);
+         INSERT INTO ours VALUES (1, '2020-02-29'), (2, '2020-02-29'), (3, NULL)",
+    );
+    pair.target.execute("CREATE TABLE theirs (id int PRIMARY KEY, day date, document jsonb)");
+    let target =
+        "table = \"theirs\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nday = \"day\"\ndocument = \"$document\"";
+    let definition = Pair::definition("table = \"ours\"\nkey = [\"id\"]", target, "");
+    assert_eq!(pair.move_all(&definition, 10).moved, 3);
+    assert_eq!(pair.verify_all(&definition, 10, None).equal, 3);
+    pair.source.execute("UPDATE ours SET day = '0000-00-00' WHERE id = 2");
+    let found = pair.verify_all(&definition, 10, None);
+    assert_eq!((found.checked, found.equal, found.different, found.extra), (3, 2, 1, 0), "{found:?}");
+}

@@ -98,3 +98,22 @@ fn a_document_that_mariadb_cannot_build_is_an_error_never_a_cut_one() {
     });
     assert_eq!(pair.target.rows("SELECT id FROM history").len(), 0);
 }
+
+/// A document that has grown too large to be read differs from its copy. Where documents are compared as JSON, those after it are compared all
+/// the same.
+#[test]
+fn what_has_grown_too_large_hides_no_other_from_a_comparison() {
+    let pair = Pair::new((Kind::Sqlite, Kind::Postgres));
+    pair.source.execute(
+        "CREATE TABLE papers (id INTEGER NOT NULL PRIMARY KEY, body TEXT);
+         INSERT INTO papers VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')",
+    );
+    pair.target.execute("CREATE TABLE archive (id int PRIMARY KEY, document jsonb)");
+    let target = "table = \"archive\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndocument = \"$document\"";
+    let definition = Pair::definition("table = \"papers\"\nkey = [\"id\"]", target, "max_item = \"64 KB\"");
+    assert_eq!(pair.move_all(&definition, 10).moved, 4);
+    assert_eq!(pair.verify_all(&definition, 10, None).equal, 4);
+    pair.source.execute(&format!("UPDATE papers SET body = '{}' WHERE id = 2", "x".repeat(100_000)));
+    let found = pair.verify_all(&definition, 10, None);
+    assert_eq!((found.checked, found.equal, found.different, found.extra), (4, 3, 1, 0), "{found:?}");
+}
