@@ -1,11 +1,13 @@
 //! Documents: byte for byte those of the same-database path.
 
 use super::pair::{Pair, pairs};
-use crate::rows::stage::{KINDS, Stage};
+use crate::rows::stage::{KINDS, Kind, Stage};
 use crate::support::database::TextRow;
 use crate::support::job::full;
 use crate::support::shop::{self, Size};
 use crate::support::tpch;
+use milkrun::engine::migration::Repair;
+use milkrun::spec::After;
 
 const SHOP: Size = Size { orders: 400, closed: 170, items: 4, discounts: 2 };
 
@@ -101,5 +103,36 @@ fn all_of_tpc_h_is_copied_column_by_column() {
             assert_eq!((outcome.moved, outcome.aside), (expected.len() as u64, vec![]));
             assert!(items(&pair.target, "items") == expected, "{:?} → {kind:?}: the items differ", pair.source.kind);
         }
+    }
+}
+
+/// Where the target keeps another text than was sent, documents are compared as what it makes of them.
+#[test]
+fn documents_that_the_target_rewrites_are_known_again() {
+    for from in KINDS {
+        let pair = Pair::new((from, Kind::Postgres));
+        pair.source.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(20), price {{REAL||DECIMAL(8,2)||DECIMAL(8,2)}});
+             INSERT INTO orders VALUES (1, 'é \"x\"', 1.50), (2, NULL, 2), (3, 'c', 0)",
+        );
+        pair.target.execute("CREATE TABLE archive (id int PRIMARY KEY, document jsonb, digest char(64))");
+        let target = "table = \"archive\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndocument = \"$document\"\ndigest = \"$digest\"";
+        let mut definition = Pair::definition("table = \"orders\"\nkey = [\"id\"]", target, "");
+        assert_eq!(pair.move_all(&definition, 2).moved, 3, "{from:?}");
+        let again = pair.move_all(&definition, 2);
+        assert_eq!((again.moved, again.skipped, again.aside), (0, 3, vec![]), "{from:?}");
+        assert_eq!(pair.verify_all(&definition, 2, None).equal, 3, "{from:?}");
+
+        pair.target.execute("UPDATE archive SET document = '{}' WHERE id = 2");
+        let third = pair.move_all(&definition, 10);
+        assert_eq!((third.moved, third.skipped, third.aside.len()), (0, 2, 1), "{from:?}");
+        assert!(third.aside[0].message.contains("differs in `document`"), "{from:?}: {}", third.aside[0].message);
+        let mended = pair.verify_all(&definition, 10, Some(&Repair { overwrite: true, run: "r".into() }));
+        assert_eq!((mended.equal, mended.different, mended.repaired), (2, 1, 1), "{from:?}: {mended:?}");
+        definition.target.after = After::Delete;
+        let gone = pair.move_all(&definition, 2);
+        assert_eq!((gone.moved, gone.skipped, gone.aside), (0, 3, vec![]), "{from:?}");
+        assert_eq!(pair.source.rows("SELECT id FROM orders").len(), 0, "{from:?}");
+        assert_eq!(pair.target.rows("SELECT id FROM archive").len(), 3, "{from:?}");
     }
 }
