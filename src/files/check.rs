@@ -2,7 +2,7 @@
 
 use super::columns::holds_urls;
 use crate::hint::nearest;
-use crate::spec::{FilesDefinition, Problem};
+use crate::spec::{FileColumn, FilesDefinition, PathStep, Problem};
 use crate::sql::Dialect;
 use crate::sql::catalog::{Column, Table};
 
@@ -47,6 +47,14 @@ pub(super) fn check(definition: &FilesDefinition, table: &Table, dialect: Dialec
         if let Some(name) = &file.digest_column {
             find(format!("source.files[{place}].digest_column"), name);
         }
+        let known = definition.source.files.iter().take(place).position(|other| may_meet(other, file));
+        if let Some(other) = known {
+            wrong.push(Problem {
+                field: format!("source.files[{place}].path"),
+                message: format!("leads to URLs that `source.files[{other}]` leads to, too"),
+                hint: "name each URL once: a text is changed in one place at a time".to_owned(),
+            });
+        }
     }
     for name in definition.target.key.columns() {
         if let Some(column) = find("target.key".to_owned(), name)
@@ -70,6 +78,20 @@ pub(super) fn check(definition: &FilesDefinition, table: &Table, dialect: Dialec
     problems
 }
 
+/// Whether both may lead to the same text: it would be replaced twice, and what is in the place of the first by then is torn.
+fn may_meet(one: &FileColumn, other: &FileColumn) -> bool {
+    let (one_path, other_path) = match (&one.path, &other.path) {
+        (Some(one), Some(other)) => (&one.0, &other.0),
+        // The whole column is everything in it.
+        _ => return one.column == other.column,
+    };
+    let meet = |(one, other): (&PathStep, &PathStep)| match (one, other) {
+        (PathStep::Every, PathStep::Element(_)) | (PathStep::Element(_), PathStep::Every) => true,
+        _ => one == other,
+    };
+    one.column == other.column && one_path.len() == other_path.len() && one_path.iter().zip(other_path).all(meet)
+}
+
 fn unwritable(field: &str, column: &Column, problems: &mut Vec<Problem>) {
     if column.generated {
         problems.push(Problem {
@@ -77,5 +99,37 @@ fn unwritable(field: &str, column: &Column, problems: &mut Vec<Problem>) {
             message: format!("`{}` is computed by the database, and cannot be written", column.name),
             hint: "name the column that it is computed from".to_owned(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::JsonPath;
+
+    #[test]
+    fn paths_that_may_lead_to_one_url_meet() {
+        let file = |column: &str, path: &str| FileColumn {
+            column: column.to_owned(),
+            digest_column: None,
+            path: (!path.is_empty()).then(|| JsonPath::parse(path).unwrap()),
+            rewrite: None,
+        };
+        for (one, other) in [
+            ("$[*].a", "$[0].a"),
+            ("$[*].a", "$[*][\"a\"]"),
+            ("$[1][*]", "$[*][2]"),
+            ("$.a", "$[\"a\"]"),
+            ("", "$.a"),
+            ("$.a", ""),
+            ("", ""),
+        ] {
+            assert!(may_meet(&file("photos", one), &file("photos", other)), "{one} {other}");
+            assert!(!may_meet(&file("photos", one), &file("papers", other)), "{one} {other}");
+        }
+        for (one, other) in [("$[0]", "$[1]"), ("$.a", "$.b"), ("$.a", "$.a.b"), ("$[*].a", "$[*].b"), ("$.a", "$[0]")]
+        {
+            assert!(!may_meet(&file("photos", one), &file("photos", other)), "{one} {other}");
+        }
     }
 }

@@ -9,6 +9,8 @@ use url::Url;
 const LONGEST: usize = 1024;
 /// An extension is no longer.
 const EXTENSION: usize = 10;
+/// The segment below which milkrun keeps what it notes: a row that led there could write lines of the journal.
+const NOTES: &str = ".milkrun";
 
 /// The templates of a target.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +46,11 @@ pub(super) enum Unnamable {
     /// Clients take such segments out of a URL before they send it.
     #[error("the object's key would have a segment `.` or `..`, which no URL can name: put a character before it")]
     Dots,
+    /// Lines of the journal are what `rollback` believes.
+    #[error(
+        "the object's key would have a segment `.milkrun`, and there milkrun keeps what it notes: put a character before it"
+    )]
+    Notes,
     /// Nothing of it is left, or nothing but blanks, which AWS's SDK cannot say.
     #[error("the object's key would be empty, or nothing but blanks")]
     Empty,
@@ -101,6 +108,10 @@ impl Naming {
         }
         if key.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(Unnamable::Dots);
+        }
+        let behind_prefix = key.get(self.prefix.len()..).unwrap_or_default();
+        if behind_prefix.split('/').any(|segment| segment == NOTES) {
+            return Err(Unnamable::Notes);
         }
         Ok(key)
     }
@@ -242,6 +253,12 @@ mod tests {
         assert_eq!(key("{id}-{name}", "https://h/%FF%00", "7").as_deref(), Ok("p/7-%FF%00"));
         assert_eq!(key("{id}/x", "https://h/a", ".."), Err(Unnamable::Dots));
         assert_eq!(key("{id}/x", "https://h/a", &"ä".repeat(600)), Err(Unnamable::Long(1204)));
+        for to_the_notes in [".milkrun/photos/journal", "/.milkrun", "a/.milkrun/b", ".milkrun"] {
+            let url = "https://h/99999999999999-0.ndjson";
+            assert_eq!(key("{id}/{name}", url, to_the_notes), Err(Unnamable::Notes), "{to_the_notes}");
+        }
+        assert_eq!(key("{id}/{name}", "https://h/.milkrun", "7"), Err(Unnamable::Notes));
+        assert_eq!(key("{id}/x", "https://h/a", ".milkrun2").as_deref(), Ok("p/.milkrun2/x"));
         let known = Known { url: "u", number: 1, content_type: None, digest: None };
         assert_eq!(naming("{id}").key(&known, |_| None), Err(Unnamable::Null("id".to_owned())));
         let bare = Naming { prefix: String::new(), ..naming("{id}") };

@@ -37,6 +37,22 @@ fn everything_that_does_not_fit_the_table_is_said_at_once() {
 }
 
 #[test]
+fn a_url_that_two_paths_lead_to_is_refused_before_a_document_is_torn() {
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, good);
+    let column = |path: &str| format!("[[source.files]]\ncolumn = \"photos\"\npath = \"{path}\"\n");
+    let source = column("$[*].original") + &column("$[0].original");
+    stage.define("photos/{id}/{n}-{name}", &source, "", "", "");
+    let document = format!("[{{\"original\": \"{}\"}}]", stage.server.url("/a.png"));
+    stage.job.database.execute(&format!("INSERT INTO profiles (id, photos) VALUES (1, '{document}')"));
+    let plan = stage.job.call(&["plan", "photos"]).expect(2).reply();
+    let problem = &plan["problems"][0];
+    assert_eq!(problem["field"], "source.files[1].path", "{plan}");
+    assert_eq!(problem["message"], "leads to URLs that `source.files[0]` leads to, too", "{plan}");
+    stage.job.call(&["run", "photos"]).expect(2);
+    assert_eq!(stage.rows()[0][2].as_deref(), Some(document.as_str()));
+}
+
+#[test]
 fn a_bucket_that_is_not_there_pauses_the_migration_and_leaves_the_rows() {
     let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, good);
     stage.bucket = "nobodys-bucket".to_owned();
