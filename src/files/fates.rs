@@ -43,9 +43,10 @@ impl Files {
             let Ok(links) = links else { continue };
             for link in links.iter().filter(|link| !link.arrived) {
                 let twin = jobs.iter().rev().take_while(|(at, _): &&(usize, Job<'_>)| *at == place);
-                let has_twin = !self.naming.numbers() && twin.into_iter().any(|(_, job)| job.link.url == link.url);
+                let is_twin = |(_, job): &(usize, Job<'_>)| self.is_same_file(job.link, link);
+                let has_twin = !self.naming.numbers() && twin.into_iter().any(is_twin);
                 if !has_twin {
-                    jobs.push((place, Job { row, link, run: &effort.run, recovered: effort.recovered }));
+                    jobs.push((place, Job { row, link, links, run: &effort.run, recovered: effort.recovered }));
                 }
             }
         }
@@ -141,7 +142,7 @@ impl Files {
         let mut files = Vec::new();
         for link in links.iter().filter(|link| !link.arrived) {
             let own = done.iter().find(|(other, _)| other == link);
-            let Some((_, moved)) = own.or_else(|| done.iter().find(|(other, _)| other.url == link.url)) else {
+            let Some((_, moved)) = own.or_else(|| done.iter().find(|(other, _)| self.is_same_file(other, link))) else {
                 return Fate::Unfinished;
             };
             files.push((link.clone(), moved.clone()));

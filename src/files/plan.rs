@@ -152,7 +152,8 @@ impl Files {
                 sampled.signed += u64::from(is_signed(&link.url));
                 if sampled.asked < FILES as u64 && Instant::now() < until {
                     sampled.asked += 1;
-                    self.look(Job { row, link, run: "", recovered: false }, until, &mut sampled).await;
+                    let job = Job { row, link, links: &links, run: "", recovered: false };
+                    self.look(job, until, &mut sampled).await;
                 }
             }
         }

@@ -30,6 +30,8 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_s
 pub(super) struct Job<'a> {
     pub(super) row: &'a Row,
     pub(super) link: &'a Link,
+    /// All links of the row, this one among them.
+    pub(super) links: &'a [Link],
     /// The invocation's id.
     pub(super) run: &'a str,
     /// A run was killed, or ran out of time, where this may have been moved already.
@@ -109,7 +111,7 @@ impl Files {
     /// were held against what is known of them. `None`: it has to be fetched.
     async fn found(&self, job: Job<'_>, deadline: Instant) -> Result<Option<Moved>, Failure> {
         // What the row knows of the bytes now may not be what it knew then: they are fetched, and held against it, again.
-        if !job.recovered || !self.naming.is_told_by(&job.link.url) || self.known_digest(job).is_some() {
+        if !job.recovered || !self.naming.is_told_by(&job.link.url) || !self.known_digests(job).is_empty() {
             return Ok(None);
         }
         let object = self.named(job, None, None)?;
@@ -224,15 +226,26 @@ impl Files {
         Ok(part)
     }
 
-    /// The digest that the row knows of the file's bytes.
-    fn known_digest<'a>(&self, job: Job<'a>) -> Option<&'a str> {
-        let column = self.definition.source.files.get(job.link.file)?.digest_column.as_ref()?;
-        job.row.value(&self.columns, column).filter(|written| !written.is_empty())
+    /// Whether two links of a row are answered with the same bytes: the same is asked for.
+    pub(super) fn is_same_file(&self, one: &Link, other: &Link) -> bool {
+        let rewrite = |link: &Link| self.definition.source.files.get(link.file).and_then(|file| file.rewrite.as_ref());
+        one.url == other.url && (one.file == other.file || rewrite(one) == rewrite(other))
+    }
+
+    /// The digests that the row knows of the file's bytes: one for each of its columns that holds the same URL.
+    fn known_digests<'a>(&self, job: Job<'a>) -> Vec<&'a str> {
+        let mut known = Vec::new();
+        for link in job.links.iter().filter(|link| self.is_same_file(link, job.link)) {
+            let file = self.definition.source.files.get(link.file);
+            let Some(column) = file.and_then(|file| file.digest_column.as_ref()) else { continue };
+            known.extend(job.row.value(&self.columns, column).filter(|written| !written.is_empty()));
+        }
+        known
     }
 
     /// Holds what arrived against what the row and the server say of it.
     pub(super) fn judge(&self, job: Job<'_>, headers: &HeaderMap, digested: &Digested) -> Result<(), Failure> {
-        if let Some(written) = self.known_digest(job) {
+        for written in self.known_digests(job) {
             match digested.agrees(written) {
                 Some(true) => {}
                 Some(false) => {

@@ -161,6 +161,39 @@ fn what_a_row_knows_of_its_file_is_held_against_it() {
 }
 
 #[test]
+fn a_url_in_two_columns_is_held_against_what_either_of_them_says_of_it() {
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, good);
+    let second = "[[source.files]]\ncolumn = \"photos\"\npath = \"$[0].original\"\ndigest_column = \"sha256\"";
+    let first = "[[source.files]]\ncolumn = \"document\"";
+    let limits = "stop_when_failed = \"100%\"";
+    stage.define("photos/{id}/{name}", &format!("{first}\n{second}"), "", "", limits);
+    let url = stage.server.url("/small.png");
+    for (id, digest) in [(1, milkrun::digest::sha256(bytes_of("/small.png"))), (2, "0".repeat(64))] {
+        let photos = format!("[{{\"original\": \"{url}\"}}]");
+        stage.job.database.execute(&format!(
+            "INSERT INTO profiles (id, document, photos, sha256) VALUES ({id}, '{url}', '{photos}', '{digest}')"
+        ));
+    }
+    let reply = stage.run();
+    assert_eq!((&reply["progress"]["moved"], &reply["progress"]["failed"]), (&1.into(), &1.into()), "{reply}");
+    assert_eq!(stage.job.status()["dead"], serde_json::json!({"mismatch": 1}));
+    assert_eq!(urls(&stage.rows()[1]), [url.clone(), url.clone()], "all files of the row or none");
+    assert_eq!(stage.object("photos/2/small.png"), None);
+
+    // One of them asks for the original: these are two files, and one key is not enough for them.
+    let first = format!("{first}\nrewrite = {{ from = \"small\", to = \"large\" }}");
+    stage.define("other/{id}/{name}", &format!("{first}\n{second}"), "", "", limits);
+    stage.job.reply(&["reset", "photos", "--confirm", "photos"]);
+    stage.job.database.execute(&format!(
+        "UPDATE profiles SET sha256 = NULL, document = '{url}', photos = '[{{\"original\": \"{url}\"}}]'"
+    ));
+    let reply = stage.run();
+    assert_eq!((&reply["progress"]["moved"], &reply["progress"]["failed"]), (&0.into(), &2.into()), "{reply}");
+    assert_eq!(stage.job.status()["dead"], serde_json::json!({"unstable": 2}));
+    assert_eq!(urls(&stage.rows()[0]), [url.clone(), url]);
+}
+
+#[test]
 fn what_is_in_the_way_is_never_written_over() {
     let calls = Arc::new(AtomicU32::new(0));
     let count = calls.clone();
