@@ -172,21 +172,17 @@ impl Files {
     }
 
     /// The next lines behind a place, up to `most` of them and to the end of their object, and the place behind them; `None`: there are
-    /// none up to the object `last`.
+    /// none.
     pub(super) async fn next_lines(
         &self,
         after: Option<&Cursor>,
-        last: Option<&str>,
         most: usize,
         limit: Duration,
     ) -> Result<Option<(Vec<Line>, Cursor)>, Fault> {
         let deadline = Deadline::after(limit);
-        let (at, mut done) = match after.map(|cursor| cursor.0.as_slice()) {
-            Some([object, line, ..]) => (object.text(), line.text().parse().unwrap_or(0)),
-            _ => ("", 0),
-        };
+        let (at, mut done) = after.and_then(parted).unwrap_or(("", 0));
         let objects = self.journal_objects(limit).await?;
-        for key in objects.iter().filter(|key| key.as_str() >= at && last.is_none_or(|last| key.as_str() <= last)) {
+        for key in objects.iter().filter(|key| key.as_str() >= at) {
             let lines = self.journal_lines(key, deadline.left()).await?;
             if *key != at {
                 done = 0;
@@ -199,6 +195,44 @@ impl Files {
             }
         }
         Ok(None)
+    }
+
+    /// The lines before a place, the latest first, up to `most` of them and to the beginning of their object, and the place before them;
+    /// `None`: there are none.
+    pub(super) async fn lines_before(
+        &self,
+        before: &Cursor,
+        most: usize,
+        limit: Duration,
+    ) -> Result<Option<(Vec<Line>, Cursor)>, Fault> {
+        let deadline = Deadline::after(limit);
+        let Some((at, left)) = parted(before) else { return Ok(None) };
+        let objects = self.journal_objects(limit).await?;
+        for key in objects.iter().rev().filter(|key| key.as_str() <= at) {
+            if *key == at && left == 0 {
+                continue;
+            }
+            let mut lines = self.journal_lines(key, deadline.left()).await?;
+            if *key == at {
+                lines.truncate(left);
+            }
+            if !lines.is_empty() {
+                let begin = lines.len().saturating_sub(most);
+                let mut some = lines.split_off(begin);
+                some.reverse();
+                some.retain(|line| line.is_of(&self.definition));
+                return Ok(Some((some, place(key, begin))));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The object of a place in the journal, and how many lines of it are before that.
+fn parted(place: &Cursor) -> Option<(&str, usize)> {
+    match place.0.as_slice() {
+        [object, lines, ..] => Some((object.text(), lines.text().parse().unwrap_or(0))),
+        _ => None,
     }
 }
 

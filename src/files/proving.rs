@@ -34,7 +34,7 @@ impl Files {
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let until = Instant::now() + limit;
         let most = usize::try_from(size).unwrap_or(1).max(1);
-        let Some((lines, end)) = self.next_lines(after, None, most, left(until)).await? else { return Ok(None) };
+        let Some((lines, end)) = self.next_lines(after, most, left(until)).await? else { return Ok(None) };
         let keys: HashSet<&Cursor> = lines.iter().map(|line| &line.key).collect();
         let keys: Vec<Cursor> = keys.into_iter().cloned().collect();
         let (stretch, most) = (Stretch::Keys(&keys), keys.len() as u64);

@@ -1,12 +1,13 @@
-//! Rollback: rows get back what they said, line by line of the journal, each only if it still says what the migration wrote. Objects
-//! stay where they are.
+//! Rollback: rows get back what they said, line by line of the journal, each only if it still says what the migration wrote. The latest
+//! line comes first: where a row was changed twice to say the same, what it said before the second time is what it gets. Objects stay where
+//! they are.
 
 use super::Files;
 use super::following::{Unfollowed, Way};
 use super::journal::Line;
 use super::row::Row;
 use super::update::State;
-use crate::cursor::{Cursor, KeyPart};
+use crate::cursor::Cursor;
 use crate::engine::migration::{Comparison, Range, Read};
 use crate::fault::{Class, Fault, Origin};
 use crate::rows::RowsError;
@@ -23,7 +24,7 @@ const MOST: usize = 500;
 const EXAMPLES: usize = 20;
 
 impl Files {
-    /// Puts the next lines back, up to the end of their object; `None` when nothing is left.
+    /// Puts the lines before those that were put back, up to the beginning of their object; `None` when nothing is left.
     pub(super) async fn put_back(
         &self,
         range: &Range,
@@ -32,9 +33,9 @@ impl Files {
         limit: Duration,
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let deadline = Deadline::after(limit);
-        let last = range.bound.0.first().map(KeyPart::text).unwrap_or_default();
         let most = usize::try_from(size).unwrap_or(MOST).clamp(1, MOST);
-        let Some((lines, end)) = self.next_lines(after, Some(last), most, limit).await? else { return Ok(None) };
+        let before = after.unwrap_or(&range.bound);
+        let Some((lines, end)) = self.lines_before(before, most, limit).await? else { return Ok(None) };
         let some: Vec<&Line> = lines.iter().collect();
         let mut found = Comparison { checked: some.len() as u64, ..Comparison::default() };
         let untouched = self.restore(&some, deadline).await?;

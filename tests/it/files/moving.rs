@@ -161,6 +161,32 @@ fn what_a_row_knows_of_its_file_is_held_against_it() {
 }
 
 #[test]
+fn a_row_that_was_moved_twice_gets_back_what_it_said_the_second_time() {
+    // The application signs its URLs anew: the same file, and the same object.
+    let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, |asked, stream| {
+        let path = asked.path.split('?').next().unwrap();
+        answer(stream, "200 OK", "Content-Type: image/png\r\n", &bytes_of(path))
+    });
+    stage.define("photos/{id}/{n}-{name}", "[[source.files]]\ncolumn = \"document\"", "", "", "");
+    let signed = |id: u32, signature: u32| stage.server.url(&format!("/{id}.png?sig={signature}"));
+    for id in 1..=3 {
+        let url = signed(id, 1);
+        stage.job.database.execute(&format!("INSERT INTO profiles (id, document) VALUES ({id}, '{url}')"));
+    }
+    assert_eq!(stage.run()["progress"]["moved"], 3);
+    for id in [1, 3] {
+        let url = signed(id, 2);
+        stage.job.database.execute(&format!("UPDATE profiles SET document = '{url}' WHERE id = {id}"));
+    }
+    stage.job.reply(&["reset", "photos", "--confirm", "photos"]);
+    assert_eq!(stage.run()["progress"]["moved"], 2);
+    let rolled = stage.job.call(&["rollback", "photos"]).reply();
+    assert_eq!((&rolled["rolled_back"], &rolled["changed"]), (&3.into(), &2.into()), "{rolled}");
+    let now: Vec<_> = stage.rows().into_iter().map(|row| row[1].clone().unwrap()).collect();
+    assert_eq!(now, [signed(1, 2), signed(2, 1), signed(3, 2)]);
+}
+
+#[test]
 fn a_url_in_two_columns_is_held_against_what_either_of_them_says_of_it() {
     let mut stage = Stage::new(Kind::Sqlite, Make::Ministack, good);
     let second = "[[source.files]]\ncolumn = \"photos\"\npath = \"$[0].original\"\ndigest_column = \"sha256\"";
