@@ -23,6 +23,8 @@ pub(super) struct Filling<'a> {
     /// What came beyond the end of the last part.
     rest: Bytes,
     pub(super) etag: Option<String>,
+    /// The length of the whole, where its server has said it.
+    length: Option<u64>,
     resumed: u32,
     /// Bytes that came so far, those of earlier runs included.
     pub(super) received: u64,
@@ -39,6 +41,7 @@ impl<'a> Filling<'a> {
             body: answer.body,
             rest: Bytes::new(),
             etag: answer.etag,
+            length: answer.length,
             resumed: 0,
             received: 0,
             ended: false,
@@ -90,7 +93,7 @@ impl<'a> Filling<'a> {
         let etag = self.etag.clone().ok_or_else(broken)?;
         let resume = Resume { from: to, etag };
         let answer = self.files.answer(self.asked, (to > 0).then_some(&resume), self.deadline).await?;
-        if answer.from != to || answer.etag.as_ref() != Some(&resume.etag) {
+        if !is_rest(&answer, to, self.length) || answer.etag.as_ref() != Some(&resume.etag) {
             return Err(broken());
         }
         (self.body, self.rest, self.received, self.ended) = (answer.body, Bytes::new(), to, false);
@@ -124,11 +127,38 @@ impl<'a> Filling<'a> {
             tokio::time::sleep(WAIT.min(left(self.deadline))).await;
             let resume = Resume { from: self.received, etag };
             let answer = self.files.answer(self.asked, Some(&resume), self.deadline).await?;
-            if answer.from != self.received {
+            if !is_rest(&answer, self.received, self.length) {
                 // It begins anew, as the file has changed or its server knows no ranges.
                 return Err(error.into());
             }
-            self.body = answer.body;
+            (self.length, self.body) = (answer.length, answer.body);
         }
+    }
+}
+
+/// Whether an answer is all that is left of a file from a place on. Of a range without the length of the whole nobody knows whether it
+/// ends where the file does.
+pub(super) fn is_rest(answer: &Answer, from: u64, length: Option<u64>) -> bool {
+    answer.from == from && (from == 0 || answer.length.is_some()) && (length.is_none() || answer.length == length)
+}
+
+impl Files {
+    /// Fetches a file once more whose server does not say where it ends, and holds it against what came before.
+    pub(super) async fn compare_again(&self, asked: &str, before: &Digested, deadline: Instant) -> Result<(), Failure> {
+        let answer = self.answer(asked, None, deadline).await?;
+        let again = Filling::new(self, asked, answer, deadline).rest(Digests::default()).await?;
+        if again == *before {
+            return Ok(());
+        }
+        if again.bytes == before.bytes {
+            return Err(Failure::file("unstable", "its server gave other bytes for the same URL a moment before"));
+        }
+        Err(Failure::File {
+            class: "server",
+            message: "its server does not say where the file ends, and it was shorter or longer a moment before"
+                .to_owned(),
+            passes: true,
+            slows: None,
+        })
     }
 }

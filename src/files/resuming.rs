@@ -6,7 +6,7 @@ use super::begun::Begun;
 use super::content;
 use super::digests::{Digested, Digests};
 use super::failure::Failure;
-use super::filling::Filling;
+use super::filling::{Filling, is_rest};
 use super::journal::Moved;
 use super::passing::{Coming, PASSING};
 use super::storing::left;
@@ -218,7 +218,7 @@ impl Files {
             Ok(answer) => answer,
             Err(failure) => return Err(self.put_down(&carried, failure, deadline).await),
         };
-        if answer.from != received {
+        if !is_rest(&answer, received, length) {
             return self.anew(&carried.upload, "its file has changed", deadline).await;
         }
         if let Err(wrong) = content::check_head(&answer.headers, &self.definition.target.content_types) {

@@ -135,6 +135,8 @@ impl Files {
         let said = content::said(&answer.headers);
         let part = self.part_of(answer.length)?;
         let length = answer.length;
+        // A file that breaks off may look as if it had ended.
+        let is_sure = answer.ends || !self.known_digests(job).is_empty();
         let need = length.map_or(part, |length| length.min(part)).max(1);
         // Where parts of others leave no room, those of a file of known length are passed on while they come.
         let passes = answer.etag.is_some() && !self.naming.needs_digest() && self.passes.load(Ordering::Relaxed);
@@ -156,6 +158,9 @@ impl Files {
             digests.update(&first);
             let digested = digests.finish();
             self.judge(job, &headers, &digested)?;
+            if !is_sure {
+                Box::pin(self.compare_again(asked, &digested, deadline)).await?;
+            }
             let object = self.named(job, said, Some(&digested.sha256()))?;
             let key = object.key.clone();
             let made = self.store(object, first, &digested, deadline).await?;
@@ -163,8 +168,8 @@ impl Files {
         }
         let mut expected = None;
         let mut first = first;
-        if self.naming.needs_digest() {
-            // Its key is not known before all of it was seen, and all of it cannot be kept.
+        if self.naming.needs_digest() || !is_sure {
+            // Its key, or its end, is not known before all of it was seen, and all of it cannot be kept.
             let mut digests = Digests::default();
             digests.update(&first);
             drop(first);

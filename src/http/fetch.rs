@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
-    LOCATION, RANGE, RETRY_AFTER, USER_AGENT,
+    LOCATION, RANGE, RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
 };
 use hyper::{Request, Response, StatusCode, Uri, body::Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -69,6 +69,8 @@ pub struct Answer {
     pub from: u64,
     /// The length of the whole, where the server says it.
     pub length: Option<u64>,
+    /// Whether the body says itself where it ends; otherwise it ends with its connection, as one does that broke off.
+    pub ends: bool,
     /// A tag that changes with every byte, where there is one.
     pub etag: Option<String>,
     /// Its bytes.
@@ -185,8 +187,9 @@ impl Fetcher {
             length.checked_sub(from).ok_or(HttpError::Status { status: status.as_u16(), retry_after: None })
         });
         let promised = rest.transpose()?.or(promised);
+        let ends = promised.is_some() || is_chunked(&head.headers);
         let limits = Limits { max_bytes: self.limits.max_bytes.saturating_sub(from), ..self.limits };
-        Ok(Answer { from, length, etag, body: Body::new(incoming, limits, promised), headers: head.headers })
+        Ok(Answer { from, length, ends, etag, body: Body::new(incoming, limits, promised), headers: head.headers })
     }
 }
 
@@ -207,6 +210,13 @@ fn next(from: &Url, answer: &Response<Incoming>) -> Result<Url, HttpError> {
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Whether a body comes in chunks, the last of which says that it is.
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().and_then(|value| value.to_str().ok());
+    let coding = last.and_then(|codings| codings.rsplit(',').next());
+    coding.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 
 /// A tag, unless it is one that stands for more than one sequence of bytes.

@@ -283,6 +283,24 @@ async fn what_is_broken_or_endless_is_an_error_and_never_a_file() {
 }
 
 #[tokio::test]
+async fn a_body_that_ends_with_its_connection_is_told_from_one_that_says_its_end() {
+    let server = serve(|asked, stream| {
+        let head = match asked.path.as_str() {
+            "/length" => "Content-Length: 3\r\n\r\nabc",
+            "/chunks" => "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+            _ => "Connection: close\r\n\r\nabc",
+        };
+        write!(stream, "HTTP/1.1 200 OK\r\n{head}")?;
+        Ok(false)
+    });
+    let fetcher = fetcher(&server);
+    for (path, ends) in [("/length", true), ("/chunks", true), ("/neither", false)] {
+        assert_eq!(fetcher.get(&server.url(path), None).await.unwrap().ends, ends, "{path}");
+        assert_eq!(whole(&fetcher, &server.url(path)).await.unwrap(), b"abc", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_server_compresses_unasked_stays_as_it_is() {
     // A megabyte of zeros, as gzip has it.
     let bomb = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xed\xc1\x01\x0d\x00\x00\x00\xc2\xa0\xf7\x4f\x6d\x0e\x37\xa0"
