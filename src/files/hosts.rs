@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// Hosts that are remembered from one run to the next, at most: they stand in one record of the ledger.
 const REMEMBERED: usize = 100;
+/// Hosts that are known at once, unless more are being asked: rows may name as many as they like.
+const KNOWN: usize = 1000;
 /// What is kept is kept so often, at most.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
 
@@ -55,6 +57,9 @@ impl Hosts {
 
     fn at(&self, origin: String) -> Arc<Host> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN && !known.contains_key(&origin) {
+            forget(&mut known);
+        }
         known.entry(origin).or_insert_with(|| Arc::new(Host::new(self.per_host))).clone()
     }
 
@@ -79,6 +84,15 @@ impl Hosts {
         }
         *kept = Some(Instant::now());
         Some(levels)
+    }
+}
+
+/// Forgets hosts that nobody asks at the moment: those that have never complained and, where that is not enough, all of them.
+fn forget(known: &mut HashMap<String, Arc<Host>>) {
+    let is_asked = |host: &Arc<Host>| Arc::strong_count(host) > 1;
+    known.retain(|_, host| is_asked(host) || host.pace.level().is_some());
+    if known.len() > KNOWN / 2 {
+        known.retain(|_, host| is_asked(host));
     }
 }
 
@@ -177,6 +191,23 @@ mod tests {
         let later = Hosts::new(4);
         later.recall(Levels::from([("https://files.example.com".to_owned(), stale)]));
         assert_eq!(later.of("https://files.example.com/b").pace.level(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_hosts_rows_name_few_are_held() {
+        let hosts = Hosts::new(4);
+        let busy = hosts.of("https://busy.example.com/");
+        hosts.of("https://slow.example.com/").refused(None);
+        for number in 0..5 * KNOWN {
+            hosts.of(&format!("https://{number}.example.com/"));
+            assert!(hosts.known.lock().unwrap().len() <= KNOWN);
+        }
+        assert!(Arc::ptr_eq(&busy, &hosts.of("https://busy.example.com/")), "it is being asked");
+        assert!(hosts.of("https://slow.example.com/").pace.level().is_some(), "what it bears is known");
+        for number in 0..2 * KNOWN {
+            hosts.of(&format!("https://{number}.example.com/")).refused(None);
+            assert!(hosts.known.lock().unwrap().len() <= KNOWN);
+        }
     }
 
     #[tokio::test(start_paused = true)]
