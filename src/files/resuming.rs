@@ -3,7 +3,7 @@
 
 use super::Files;
 use super::begun::Begun;
-use super::content;
+use super::content::{self, Said};
 use super::digests::{Digested, Digests};
 use super::failure::Failure;
 use super::filling::{Filling, is_rest};
@@ -173,7 +173,7 @@ impl Files {
         if !self.naming.is_told_by(&job.link.url) {
             return Ok(None);
         }
-        let object = self.named(job, None, None)?;
+        let object = self.named(job, &Said::default(), None)?;
         let Some(begun) = self.begun(&object.key, deadline).await? else { return Ok(None) };
         let object = Object { content_type: begun.content_type.clone(), ..object };
         let upload = Upload { object, id: begun.id.clone(), streamed: begun.streamed };

@@ -1,6 +1,7 @@
 //! The bucket's side of a transfer: an object in one request or in parts, never over another one, and read back.
 
 use super::Files;
+use super::content::Said;
 use super::digests::{Digested, Digests};
 use super::failure::{Failure, fault};
 use super::strays;
@@ -39,13 +40,15 @@ pub(super) enum Compared {
 
 impl Files {
     /// Where a file goes, and what is said of it there.
-    pub(super) fn object(&self, job: &Job<'_>, key: String, content_type: Option<String>) -> Object {
+    pub(super) fn object(&self, job: &Job<'_>, key: String, said: &Said) -> Object {
         let target = &self.definition.target;
         let marks = self.marks(job).into_iter().chain([(RUN, job.run.to_owned())]);
         Object {
             bucket: target.bucket.clone(),
             key,
-            content_type,
+            content_type: said.content_type.clone(),
+            content_disposition: said.disposition.clone(),
+            content_language: said.language.clone(),
             cache_control: target.cache_control.clone(),
             storage_class: target.storage_class.clone(),
             kms_key: target.kms_key.clone(),

@@ -2,7 +2,7 @@
 //! itself is tried again for as long as the run has time.
 
 use super::Files;
-use super::content::{self, LOOKED_AT};
+use super::content::{self, LOOKED_AT, Said};
 use super::digests::{Digested, Digests};
 use super::failure::Failure;
 use super::filling::Filling;
@@ -114,7 +114,7 @@ impl Files {
         if !job.recovered || !self.naming.is_told_by(&job.link.url) || !self.known_digests(job).is_empty() {
             return Ok(None);
         }
-        let object = self.named(job, None, None)?;
+        let object = self.named(job, &Said::default(), None)?;
         let head = self.s3.head(&object.bucket, &object.key, left(deadline)).await;
         let head = head.map_err(|error| self.refused(&error, deadline))?;
         let ours = head.filter(|head| is_ours(&head.metadata, &object.metadata));
@@ -132,7 +132,7 @@ impl Files {
         let answer = self.answer(asked, None, deadline).await?;
         let target = &self.definition.target;
         content::check_head(&answer.headers, &target.content_types)?;
-        let said = content::said(&answer.headers);
+        let said = Said::of(&answer.headers);
         let part = self.part_of(answer.length)?;
         let length = answer.length;
         // A file that breaks off may look as if it had ended.
@@ -152,7 +152,7 @@ impl Files {
             Some(_) => filling.fill(LOOKED_AT as u64, LOOKED_AT as u64).await?,
             None => filling.fill(need, part).await?,
         };
-        content::check_start(first.get(..LOOKED_AT).unwrap_or(&first), said.as_deref(), asked)?;
+        content::check_start(first.get(..LOOKED_AT).unwrap_or(&first), said.essence(), asked)?;
         if filling.ended {
             let mut digests = Digests::default();
             digests.update(&first);
@@ -161,7 +161,7 @@ impl Files {
             if !is_sure {
                 Box::pin(self.compare_again(asked, &digested, deadline)).await?;
             }
-            let object = self.named(job, said, Some(&digested.sha256()))?;
+            let object = self.named(job, &said, Some(&digested.sha256()))?;
             let key = object.key.clone();
             let made = self.store(object, first, &digested, deadline).await?;
             return Ok(moved(job, key, &digested, made));
@@ -179,9 +179,9 @@ impl Files {
             first = filling.fill(need, part).await?;
             expected = Some(digested);
         }
-        let object = self.named(job, said.clone(), expected.as_ref().map(Digested::sha256).as_deref())?;
+        let object = self.named(job, &said, expected.as_ref().map(Digested::sha256).as_deref())?;
         let upload = self.begin(&object, streamed.is_some(), deadline).await?;
-        let begun = self.keepable(job, &upload, &filling, (length, part), said);
+        let begun = self.keepable(job, &upload, &filling, (length, part), said.content_type);
         let carried = Carried { upload, parts: Vec::new(), part, streamed, begun };
         self.carry(job, carried, (first, Some(filling)), (&headers, expected), deadline).await
     }
@@ -198,8 +198,8 @@ impl Files {
         }
     }
 
-    pub(super) fn named(&self, job: Job<'_>, said: Option<String>, digest: Option<&str>) -> Result<Object, Failure> {
-        let known = Known { url: &job.link.url, number: job.link.number, content_type: said.as_deref(), digest };
+    pub(super) fn named(&self, job: Job<'_>, said: &Said, digest: Option<&str>) -> Result<Object, Failure> {
+        let known = Known { url: &job.link.url, number: job.link.number, content_type: said.essence(), digest };
         let key = self.naming.key(&known, |name| job.row.value(&self.columns, name))?;
         Ok(self.object(&job, key, said))
     }

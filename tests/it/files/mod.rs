@@ -1,5 +1,6 @@
 //! Files that rows point at: three databases, two S3 servers, and a file server that says what a test wants.
 
+mod beside;
 mod cut;
 mod following;
 mod hostile;
