@@ -146,6 +146,24 @@ impl Columns {
             return;
         };
         statement.name(&known.name).sql(" = ");
+        // What was read is hex.
+        let of_hex = match (self.dialect, known.form) {
+            (Dialect::MySql, Form::Binary) => Some(("UNHEX(", ")")),
+            (Dialect::Postgres, Form::Binary) => Some(("decode(", ", 'hex')")),
+            _ => None,
+        };
+        match of_hex {
+            Some((before, behind)) => {
+                statement.sql(before);
+                phrase::word(statement, text);
+                statement.sql(behind);
+            }
+            None => self.word(statement, known, text),
+        }
+    }
+
+    /// Appends a text as a column's type takes it, an enumeration as well.
+    pub(super) fn word(&self, statement: &mut Statement, known: &Known, text: &str) {
         phrase::word(statement, text);
         if self.dialect == Dialect::Postgres && known.form != Form::Text {
             statement.sql("::").sql(&known.cast);

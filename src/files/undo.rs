@@ -12,7 +12,6 @@ use crate::engine::migration::{Comparison, Range, Read};
 use crate::fault::{Class, Fault, Origin};
 use crate::rows::RowsError;
 use crate::rows::link::{Deadline, execute, rows};
-use crate::rows::phrase;
 use crate::spec::StampValue;
 use crate::sql::statement::Statement;
 use std::time::Duration;
@@ -117,8 +116,7 @@ impl Files {
             let Some(known) = self.columns.all.get(place) else { continue };
             statement.sql(comma);
             if *value == StampValue::State {
-                statement.name(name).sql(" = ");
-                phrase::word(&mut statement, State::RolledBack.word());
+                self.give(&mut statement, name, State::RolledBack.word());
             } else {
                 self.columns.restore(&mut statement, known, line.before(&self.columns, place));
             }

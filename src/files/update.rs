@@ -127,14 +127,30 @@ impl Files {
     /// Appends what is written with the URLs.
     pub(super) fn stamp(&self, statement: &mut Statement, mut comma: &'static str, stamps: &Stamps<'_>) {
         for (name, value) in &self.definition.target.columns {
-            statement.sql(comma).name(name).sql(" = ");
-            match value {
-                StampValue::Now => phrase::moment(statement, stamps.now),
-                StampValue::State => phrase::word(statement, State::Active.word()),
-                StampValue::Run => phrase::word(statement, stamps.run),
-                StampValue::Definition => phrase::word(statement, &self.pinned),
+            statement.sql(comma);
+            let text = match value {
+                StampValue::Now => {
+                    statement.name(name).sql(" = ");
+                    phrase::moment(statement, stamps.now);
+                    None
+                }
+                StampValue::State => Some(State::Active.word()),
+                StampValue::Run => Some(stamps.run),
+                StampValue::Definition => Some(self.pinned.as_str()),
+            };
+            if let Some(text) = text {
+                self.give(statement, name, text);
             }
             comma = ", ";
+        }
+    }
+
+    /// Appends `column = text` of a column of `[target.columns]`.
+    pub(super) fn give(&self, statement: &mut Statement, name: &str, text: &str) {
+        statement.name(name).sql(" = ");
+        match self.columns.place(name).and_then(|place| self.columns.all.get(place)) {
+            Some(known) => self.columns.word(statement, known, text),
+            None => phrase::word(statement, text),
         }
     }
 
@@ -142,8 +158,8 @@ impl Files {
         let mut statement = self.begin_update();
         let states = self.definition.target.columns.iter().filter(|(_, value)| *value == StampValue::State);
         for (place, (name, _)) in states.enumerate() {
-            statement.sql(if place == 0 { "" } else { ", " }).name(name).sql(" = ");
-            phrase::word(&mut statement, State::Failed.word());
+            statement.sql(if place == 0 { "" } else { ", " });
+            self.give(&mut statement, name, State::Failed.word());
         }
         statement.sql(" WHERE ");
         self.while_same(&mut statement, row)?;

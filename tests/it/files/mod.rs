@@ -13,6 +13,7 @@ mod names;
 mod passing;
 mod problems;
 mod rates;
+mod stamps;
 mod told;
 
 use crate::support::file_server::{FileServer, answer};
