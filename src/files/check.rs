@@ -80,11 +80,11 @@ pub(super) fn check(definition: &FilesDefinition, table: &Table, dialect: Dialec
 
 /// Whether both may lead to the same text: it would be replaced twice, and what is in the place of the first by then is torn.
 fn may_meet(one: &FileColumn, other: &FileColumn) -> bool {
-    let (one_path, other_path) = match (&one.path, &other.path) {
-        (Some(one), Some(other)) => (&one.0, &other.0),
+    let (Some(one_path), Some(other_path)) = (&one.path, &other.path) else {
         // The whole column is everything in it.
-        _ => return one.column == other.column,
+        return one.column == other.column;
     };
+    let (one_path, other_path) = (&one_path.0, &other_path.0);
     let meet = |(one, other): (&PathStep, &PathStep)| match (one, other) {
         (PathStep::Every, PathStep::Element(_)) | (PathStep::Element(_), PathStep::Every) => true,
         _ => one == other,
