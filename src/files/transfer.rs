@@ -13,7 +13,7 @@ use super::resuming::Carried;
 use super::row::{Link, Row};
 use super::storing::{PARTS, RUN, SHA256, is_ours, left};
 use crate::http::{Answer, Resume};
-use crate::s3::{Checksum, Object};
+use crate::s3::{Checksum, Head, Object};
 use hyper::header::HeaderMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -117,8 +117,12 @@ impl Files {
         let object = self.named(job, &Said::default(), None)?;
         let head = self.s3.head(&object.bucket, &object.key, left(deadline)).await;
         let head = head.map_err(|error| self.refused(&error, deadline))?;
-        let ours = head.filter(|head| is_ours(&head.metadata, &object.metadata));
-        Ok(ours.map(|head| Moved {
+        let Some(head) = head.filter(|head| is_ours(&head.metadata, &object.metadata)) else { return Ok(None) };
+        // S3 has compared what it got with its checksum. Where it keeps none nobody has, for whoever wrote it may have been killed.
+        if head.checksum.is_none() && !self.is_as_sent(&object, &head, deadline).await? {
+            return Ok(None);
+        }
+        Ok(Some(Moved {
             from: job.link.url.clone(),
             key: object.key,
             bytes: head.bytes,
@@ -126,6 +130,14 @@ impl Files {
             crc64nvme: head.checksum.map(Checksum::text),
             made: head.metadata.get(RUN).cloned(),
         }))
+    }
+
+    /// Whether an object holds the bytes of which the digest stands beside it. Where none does it came in parts, each of which was compared
+    /// when it was sent.
+    async fn is_as_sent(&self, object: &Object, head: &Head, deadline: Instant) -> Result<bool, Failure> {
+        let Some(sent) = head.metadata.get(SHA256) else { return Ok(true) };
+        let read = Box::pin(self.read_back(&object.bucket, &object.key, deadline)).await?;
+        Ok(read.sha256() == *sent)
     }
 
     async fn attempt(&self, job: Job<'_>, asked: &str, deadline: Instant) -> Result<Moved, Failure> {

@@ -3,6 +3,7 @@
 mod beside;
 mod cut;
 mod following;
+mod found;
 mod hostile;
 mod killed;
 mod larger;
