@@ -22,6 +22,8 @@ use url::Url;
 const HOPS: usize = 5;
 /// Bytes that the head of an answer may have.
 const HEAD: usize = 64 << 10;
+/// Bytes of a tag, at most.
+const LONGEST_TAG: usize = 1000;
 /// No server has a reason to be waited for any longer.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
@@ -219,10 +221,12 @@ fn is_chunked(headers: &HeaderMap) -> bool {
     coding.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 
-/// A tag, unless it is one that stands for more than one sequence of bytes.
+/// A tag, unless it is one that stands for more than one sequence of bytes, or longer than anybody's is: it is kept in the ledger, and
+/// sent back.
 fn strong(headers: &HeaderMap) -> Option<String> {
     let tag = headers.get(ETAG)?.to_str().ok()?;
-    (tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"')).then(|| tag.to_owned())
+    let is_usual = (2..=LONGEST_TAG).contains(&tag.len());
+    (is_usual && tag.starts_with('"') && tag.ends_with('"')).then(|| tag.to_owned())
 }
 
 /// First byte and length of the whole, as `bytes 100-199/200` says them.

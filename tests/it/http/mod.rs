@@ -62,6 +62,7 @@ async fn a_file_comes_whole_with_what_its_server_says_of_it() {
             stream.write_all(b"0\r\n\r\n")?;
             Ok(true)
         }
+        "/long-tag" => answer(stream, "200 OK", &format!("ETag: \"{}\"\r\n", "x".repeat(10_000)), b"x"),
         _ => answer(stream, "200 OK", "ETag: \"strong\"\r\nContent-Type: image/png\r\n", &sent),
     });
     let fetcher = fetcher(&server);
@@ -72,6 +73,7 @@ async fn a_file_comes_whole_with_what_its_server_says_of_it() {
     assert!(whole(&fetcher, &server.url("/whole")).await.unwrap() == bytes);
     let unknown = fetcher.get(&server.url("/chunked"), None).await.unwrap();
     assert_eq!((unknown.length, unknown.etag), (None, None), "a weak tag is none");
+    assert_eq!(fetcher.get(&server.url("/long-tag"), None).await.unwrap().etag, None, "nor is one without end");
     assert!(whole(&fetcher, &server.url("/chunked")).await.unwrap() == bytes);
     let asked = &server.asked()[0];
     assert_eq!(asked.path, "/a%20b?c=d", "as the row has it, less what is for browsers");
