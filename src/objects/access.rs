@@ -82,15 +82,19 @@ impl Objects {
                 return;
             }
             Err(error) => access.refused(lacking, "s3:GetObject", &error),
-            Ok(_) if sample.bytes > 0 => {
-                let range = Some(0..FIRST);
-                let got = s3.version(lacking.bucket, &sample.key, &sample.etag, range, left(deadline)).await;
-                // It could be looked at: what it cannot be is deciphered. An archived one says nothing.
-                if let Err(error @ S3Error::Denied { .. }) = got {
-                    access.refused(lacking, "kms:Decrypt", &error);
+            Ok(head) => {
+                if lacking.role == Side::Source && head.is_some_and(|head| head.has_kms_key) {
+                    self.warn_of_encryption(access);
+                }
+                if sample.bytes > 0 {
+                    let range = Some(0..FIRST);
+                    let got = s3.version(lacking.bucket, &sample.key, &sample.etag, range, left(deadline)).await;
+                    // It could be looked at: what it cannot be is deciphered. An archived one says nothing.
+                    if let Err(error @ S3Error::Denied { .. }) = got {
+                        access.refused(lacking, "kms:Decrypt", &error);
+                    }
                 }
             }
-            Ok(_) => {}
         }
         if self.definition.target.copy.tags != Attribute::Drop
             && let Err(error) = s3.tags(lacking.bucket, &sample.key, left(deadline)).await

@@ -6,6 +6,7 @@ use super::failure::Side;
 use super::walk::left;
 use crate::s3::{Along, Head, Listed, Object, Over};
 use crate::spec::{Attribute, ObjectAcl, StorageClass};
+use serde_json::json;
 use tokio::time::Instant;
 
 /// The storage class that nobody has to name.
@@ -62,6 +63,7 @@ impl Objects {
                 metadata: head.metadata,
                 ..object
             };
+            self.leave_unsayable(ours, head.unsaid, &object);
         }
         if self.along().tags && head.tags != Some(0) {
             let tags = self.source.tags(&self.from, &ours.key, left(deadline)).await;
@@ -69,6 +71,16 @@ impl Objects {
             object.tags = query(&tags);
         }
         Ok(object)
+    }
+
+    /// Remembers what an object has and no request can say.
+    fn leave_unsayable(&self, ours: &Listed, unsaid: i32, object: &Object) {
+        if object.loses_expires() {
+            self.lose(ours, &json!({"expires": object.expires}));
+        }
+        if unsaid > 0 {
+            self.lose(ours, &json!({"metadata": format!("{unsaid} more, which no header can say")}));
+        }
     }
 
     /// Why an object is set aside for what belongs to it; `None`: it is not.
@@ -98,6 +110,7 @@ impl Objects {
 /// Its content type does not count: every object has one.
 fn has_metadata(head: &Head) -> bool {
     !head.metadata.is_empty()
+        || head.unsaid > 0
         || [
             &head.content_encoding,
             &head.cache_control,

@@ -7,6 +7,17 @@ use crate::spec::ObjectAcl;
 use tokio::time::Instant;
 
 impl Objects {
+    /// Warns that copies are encrypted otherwise than an object that was tried, which has a key of KMS.
+    pub(super) fn warn_of_encryption(&self, access: &mut Access) {
+        if self.definition.target.kms_key.is_none() {
+            access.warnings.push(
+                "the object that was tried is encrypted with a key of KMS, which does not go along: copies are encrypted as the target's \
+                 bucket says; name a key in `target.kms_key`"
+                    .to_owned(),
+            );
+        }
+    }
+
     /// Warns of it, once nothing is lacking that a run needs.
     pub(super) async fn look_at_buckets(&self, access: &mut Access, deadline: Instant) {
         if !access.problems.is_empty() {

@@ -3,12 +3,13 @@
 
 use super::Objects;
 use super::across::PART;
-use super::compare::bare;
+use super::compare::{bare, seconds};
 use super::copy::Stop;
 use super::failure::Side;
+use super::made::is_made_of;
 use super::walk::left;
 use crate::engine::shelves::Shelf;
-use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload, tag_of_parts};
+use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,18 @@ pub(super) struct Begun {
     source: String,
     /// Bytes of a part.
     part: u64,
+    /// When its source was written, in Unix seconds, as was said when the upload began: what it has of metadata and tags is of then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written: Option<i64>,
+}
+
+/// An upload that is under way.
+struct Open {
+    upload: Upload,
+    /// When its source was written, as [`Begun`] says.
+    written: Option<i64>,
+    /// The parts that have arrived, by number.
+    there: HashMap<i32, Part>,
 }
 
 impl Objects {
@@ -82,9 +95,9 @@ impl Objects {
         deadline: Instant,
     ) -> Result<String, Stop> {
         let size = part_size(ours.bytes, part);
-        let (upload, mut there) = match self.go_on(ours, &object, size, deadline).await? {
-            Some(begun) => begun,
-            None => (self.begin(ours, object, size, deadline).await?, HashMap::new()),
+        let Open { upload, written, mut there } = match self.go_on(ours, &object, size, deadline).await? {
+            Some(open) => open,
+            None => self.begin(ours, object, size, deadline).await?,
         };
         let is_lacking = |(number, range): &(i32, Range<u64>)| {
             there.get(number).is_none_or(|part: &Part| part.bytes != range.end - range.start)
@@ -106,6 +119,9 @@ impl Objects {
             }
         }
         drop(coming);
+        if stopped.is_none() {
+            stopped = self.unless_rewritten(ours, written, deadline).await.err();
+        }
         match stopped {
             None => {}
             // The next run, or the next attempt, goes on: what was under way is listed, if it has arrived.
@@ -118,6 +134,19 @@ impl Objects {
         let mut parts: Vec<Part> = there.into_values().collect();
         parts.sort_by_key(|part| part.number);
         self.complete(ours, &upload, &parts, deadline).await
+    }
+
+    /// An object may be written again while it is copied, with the same bytes, and so with the same tag, but with other metadata: the upload
+    /// has those of before.
+    async fn unless_rewritten(&self, ours: &Listed, written: Option<i64>, deadline: Instant) -> Result<(), Stop> {
+        // Nobody said when it was written.
+        if written.is_none() {
+            return Ok(());
+        }
+        let head = self.source.head_of(&self.from, &ours.key, left(deadline)).await;
+        let head = head.map_err(|error| Stop::of(Side::Source, &error))?;
+        let same = head.is_some_and(|head| seconds(head.modified) == written);
+        if same { Ok(()) } else { Err(Stop::Otherwise) }
     }
 
     async fn complete(
@@ -137,12 +166,7 @@ impl Objects {
             Err(error @ (S3Error::Missing { .. } | S3Error::Exists { .. })) => {
                 let gone = matches!(error, S3Error::Missing { .. }) || self.is_gone(upload, deadline).await?;
                 let made = self.made(ours, upload, deadline).await?;
-                let tag = tag_of_parts(parts.iter().map(|part| part.etag.as_str()));
-                let count = format!("-{}", parts.len());
-                let made =
-                    made.filter(
-                        |etag| if gone { bare(etag).ends_with(&count) } else { tag.as_deref() == Some(bare(etag)) },
-                    );
+                let made = made.filter(|etag| is_made_of(parts, etag, gone, &upload.object.over));
                 if made.is_none() {
                     self.give_up(ours, upload, deadline).await?;
                 }
@@ -196,7 +220,7 @@ impl Objects {
 
     /// Begins an upload, which takes nothing along by itself, and gives those up that killed runs have left of it: what was begun before the
     /// migration is somebody else's.
-    async fn begin(&self, ours: &Listed, object: Object, size: u64, deadline: Instant) -> Result<Upload, Stop> {
+    async fn begin(&self, ours: &Listed, object: Object, size: u64, deadline: Instant) -> Result<Open, Stop> {
         let wrong = |side| move |error: S3Error| Stop::of(side, &error);
         let open = self.target.open_uploads(&self.to, &object.key, left(deadline)).await;
         let since = self.began(deadline).await?.at;
@@ -209,24 +233,19 @@ impl Objects {
         let head = self.source.head_of(&self.from, &ours.key, left(deadline)).await.map_err(wrong(Side::Source))?;
         let same = |head: &Head| head.etag.as_deref().map(bare) == Some(bare(&ours.etag));
         let Some(head) = head.filter(same) else { return Err(Stop::Otherwise) };
+        let written = seconds(head.modified);
         let object = self.dressed(ours, &head, object, deadline).await?;
         // Asked once: where the reply is lost, whoever tries again comes here, and gives up what that had begun.
         let upload = self.writer.begin_upload(&object, false, left(deadline)).await.map_err(wrong(Side::Target))?;
-        let begun = Begun { id: upload.id.clone(), source: bare(&ours.etag).to_owned(), part: size };
+        let begun = Begun { id: upload.id.clone(), source: bare(&ours.etag).to_owned(), part: size, written };
         self.shelves.save(Shelf::Upload, &object.key, &begun, left(deadline)).await?;
-        Ok(upload)
+        Ok(Open { upload, written, there: HashMap::new() })
     }
 
     /// The upload that an earlier run has begun of this version, and what has arrived of it.
-    async fn go_on(
-        &self,
-        ours: &Listed,
-        object: &Object,
-        size: u64,
-        deadline: Instant,
-    ) -> Result<Option<(Upload, HashMap<i32, Part>)>, Stop> {
+    async fn go_on(&self, ours: &Listed, object: &Object, size: u64, deadline: Instant) -> Result<Option<Open>, Stop> {
         let kept: Option<Begun> = self.shelves.load(Shelf::Upload, &object.key, left(deadline)).await?;
-        let Some(Begun { id, source, part }) = kept else { return Ok(None) };
+        let Some(Begun { id, source, part, written }) = kept else { return Ok(None) };
         let upload = Upload { object: object.clone(), id, streamed: false };
         let same = source == bare(&ours.etag) && part == size;
         let parts = match self.target.parts(&upload, left(deadline)).await {
@@ -241,7 +260,8 @@ impl Objects {
             }
             Err(error) => return Err(Stop::of(Side::Target, &error)),
         };
-        Ok(Some((upload, parts.into_iter().map(|part| (part.number, part)).collect())))
+        let there = parts.into_iter().map(|part| (part.number, part)).collect();
+        Ok(Some(Open { upload, written, there }))
     }
 
     async fn give_up(&self, ours: &Listed, upload: &Upload, deadline: Instant) -> Result<(), Stop> {

@@ -29,6 +29,8 @@ pub struct Head {
     pub content_type: Option<String>,
     /// What was written beside it.
     pub metadata: HashMap<String, String>,
+    /// How much more was written beside it that no header can say.
+    pub unsaid: i32,
     /// When it was written, in Unix milliseconds; `None`: the server does not say.
     pub modified: Option<i64>,
     /// How its bytes are encoded, if they are.
@@ -45,6 +47,8 @@ pub struct Head {
     pub redirect: Option<String>,
     /// Its storage class; `None`: the usual one.
     pub class: Option<String>,
+    /// It is encrypted with a key of KMS.
+    pub has_kms_key: bool,
     /// How many tags it has; `None`: the server does not say.
     pub tags: Option<i32>,
     /// What keeps it from being deleted, in words; `None`: nothing, or nothing that we may know.
@@ -80,6 +84,7 @@ macro_rules! head {
             expires: $said.expires_string.clone(),
             redirect: $said.website_redirect_location.clone(),
             class: $said.storage_class.as_ref().map(|class| class.as_str().to_owned()),
+            has_kms_key: $said.server_side_encryption.as_ref().is_some_and(|how| how.as_str().starts_with("aws:kms")),
             tags: $said.tag_count,
             lock: lock(
                 $said.object_lock_mode.as_ref().map(|mode| mode.as_str()),
@@ -87,6 +92,7 @@ macro_rules! head {
                 $said.object_lock_legal_hold_status == Some(ObjectLockLegalHoldStatus::On),
             ),
             metadata: $said.metadata.clone().unwrap_or_default(),
+            unsaid: $said.missing_meta.unwrap_or(0),
         }
     };
 }

@@ -84,6 +84,11 @@ impl Object {
         self.expires.as_deref().and_then(|text| DateTime::from_str(text, DateTimeFormat::HttpDate).ok())
     }
 
+    /// Whether it would be written without its `expires`, which is no date.
+    pub fn loses_expires(&self) -> bool {
+        self.expires.is_some() && self.expires().is_none()
+    }
+
     pub(super) fn storage(&self) -> Option<StorageClass> {
         self.storage_class.as_deref().map(StorageClass::from)
     }

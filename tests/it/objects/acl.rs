@@ -77,15 +77,6 @@ impl Stage {
         (self.from.endpoint, self.to.endpoint) = (from, to);
         faults
     }
-
-    /// The lines of what was lost.
-    fn losses(&self) -> Vec<Value> {
-        let list = self.to.client.list_objects_v2().bucket(&self.to.bucket).prefix(".milkrun/assets/loss/").send();
-        let listed = self.runtime.block_on(list).unwrap().contents.unwrap_or_default();
-        let body = |key: &str| String::from_utf8(self.to.get(&self.runtime, key).unwrap()).unwrap();
-        let bodies: String = listed.iter().map(|object| body(object.key().unwrap())).collect();
-        bodies.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod acl;
 mod at_once;
+mod belongings;
 mod copying;
 mod denied;
 mod direct;
@@ -14,6 +15,7 @@ mod large;
 mod overtaken;
 mod pairs;
 mod problems;
+mod rewritten;
 mod roles;
 mod shards;
 
@@ -114,6 +116,15 @@ impl Stage {
 
     fn verify(&self) -> Value {
         self.job.call(&["verify", "assets"]).reply()
+    }
+
+    /// The lines of what was lost.
+    fn losses(&self) -> Vec<Value> {
+        let list = self.to.client.list_objects_v2().bucket(&self.to.bucket).prefix(".milkrun/assets/loss/").send();
+        let listed = self.runtime.block_on(list).unwrap().contents.unwrap_or_default();
+        let body = |key: &str| String::from_utf8(self.to.get(&self.runtime, key).unwrap()).unwrap();
+        let bodies: String = listed.iter().map(|object| body(object.key().unwrap())).collect();
+        bodies.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Both sides hold the same, the target under another prefix.

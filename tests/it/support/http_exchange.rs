@@ -70,6 +70,14 @@ impl Reply {
         Self { bytes: (head + body).into_bytes(), last }
     }
 
+    /// The same with one more field.
+    pub(crate) fn with(mut self, field: &str) -> Self {
+        let line = self.bytes.windows(2).position(|two| two == b"\r\n").expect("a first line");
+        let rest = self.bytes.split_off(line);
+        self.bytes.extend(format!("\r\n{field}").bytes().chain(rest));
+        self
+    }
+
     /// Whether the server has done what it was asked for.
     pub(super) fn is_ok(&self) -> bool {
         self.bytes.starts_with(b"HTTP/1.1 200")

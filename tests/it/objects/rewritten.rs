@@ -1,0 +1,74 @@
+//! An object is written again while its copy is under way, with the same bytes and other metadata: its tag stays what it was.
+
+use super::direct::{LIMIT, Place, between, effort, everything};
+use crate::support::s3::{Make, bucket, endpoint};
+use async_trait::async_trait;
+use bytes::Bytes;
+use milkrun::engine::migration::Migration as _;
+use milkrun::engine::shelves::{Shelf, Shelves};
+use milkrun::fault::Fault;
+use milkrun::s3::{Bucket, Checksum, Object, Over, S3};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A ledger that hears of an upload: by then somebody has written the source again, once.
+struct Rewritten {
+    s3: S3,
+    object: Object,
+    bytes: Bytes,
+    done: AtomicBool,
+}
+
+#[async_trait]
+impl Shelves for Rewritten {
+    async fn get(&self, _: Shelf, _: &str, _: Duration) -> Result<Option<Map<String, Value>>, Fault> {
+        Ok(None)
+    }
+
+    async fn put(&self, on: Shelf, _: &str, _: Map<String, Value>, _: Duration) -> Result<(), Fault> {
+        if on == Shelf::Upload && !self.done.swap(true, Ordering::SeqCst) {
+            // Times are told in whole seconds.
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+            self.s3.put(&self.object, self.bytes.clone(), Checksum::of(&self.bytes), LIMIT).await.unwrap();
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, _: Shelf, _: &str, _: Duration) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn metadata_that_changes_while_an_object_is_copied_in_parts_is_not_lost() {
+    let (from, _, source) = bucket(Make::Ministack).await;
+    let (to, _, target) = bucket(Make::Ministack).await;
+    let film = Bytes::from(vec![7; (8 << 20) + 1000]);
+    let of = |version: &str| Object {
+        bucket: source.clone(),
+        key: "film".to_owned(),
+        over: Over::Anything,
+        metadata: [("version".to_owned(), version.to_owned())].into(),
+        ..Object::default()
+    };
+    from.put(&of("first"), film.clone(), Checksum::of(&film), LIMIT).await.unwrap();
+    // One server by two names: it is carried, part by part.
+    let place = endpoint(Make::Ministack);
+    let mut objects = between(
+        Place { s3: from.clone(), bucket: &source, endpoint: &place.replace("127.0.0.1", "localhost") },
+        Place { s3: to.clone(), bucket: &target, endpoint: &place },
+        "",
+    );
+    let again = Rewritten { s3: from, object: of("second"), bytes: film, done: AtomicBool::new(false) };
+    objects.carry_over(Arc::new(again), LIMIT).await;
+    let range = Box::pin(everything(&objects)).await;
+    let read = Box::pin(objects.read(&range, None, 10, LIMIT)).await.unwrap().unwrap();
+    let outcome = Box::pin(objects.write(&read.batch, &effort())).await.unwrap();
+    assert_eq!((outcome.moved, outcome.skipped, outcome.aside.len()), (1, 0, 0), "{outcome:?}");
+    let head = to.head(&target, "film", LIMIT).await.unwrap().unwrap();
+    assert_eq!(head.metadata.get("version").map(String::as_str), Some("second"));
+    let open = to.open_uploads(&Bucket { name: target, owner: None }, "", LIMIT).await.unwrap();
+    assert_eq!(open, []);
+}
