@@ -24,14 +24,16 @@ use std::process::ExitCode;
 /// A part's name, and what it runs: whether every promise was kept.
 type Part = (&'static str, fn() -> bool);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 10] = [
     ("documents", documents::compare),
     ("copy", archive::copy),
     ("purge", archive::purge),
     ("across", across::compare),
     ("flat", flat::compare),
     ("files", files::compare),
-    ("objects", objects::compare),
+    ("objects", objects::small),
+    ("large", objects::large),
+    ("far", objects::far),
     ("keys", keys::compare),
 ];
 

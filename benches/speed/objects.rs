@@ -10,10 +10,12 @@ use crate::support::servers::Kind;
 use crate::support::slow::Slow;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use futures_util::stream::{StreamExt as _, iter};
 use std::cell::{Cell, RefCell};
 use std::process::Command;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 
 /// How many objects, and how long each is.
 const SMALL: (usize, usize) = (20_000, 1 << 10);
@@ -23,19 +25,69 @@ const FAR: (usize, usize) = (5_000, 1 << 10);
 const LATENCY: Duration = Duration::from_millis(30);
 /// Copies at once, of each side.
 const AT_ONCE: usize = 64;
+/// Bytes that a round may leave behind: all rounds of all sides together are eighteen.
+const LEFT: usize = 256 << 20;
+/// What milkrun's first run has found out about a target's bucket.
+const BEGAN: &str = ".milkrun/assets/began.json";
+const NEAR: [Promise; 4] = [
+    Promise { of: "milkrun", over: "s5cmd cp", least: 0.95, measure: Measure::Rate },
+    Promise { of: "milkrun", over: "rclone copy", least: 1.5, measure: Measure::Rate },
+    Promise { of: "milkrun", over: "s5cmd cp", least: 1.0, measure: Measure::Processor },
+    Promise { of: "milkrun", over: "rclone copy", least: 2.0, measure: Measure::Processor },
+];
 
-/// Small objects, large ones, and small ones of a server that is far away.
-pub(crate) fn compare() -> bool {
-    let near = [
-        Promise { of: "milkrun", over: "s5cmd cp", least: 0.95, measure: Measure::Rate },
-        Promise { of: "milkrun", over: "rclone copy", least: 1.5, measure: Measure::Rate },
-        Promise { of: "milkrun", over: "s5cmd cp", least: 1.0, measure: Measure::Processor },
-        Promise { of: "milkrun", over: "rclone copy", least: 2.0, measure: Measure::Processor },
-    ];
-    let far = [Promise { of: "milkrun", over: "s5cmd cp", least: 1.0, measure: Measure::Rate }];
-    let small = contest_of("Objects of 1 KB", SMALL, None, &near);
-    let large = contest_of("Objects of 16 MB", LARGE, None, &near);
-    contest_of("Objects of 1 KB, each request 30 ms later", FAR, Some(LATENCY), &far) && small && large
+/// Small objects.
+pub(crate) fn small() -> bool {
+    contest_of("Objects of 1 KB", SMALL, None, &NEAR)
+}
+
+/// Large ones.
+pub(crate) fn large() -> bool {
+    contest_of("Objects of 16 MB", LARGE, None, &NEAR)
+}
+
+/// Small ones of a server that is far away.
+pub(crate) fn far() -> bool {
+    let promise = Promise { of: "milkrun", over: "s5cmd cp", least: 1.0, measure: Measure::Rate };
+    contest_of("Objects of 1 KB, each request 30 ms later", FAR, Some(LATENCY), &[promise])
+}
+
+/// Where copies go: each round begins where there is nothing yet.
+struct Rooms<'a> {
+    runtime: &'a Runtime,
+    client: &'a Client,
+    first: &'a str,
+    /// The bucket of the last round.
+    last: RefCell<String>,
+    round: Cell<usize>,
+    /// Each round has a bucket of its own, and the one before is given back with all that is in it: the disk would not hold all of them.
+    gives_back: bool,
+}
+
+impl Rooms<'_> {
+    /// A bucket, and a folder in it.
+    fn another(&self) -> (String, String) {
+        let round = self.round.get() + 1;
+        self.round.set(round);
+        if self.gives_back && round > 1 {
+            let bucket = format!("{}-{round}", self.first);
+            let before = self.last.replace(bucket.clone());
+            self.runtime.block_on(self.renew(&before, &bucket));
+        }
+        (self.last.borrow().clone(), format!("round{round}"))
+    }
+
+    async fn renew(&self, before: &str, bucket: &str) {
+        if before != self.first {
+            self.client.delete_bucket().bucket(before).send().await.expect("it is given back");
+        }
+        let here = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuCentral1);
+        let made = self.client.create_bucket().bucket(bucket).create_bucket_configuration(here.build());
+        made.send().await.expect("a bucket");
+        // The very first run has found that out, which takes it a second; none of the others has to.
+        let known = self.client.copy_object().copy_source(format!("{}/{BEGAN}", self.first));
+        known.bucket(bucket).key(BEGAN).send().await.expect("milkrun went first");
+    }
 }
 
 fn contest_of(title: &str, (count, length): (usize, usize), latency: Option<Duration>, promises: &[Promise]) -> bool {
@@ -51,21 +103,25 @@ fn contest_of(title: &str, (count, length): (usize, usize), latency: Option<Dura
         Slow::start(address, latency)
     });
     let endpoint = slow.as_ref().map_or(near, Slow::url);
-    let (job, round) = (RefCell::new(Job::new(Kind::Sqlite)), Cell::new(0));
+    let job = RefCell::new(Job::new(Kind::Sqlite));
     let items = i64::try_from(count).expect("few");
-    // Each begins in a folder of its own: nothing is there yet.
-    let fresh = || {
-        round.set(round.get() + 1);
-        format!("round{}", round.get())
+    let rooms = Rooms {
+        runtime: &runtime,
+        client: &client,
+        first: &to,
+        last: RefCell::new(to.clone()),
+        round: Cell::new(0),
+        gives_back: count * length > LEFT,
     };
     let ours = || {
-        job.borrow_mut().define(&migration(&endpoint, &from, &to, &fresh()));
+        let (to, folder) = rooms.another();
+        job.borrow_mut().define(&migration(&endpoint, &from, &to, &folder));
         let job = job.borrow();
         job.cli().run(&["--json", "reset", &job.name, "--confirm", &job.name]).expect(0);
         milkrun(&job, items)
     };
     let s5cmd = || {
-        let (job, folder) = (job.borrow(), fresh());
+        let (job, (to, folder)) = (job.borrow(), rooms.another());
         let mut command = Command::new(tool("s5cmd/s5cmd"));
         command.args(["--endpoint-url", &endpoint, "--numworkers", &AT_ONCE.to_string(), "cp"]);
         command.args([format!("s3://{from}/*"), format!("s3://{to}/{folder}/")]);
@@ -77,7 +133,7 @@ fn contest_of(title: &str, (count, length): (usize, usize), latency: Option<Dura
         timed(&command, &job).0
     };
     let rclone = || {
-        let (job, folder) = (job.borrow(), fresh());
+        let (job, (to, folder)) = (job.borrow(), rooms.another());
         let mut command = Command::new(tool("rclone/bin/rclone"));
         command.args(["copy", &format!("milkrun:{from}"), &format!("milkrun:{to}/{folder}")]);
         // As fast as it goes: one listing, nothing asked of each object, none is looked for in what is empty.
