@@ -15,6 +15,7 @@ mod large;
 mod overtaken;
 mod pairs;
 mod problems;
+mod resumed;
 mod rewritten;
 mod roles;
 mod shards;

@@ -1,4 +1,5 @@
-//! An object is written again while its copy is under way, with the same bytes and other metadata: its tag stays what it was.
+//! An object is written again while its copy is under way: with other bytes, or with the same ones and other metadata, so that its tag stays what
+//! it was. What arrives is wholly the new one.
 
 use super::direct::{LIMIT, Place, between, effort, everything};
 use crate::support::s3::{Make, bucket, endpoint};
@@ -12,6 +13,9 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Bytes of the object: it goes in two parts.
+const LENGTH: usize = (8 << 20) + 1000;
 
 /// A ledger that hears of an upload: by then somebody has written the source again, once.
 struct Rewritten {
@@ -43,9 +47,19 @@ impl Shelves for Rewritten {
 
 #[tokio::test]
 async fn metadata_that_changes_while_an_object_is_copied_in_parts_is_not_lost() {
+    Box::pin(is_copied_anew(Bytes::from(vec![7; LENGTH]))).await;
+}
+
+#[tokio::test]
+async fn bytes_that_change_while_an_object_is_copied_in_parts_are_never_mixed() {
+    Box::pin(is_copied_anew(Bytes::from(vec![8; LENGTH]))).await;
+}
+
+/// An object of sevens is written again, with these bytes.
+async fn is_copied_anew(again: Bytes) {
     let (from, _, source) = bucket(Make::Ministack).await;
     let (to, _, target) = bucket(Make::Ministack).await;
-    let film = Bytes::from(vec![7; (8 << 20) + 1000]);
+    let film = Bytes::from(vec![7; LENGTH]);
     let of = |version: &str| Object {
         bucket: source.clone(),
         key: "film".to_owned(),
@@ -61,14 +75,15 @@ async fn metadata_that_changes_while_an_object_is_copied_in_parts_is_not_lost() 
         Place { s3: to.clone(), bucket: &target, endpoint: &place },
         "",
     );
-    let again = Rewritten { s3: from, object: of("second"), bytes: film, done: AtomicBool::new(false) };
-    objects.carry_over(Arc::new(again), LIMIT).await;
+    let other = Rewritten { s3: from, object: of("second"), bytes: again.clone(), done: AtomicBool::new(false) };
+    objects.carry_over(Arc::new(other), LIMIT).await;
     let range = Box::pin(everything(&objects)).await;
     let read = Box::pin(objects.read(&range, None, 10, LIMIT)).await.unwrap().unwrap();
     let outcome = Box::pin(objects.write(&read.batch, &effort())).await.unwrap();
     assert_eq!((outcome.moved, outcome.skipped, outcome.aside.len()), (1, 0, 0), "{outcome:?}");
     let head = to.head(&target, "film", LIMIT).await.unwrap().unwrap();
     assert_eq!(head.metadata.get("version").map(String::as_str), Some("second"));
+    assert!(to.get(&target, "film", 16 << 20, LIMIT).await.unwrap()[..] == again[..]);
     let open = to.open_uploads(&Bucket { name: target, owner: None }, "", LIMIT).await.unwrap();
     assert_eq!(open, []);
 }
