@@ -3,6 +3,30 @@
 use super::Stage;
 use crate::support::s3::{ALL, Make};
 
+/// Strings that are known to upset programs: words that are values somewhere, commands, markup, what looks the same and is not, what is not seen.
+const NAUGHTY: [&str; 20] = [
+    "undefined",
+    "null",
+    "NaN",
+    "CON",
+    "$(touch x)",
+    "`id`",
+    "<script>alert(1)</script>",
+    "' OR 1=1 --",
+    "{{7*7}}",
+    "%00",
+    "%s%n",
+    "..;/x",
+    "e\u{301}",
+    "zero\u{200b}width",
+    "\u{feff}mark",
+    "line\u{2028}end",
+    "شيء",
+    "Z\u{351}\u{36b}algo",
+    "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+    "\u{10fffd}",
+];
+
 /// What S3 allows and what often goes wrong.
 fn oddities() -> Vec<String> {
     let mut keys: Vec<String> = [
@@ -38,6 +62,7 @@ fn oddities() -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     keys.extend((1_u8..0x20).chain([0x7f]).map(|byte| format!("control/{}", char::from(byte))));
+    keys.extend(NAUGHTY.map(str::to_owned));
     keys.push("x".repeat(1024));
     keys.push("ä".repeat(512));
     keys
