@@ -20,8 +20,7 @@ use tokio::runtime::Runtime;
 /// How many objects, and how long each is.
 const SMALL: (usize, usize) = (20_000, 1 << 10);
 const LARGE: (usize, usize) = (200, 16 << 20);
-/// With each request that much later, fewer do.
-const FAR: (usize, usize) = (5_000, 1 << 10);
+/// By so much each request is later, of a server that is far away.
 const LATENCY: Duration = Duration::from_millis(30);
 /// Copies at once, of each side.
 const AT_ONCE: usize = 64;
@@ -49,7 +48,7 @@ pub(crate) fn large() -> bool {
 /// Small ones of a server that is far away.
 pub(crate) fn far() -> bool {
     let promise = Promise { of: "milkrun", over: "s5cmd cp", least: 1.0, measure: Measure::Rate };
-    contest_of("Objects of 1 KB, each request 30 ms later", FAR, Some(LATENCY), &[promise])
+    contest_of("Objects of 1 KB, each request 30 ms later", SMALL, Some(LATENCY), &[promise])
 }
 
 /// Where copies go: each round begins where there is nothing yet.

@@ -165,7 +165,7 @@ impl Objects {
             page.objects.into_iter().filter_map(|object| Some((self.source_key(&object.key)?, object.key))).collect();
         let from = after.and_then(|key| self.source_key(key));
         let last = theirs.last().map(|(source, _)| source);
-        let known = self.beside((&self.source, &self.from), from.as_deref(), last, deadline).await;
+        let known = self.beside((&self.source, &self.from), None, from.as_deref(), last, deadline).await;
         let known = known.map_err(|error| fault(Side::Source, &error))?;
         let unknown: Vec<Cursor> =
             theirs.iter().filter(|(source, _)| !known.contains_key(source)).map(|(source, _)| cursor(source)).collect();

@@ -62,7 +62,8 @@ impl Migration for Objects {
         size: u64,
         limit: Duration,
     ) -> Result<Option<Read<Batch>>, Fault> {
-        self.next_missing(range, after, size, limit).await
+        // Boxed: it is too large to be moved about.
+        Box::pin(self.next_missing(range, after, size, limit)).await
     }
 
     fn fetch(&self, _range: &Range, keys: &[Cursor]) -> Batch {
@@ -120,7 +121,7 @@ impl Migration for Objects {
         repair: Option<&Repair>,
         limit: Duration,
     ) -> Result<Option<Read<Comparison>>, Fault> {
-        self.next_compared(range, after, size, repair, limit).await
+        Box::pin(self.next_compared(range, after, size, repair, limit)).await
     }
 
     async fn verify_beside(

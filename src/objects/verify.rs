@@ -5,13 +5,14 @@ use super::began::Began;
 use super::compare::{By, Compared, Other, is_rewritten, seconds, told_by_tags};
 use super::extra::Place;
 use super::failure::{Side, fault};
+use super::inventory::goes_by_inventory;
 use super::walk::{Stretch, cursor, key, left};
 use super::{Batch, Objects, What};
 use crate::cursor::Cursor;
 use crate::engine::lease::nonce;
 use crate::engine::migration::{Comparison, Range, Read, Repair};
 use crate::fault::Fault;
-use crate::s3::Listed;
+use crate::s3::{Listed, Listing};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde_json::json;
@@ -50,12 +51,16 @@ impl Objects {
         // A pass ends behind every key; a stretch that was announced ends at one.
         let whole = range.bound == super::walk::end();
         let behind = self.behind_the_source().filter(|_| whole);
-        let Some(mut stretch) = self.stretch(range, after, page_of(size), deadline).await? else {
+        let (stretch, ahead) = tokio::join!(
+            self.stretch(range, after, page_of(size), deadline),
+            self.page_beside(range, after, deadline),
+        );
+        let Some(mut stretch) = stretch? else {
             let nothing =
                 |end| Read { batch: Batch(What::Keys(Vec::new())), end, scanned: 1, bytes: 0, found: Vec::new() };
             return Ok(behind.filter(|_| after != Some(&range.bound)).map(nothing));
         };
-        let compared = self.compare_all(&stretch, after, deadline).await?;
+        let compared = self.compare_all(&stretch, ahead, after, deadline).await?;
         let mut lacking: Vec<Listed> = compared.into_iter().filter_map(|(ours, what)| lacking(ours, what)).collect();
         let fitting = announced(lacking.iter().map(|object| object.key.as_str()));
         if fitting < lacking.len() {
@@ -80,8 +85,12 @@ impl Objects {
         limit: Duration,
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let deadline = Instant::now() + limit;
-        let Some(stretch) = self.stretch(range, after, page_of(size), deadline).await? else { return Ok(None) };
-        let compared = self.compare_all(&stretch, after, deadline).await?;
+        let (stretch, ahead) = tokio::join!(
+            self.stretch(range, after, page_of(size), deadline),
+            self.page_beside(range, after, deadline),
+        );
+        let Some(stretch) = stretch? else { return Ok(None) };
+        let compared = self.compare_all(&stretch, ahead, after, deadline).await?;
         let mut found = Comparison { checked: compared.len() as u64, ..Comparison::default() };
         let (mut lines, mut missing, mut different) = (String::new(), Vec::new(), Vec::new());
         for (ours, what) in compared {
@@ -154,10 +163,24 @@ impl Objects {
         Ok(Some(Read { batch: found, end, scanned: page.scanned, bytes: 0, found: Vec::new() }))
     }
 
-    /// Each object of a stretch beside its target.
+    /// The page of the target that stands beside the next one of the source, as far as one can tell: it is asked for at the same time.
+    /// `None`: it is asked for later, if at all.
+    async fn page_beside(&self, range: &Range, after: Option<&Cursor>, deadline: Instant) -> Option<Listing> {
+        if after == Some(&range.bound) || goes_by_inventory(range, after) {
+            return None;
+        }
+        let from = after.and_then(key).and_then(|key| self.target_key(key));
+        let prefix = &self.definition.target.place.prefix;
+        let asked = self.target.objects(&self.to, prefix, from.as_deref(), MOST, left(deadline));
+        // Boxed: it is too large to be moved about.
+        Box::pin(asked).await.ok()
+    }
+
+    /// Each object of a stretch beside its target, of which a page may be known already.
     async fn compare_all(
         &self,
         stretch: &Stretch,
+        ahead: Option<Listing>,
         after: Option<&Cursor>,
         deadline: Instant,
     ) -> Result<Vec<(Listed, Compared)>, Fault> {
@@ -165,7 +188,7 @@ impl Objects {
         // An inventory has no order that a listing could stand beside.
         let dated = stretch.dated;
         let last = stretch.objects.last().filter(|_| !dated).and_then(|object| self.target_key(&object.key));
-        let theirs = self.beside((&self.target, &self.to), from.as_deref(), last.as_ref(), deadline).await;
+        let theirs = self.beside((&self.target, &self.to), ahead, from.as_deref(), last.as_ref(), deadline).await;
         let theirs = theirs.map_err(|error| fault(Side::Target, &error))?;
         let began = self.began(deadline).await?;
         let theirs = Arc::new(theirs);
@@ -233,10 +256,12 @@ impl Objects {
         }
     }
 
-    /// What the other side lists beside a page of this one: as far as `last`, if its order and the number of its objects allow it.
+    /// What the other side lists beside a page of this one: as far as `last`, if its order and the number of its objects allow it. The first
+    /// page of it may be known already.
     pub(super) async fn beside(
         &self,
         (s3, bucket): (&crate::s3::S3, &crate::s3::Bucket),
+        mut ahead: Option<Listing>,
         after: Option<&str>,
         last: Option<&String>,
         deadline: Instant,
@@ -247,7 +272,10 @@ impl Objects {
         let place = if is_target { &self.definition.target.place } else { &self.definition.source.place };
         let mut after = after.map(str::to_owned);
         for _ in 0..PAGES {
-            let page = s3.objects(bucket, &place.prefix, after.as_deref(), MOST, left(deadline)).await?;
+            let page = match ahead.take() {
+                Some(page) => page,
+                None => s3.objects(bucket, &place.prefix, after.as_deref(), MOST, left(deadline)).await?,
+            };
             let end = page.objects.last().map(|object| object.key.clone());
             let reached = page.objects.iter().any(|object| object.key >= *last);
             found.extend(page.objects.into_iter().map(|object| (object.key.clone(), object)));
