@@ -1,5 +1,5 @@
-//! What killed runs have left open: uploads that the ledger knows this migration to have begun, and that nothing will go on with. Once a
-//! sweep has looked at all of the source, their objects are gone, or have become something else.
+//! What killed runs have left open: uploads that the ledger knows this migration to have begun, or to have been about to, and that nothing will
+//! go on with. Once a sweep has looked at all of the source, their objects are gone, or have become something else.
 
 use super::Objects;
 use super::failure::{Side, fault};
@@ -8,7 +8,7 @@ use super::walk::{cursor, key, left};
 use crate::cursor::Cursor;
 use crate::engine::shelves::Shelf;
 use crate::fault::Fault;
-use crate::s3::{S3Error, Upload};
+use crate::s3::{Object, S3Error, Upload};
 use tokio::time::Instant;
 
 impl Objects {
@@ -26,7 +26,9 @@ impl Objects {
         let mut found = Vec::new();
         for open in open {
             let Some(source) = self.source_key(&open.key) else { continue };
-            if self.left_over(&open.key, deadline).await?.is_some_and(|left_over| left_over.id == open.id) {
+            let Some(Begun { id, .. }) = self.left_over(&open.key, deadline).await? else { continue };
+            let is_ours = if id.is_empty() { open.is_since(self.began(deadline).await?.at) } else { id == open.id };
+            if is_ours {
                 found.push(cursor(&source));
             }
         }
@@ -39,9 +41,32 @@ impl Objects {
         for target in targets {
             let Some(Begun { id, .. }) = self.left_over(&target, deadline).await? else { continue };
             let upload = Upload { object: self.small(target), id, streamed: false };
-            let aborted = self.target.abort_upload(&upload, left(deadline)).await;
-            aborted.map_err(|error| fault(Side::Target, &error))?;
+            let given_up = if upload.id.is_empty() {
+                let since = self.began(deadline).await?.at;
+                self.give_up_open(&upload.object, "", since, deadline).await
+            } else {
+                self.target.abort_upload(&upload, left(deadline)).await
+            };
+            given_up.map_err(|error| fault(Side::Target, &error))?;
             self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives up every upload that is open of a target and was begun `since` then, but for one: what was begun before the migration is
+    /// somebody else's.
+    pub(super) async fn give_up_open(
+        &self,
+        object: &Object,
+        but: &str,
+        since: i64,
+        deadline: Instant,
+    ) -> Result<(), S3Error> {
+        for open in self.target.open_uploads(&self.to, &object.key, left(deadline)).await? {
+            if open.key == object.key && open.id != but && open.is_since(since) {
+                let left_over = Upload { object: object.clone(), id: open.id, streamed: false };
+                self.target.abort_upload(&left_over, left(deadline)).await?;
+            }
         }
         Ok(())
     }

@@ -36,7 +36,8 @@ enum How {
 /// An upload that was begun: what is kept of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Begun {
-    /// Its id.
+    /// Its id; empty: it is about to begin, or has, and nobody has heard of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) id: String,
     /// The bare tag of its source.
     source: String,
@@ -174,6 +175,12 @@ impl Objects {
             }
             Err(error) => return Err(Stop::of(Side::Target, &error)),
         };
+        if made.is_some()
+            && let Ok(began) = self.began(deadline).await
+        {
+            // Its beginning may have reached the server twice, or late. What cannot be given up is for a rule of the bucket.
+            let _ = self.give_up_open(&upload.object, &upload.id, began.at, deadline).await;
+        }
         self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?;
         // Otherwise it is somebody else's by now, or nobody's.
         made.ok_or(Stop::Otherwise)
@@ -222,22 +229,19 @@ impl Objects {
     /// migration is somebody else's.
     async fn begin(&self, ours: &Listed, object: Object, size: u64, deadline: Instant) -> Result<Open, Stop> {
         let wrong = |side| move |error: S3Error| Stop::of(side, &error);
-        let open = self.target.open_uploads(&self.to, &object.key, left(deadline)).await;
         let since = self.began(deadline).await?.at;
-        for open in open.map_err(wrong(Side::Target))? {
-            if open.key == object.key && open.is_since(since) {
-                let left_over = Upload { object: object.clone(), id: open.id, streamed: false };
-                self.target.abort_upload(&left_over, left(deadline)).await.map_err(wrong(Side::Target))?;
-            }
-        }
+        self.give_up_open(&object, "", since, deadline).await.map_err(wrong(Side::Target))?;
         let head = self.source.head_of(&self.from, &ours.key, left(deadline)).await.map_err(wrong(Side::Source))?;
         let same = |head: &Head| head.etag.as_deref().map(bare) == Some(bare(&ours.etag));
         let Some(head) = head.filter(same) else { return Err(Stop::Otherwise) };
         let written = seconds(head.modified);
         let object = self.dressed(ours, &head, object, deadline).await?;
+        // Known before it begins, so that it is found whatever becomes of this run, and of its object.
+        let begun = Begun { id: String::new(), source: bare(&ours.etag).to_owned(), part: size, written };
+        self.shelves.save(Shelf::Upload, &object.key, &begun, left(deadline)).await?;
         // Asked once: where the reply is lost, whoever tries again comes here, and gives up what that had begun.
         let upload = self.writer.begin_upload(&object, false, left(deadline)).await.map_err(wrong(Side::Target))?;
-        let begun = Begun { id: upload.id.clone(), source: bare(&ours.etag).to_owned(), part: size, written };
+        let begun = Begun { id: upload.id.clone(), ..begun };
         self.shelves.save(Shelf::Upload, &object.key, &begun, left(deadline)).await?;
         Ok(Open { upload, written, there: HashMap::new() })
     }
@@ -245,6 +249,7 @@ impl Objects {
     /// The upload that an earlier run has begun of this version, and what has arrived of it.
     async fn go_on(&self, ours: &Listed, object: &Object, size: u64, deadline: Instant) -> Result<Option<Open>, Stop> {
         let kept: Option<Begun> = self.shelves.load(Shelf::Upload, &object.key, left(deadline)).await?;
+        let kept = kept.filter(|begun| !begun.id.is_empty());
         let Some(Begun { id, source, part, written }) = kept else { return Ok(None) };
         let upload = Upload { object: object.clone(), id, streamed: false };
         let same = source == bare(&ours.etag) && part == size;

@@ -12,6 +12,7 @@ mod inventory;
 mod keys;
 mod killed;
 mod large;
+mod left_open;
 mod overtaken;
 mod pairs;
 mod problems;
