@@ -1,4 +1,4 @@
-//! No more objects are looked at side by side than `copy.concurrency` says, by all lanes together.
+//! What is asked side by side: both listings, and no more objects than `copy.concurrency` says, by all lanes together.
 
 use super::direct::{LIMIT, Place, between, everything};
 use crate::support::http_exchange::{Upstream, proxy};
@@ -7,8 +7,8 @@ use bytes::Bytes;
 use milkrun::engine::migration::Migration as _;
 use milkrun::s3::{Checksum, Object, S3};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 const OBJECTS: usize = 6;
 
@@ -71,4 +71,48 @@ async fn lanes_look_at_no_more_objects_at_once_than_are_agreed() {
     let most = asked.most.load(Ordering::SeqCst);
     assert!((1..=2).contains(&most), "{most} sources at once");
     assert!(asked.all.load(Ordering::SeqCst) >= 4 * OBJECTS);
+}
+
+/// Whether a request is for the listing of a bucket.
+fn lists(path: &str, bucket: &str) -> bool {
+    path.contains("list-type=2") && path.trim_start_matches('/').split(['/', '?']).next() == Some(bucket)
+}
+
+#[tokio::test]
+async fn a_sweep_asks_for_both_listings_at_the_same_time() {
+    let (s3, config, source) = bucket(Make::Ministack).await;
+    let (_, _, target) = bucket(Make::Ministack).await;
+    let object = Object { bucket: source.clone(), key: "one".to_owned(), ..Object::default() };
+    let body = Bytes::from_static(b"object");
+    s3.put(&object, body.clone(), Checksum::of(&body), LIMIT).await.unwrap();
+    // Whether the target was asked, and whether the source was, and was waited for, while it was not.
+    let (asked, server) =
+        (Arc::new([AtomicBool::new(false), AtomicBool::new(false)]), Upstream::at(config.endpoint_url().unwrap()));
+    let (seen, of_source, of_target) = (asked.clone(), source.clone(), target.clone());
+    let before = proxy(move |request| {
+        let [both, alone] = &*seen;
+        if lists(&request.path, &of_target) {
+            both.store(true, Ordering::SeqCst);
+        }
+        let patience = Instant::now() + Duration::from_secs(5);
+        while lists(&request.path, &of_source) && !both.load(Ordering::SeqCst) {
+            if Instant::now() >= patience {
+                alone.store(true, Ordering::SeqCst);
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.forward(&request)
+    });
+    let endpoint = before.url();
+    let through = S3::elsewhere(&config, None, Some(&endpoint), None).await;
+    let of = |s3: &S3| {
+        let from = Place { s3: s3.clone(), bucket: &source, endpoint: &endpoint };
+        between(from, Place { s3: s3.clone(), bucket: &target, endpoint: &endpoint }, "")
+    };
+    let range = Box::pin(everything(&of(&s3))).await;
+    let objects = of(&through);
+    let read = Box::pin(objects.sweep(&range, None, 10, LIMIT)).await.unwrap().unwrap();
+    assert_eq!(read.found.len(), 1);
+    assert_eq!(asked.each_ref().map(|flag| flag.load(Ordering::SeqCst)), [true, false], "one after the other");
 }
