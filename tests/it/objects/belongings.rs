@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use tokio::runtime::Runtime;
 
 /// One that goes in one piece between servers, and one that goes in parts.
-const SIZES: [(&str, usize); 2] = [("large", 9 << 20), ("small", 9)];
+const SIZES: [(&str, usize); 2] = [("large", (8 << 20) + 9), ("small", 9)];
 
 /// Two buckets of one server, which is said to be two.
 fn of_two_servers() -> Stage {
@@ -43,21 +43,13 @@ impl Side {
     }
 }
 
-/// Puts objects of either size into the source whose `Expires` is no date.
+/// Puts an object into the source whose `Expires` is no date.
 fn put_undated(stage: &Stage) {
-    for (key, length) in SIZES {
-        let put = stage.from.putting(key, length).cache_control("no-store").customize();
-        let put = put.mutate_request(|request| {
-            request.headers_mut().insert("expires", "0");
-        });
-        stage.runtime.block_on(put.send()).unwrap();
-    }
-}
-
-fn losses(stage: &Stage) -> Vec<Value> {
-    let mut losses = stage.losses();
-    losses.sort_by_key(|line| line["key"].to_string());
-    losses
+    let put = stage.from.putting("undated", 9).cache_control("no-store").customize();
+    let put = put.mutate_request(|request| {
+        request.headers_mut().insert("expires", "0");
+    });
+    stage.runtime.block_on(put.send()).unwrap();
 }
 
 #[test]
@@ -79,7 +71,7 @@ fn headers_metadata_and_storage_class_go_along_however_an_object_goes() {
             assert!(ours.0.iter().all(Option::is_some) && ours.1.len() == 1, "{ours:?}");
             assert_eq!(stage.to.said(&stage.runtime, key), ours, "{key}");
         }
-        assert_eq!(losses(&stage), Vec::<Value>::new());
+        assert_eq!(stage.losses(), Vec::<Value>::new());
     }
 }
 
@@ -88,17 +80,16 @@ fn an_expiry_that_is_no_date_is_written_down_where_it_is_lost() {
     let mut stage = Stage::new(Make::Ministack, Make::Ministack);
     stage.define("", "", "", "", "");
     put_undated(&stage);
-    assert_eq!(stage.run()["progress"]["moved"], 2);
+    assert_eq!(stage.run()["progress"]["moved"], 1);
     // The server itself takes it along.
-    assert_eq!(stage.to.said(&stage.runtime, "small").0[5].as_deref(), Some("0"));
-    assert_eq!(losses(&stage), Vec::<Value>::new());
+    assert_eq!(stage.to.said(&stage.runtime, "undated").0[5].as_deref(), Some("0"));
+    assert_eq!(stage.losses(), Vec::<Value>::new());
     let mut stage = of_two_servers();
     stage.define("", "", "", "", "");
     put_undated(&stage);
-    assert_eq!(stage.run()["progress"]["moved"], 2);
-    let lost = |key: &str| json!({"key": key, "lost": {"expires": "0"}});
-    assert_eq!(losses(&stage), [lost("large"), lost("small")]);
-    assert_eq!(stage.to.said(&stage.runtime, "small").0[2].as_deref(), Some("no-store"));
+    assert_eq!(stage.run()["progress"]["moved"], 1);
+    assert_eq!(stage.losses(), [json!({"key": "undated", "lost": {"expires": "0"}})]);
+    assert_eq!(stage.to.said(&stage.runtime, "undated").0[2].as_deref(), Some("no-store"));
 }
 
 #[test]
@@ -115,7 +106,7 @@ fn metadata_that_no_header_can_say_is_written_down_as_lost() {
     stage.put("plain", b"plain");
     assert_eq!(stage.run()["progress"]["moved"], 2);
     let lost = json!({"key": "odd", "lost": {"metadata": "2 more, which no header can say"}});
-    assert_eq!(losses(&stage), [lost]);
+    assert_eq!(stage.losses(), [lost]);
 }
 
 #[test]

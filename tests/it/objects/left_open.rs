@@ -54,8 +54,8 @@ struct Buckets {
 
 impl Buckets {
     async fn new() -> Self {
-        let (s3, _, from) = bucket(Make::Ministack).await;
-        let (_, _, to) = bucket(Make::Ministack).await;
+        let (s3, _, from) = bucket(Make::SeaweedFs).await;
+        let (_, _, to) = bucket(Make::SeaweedFs).await;
         let film = Bytes::from(vec![7; 9 << 20]);
         let object = Object { bucket: from.clone(), key: "film".to_owned(), ..Object::default() };
         s3.put(&object, film.clone(), Checksum::of(&film), LIMIT).await.unwrap();
@@ -65,7 +65,7 @@ impl Buckets {
 
     /// The migration between them. One server by two names: the object is carried, part by part.
     async fn migration(&self, ledger: &Arc<Ledger>) -> Objects {
-        let place = endpoint(Make::Ministack);
+        let place = endpoint(Make::SeaweedFs);
         let other = place.replace("127.0.0.1", "localhost");
         let of = |bucket: &Bucket| (self.s3.clone(), bucket.name.clone());
         let ((ours, source), (theirs, target)) = (of(&self.from), of(&self.to));

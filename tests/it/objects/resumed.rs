@@ -56,12 +56,12 @@ impl Parts {
 
 #[tokio::test]
 async fn the_next_run_sends_only_the_parts_that_are_lacking() {
-    let (from, config, source) = bucket(Make::Ministack).await;
-    let (_, _, target) = bucket(Make::Ministack).await;
+    let (from, config, source) = bucket(Make::SeaweedFs).await;
+    let (_, _, target) = bucket(Make::SeaweedFs).await;
     let film = Bytes::from([vec![1_u8; PART], vec![2; PART], vec![3; PART], vec![4; 1000]].concat());
     let object = Object { bucket: source.clone(), key: "film".to_owned(), ..Object::default() };
     from.put(&object, film.clone(), Checksum::of(&film), LIMIT).await.unwrap();
-    let here = endpoint(Make::Ministack);
+    let here = endpoint(Make::SeaweedFs);
     let (parts, server) = (Arc::new(Parts::default()), Upstream::at(&here));
     let counting = parts.clone();
     let before = proxy(move |request| {
