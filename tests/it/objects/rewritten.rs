@@ -55,12 +55,12 @@ impl Shelves for Rewritten {
 
 #[tokio::test]
 async fn metadata_that_changes_while_an_object_is_copied_in_parts_is_not_lost() {
-    Box::pin(is_copied_anew(vec![7; LENGTH].into())).await;
+    Box::pin(is_copied_anew(vec![7_u8; LENGTH].into())).await;
 }
 
 #[tokio::test]
 async fn bytes_that_change_while_an_object_is_copied_in_parts_are_never_mixed() {
-    Box::pin(is_copied_anew(vec![8; LENGTH].into())).await;
+    Box::pin(is_copied_anew(vec![8_u8; LENGTH].into())).await;
 }
 
 /// An object of sevens is written again, with these bytes.
@@ -69,7 +69,7 @@ async fn is_copied_anew(again: Bytes) {
     let (to, _, target) = bucket(Make::Ministack).await;
     let client = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
     let client = Client::from_conf(client);
-    write(&client, &source, "first", vec![7; LENGTH].into()).await;
+    write(&client, &source, "first", vec![7_u8; LENGTH].into()).await;
     // One server by two names: it is carried, part by part.
     let place = endpoint(Make::Ministack);
     let mut objects = between(
