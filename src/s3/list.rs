@@ -87,7 +87,12 @@ impl S3 {
                     class: object.storage_class.map(|class| class.as_str().to_owned()),
                 });
             }
-            Ok(Listing { more: page.is_truncated == Some(true), objects })
+            let more = page.is_truncated == Some(true);
+            // Otherwise it would be asked for ever: a directory bucket, for one, is not listed from a key on.
+            if more && after.is_some() && objects.last().map(|last| last.key.as_str()) == after {
+                return Err(S3Error::Unsupported { place: place.clone() });
+            }
+            Ok(Listing { objects, more })
         };
         self.within((&place, LIST), limit, call).await
     }

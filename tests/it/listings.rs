@@ -3,7 +3,7 @@
 use crate::stub::Stub;
 use crate::support::s3::{MAKES, Make, bucket};
 use bytes::Bytes;
-use milkrun::s3::{Bucket, Checksum, Object, S3};
+use milkrun::s3::{Bucket, Checksum, Object, S3, S3Error};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -31,6 +31,19 @@ async fn keys_are_decoded_where_the_server_says_that_they_are_encoded() {
             assert!(request.path.contains("encoding-type=url"), "{request:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_list_from_a_key_on_is_not_asked_for_ever() {
+    let body = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>\
+                <Contents><Key>a</Key></Contents><Contents><Key>b</Key></Contents>";
+    let stub = Stub::start(move |_| answer("ListBucketResult", body));
+    let s3 = S3::new(&stub.config());
+    let bucket = Bucket { name: "bucket".to_owned(), owner: None };
+    let further = s3.objects(&bucket, "", Some("a"), 10, LIMIT).await.unwrap();
+    assert!(further.more && further.objects.len() == 2, "{further:?}");
+    let found = s3.objects(&bucket, "", Some("b"), 10, LIMIT).await;
+    assert!(matches!(found, Err(S3Error::Unsupported { .. })), "{found:?}");
 }
 
 #[tokio::test]
