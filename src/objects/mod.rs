@@ -3,10 +3,10 @@
 //! [`walk`](walk) lists the source from the last key on, up to a [`bound`](bound), [`cutting`](cutting) finds out where it is cut into
 //! shards, [`compare`](compare) tells whether a target is the same, [`look`](look) what becomes of one that is not, [`copy`](copy) brings
 //! one object there ([`parts`](parts) a large one, which [`made`](made) knows again, [`across`](across) one between servers),
-//! [`left_overs`](left_overs) gives up what killed runs have left of it, and [`losses`](losses) sees to what would be left behind, [`acl`](acl) among it. [`began`](began) is when it all
-//! began and what the target's server can do. [`access`](access) tries out what a run will need, [`statements`](statements) says what to
-//! paste where it is lacking, [`buckets`](buckets) what buckets keep from going along. [`inventory`](inventory) is what the first pass may
-//! go by instead of a listing.
+//! [`left_overs`](left_overs) gives up what killed runs have left of it, and [`losses`](losses) sees to what would be left behind,
+//! [`acl`](acl) among it. [`began`](began) is when it all began and what the target's server can do. [`access`](access) tries out what a run
+//! will need, [`statements`](statements) says what to paste where it is lacking, [`buckets`](buckets) what buckets keep from going along.
+//! [`inventory`](inventory) is what the first pass may go by instead of a listing.
 //! [`migration`](migration) is what the engine asks.
 
 mod access;
