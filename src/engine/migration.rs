@@ -187,6 +187,12 @@ pub trait Migration: Send + Sync {
         false
     }
 
+    /// Whether the bytes that a batch moves are in memory or in one transaction, so that they bound it. Where `false`, an item passes by
+    /// piece by piece, or never comes here at all, and only time says how many a batch has.
+    fn holds_items(&self) -> bool {
+        true
+    }
+
     /// As `read`, but its batch holds only items that a sweep has to move, and names them in `found`: those without a target,
     /// or all of them where items leave the source.
     fn sweep(

@@ -229,7 +229,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             target: self.run.budget.batch_time(self.run.limits.batch_time),
             remaining: self.run.budget.remaining().saturating_sub(self.commit_time),
             max_batch: self.run.limits.max_batch,
-            bytes: self.run.batch_bytes(self.state.shards()),
+            bytes: if self.run.kind.holds_items() { self.run.batch_bytes(self.state.shards()) } else { u64::MAX },
             items: self.run.max_items.map(|most| self.chunk.share(most)),
             rate: self.rated(),
             rate_bytes: self.rated_bytes(),

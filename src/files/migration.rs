@@ -32,6 +32,11 @@ impl Migration for Files {
         Ok(self.walker.lay_out(bound, pass_started, parts, limit).await?)
     }
 
+    /// What rows hold is bounded where they are read, and what transfers hold where they begin.
+    fn holds_items(&self) -> bool {
+        false
+    }
+
     async fn read(
         &self,
         range: &Range,

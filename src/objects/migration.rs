@@ -40,6 +40,11 @@ impl Migration for Objects {
         Ok(self.laid_out(parts, limit).await)
     }
 
+    /// What transfers hold is bounded where they begin.
+    fn holds_items(&self) -> bool {
+        false
+    }
+
     async fn read(
         &self,
         range: &Range,

@@ -95,3 +95,16 @@ fn what_no_run_can_carry_alone_is_carried_by_several() {
     stage.to.endpoint = stage.to.endpoint.replace("127.0.0.1", "localhost");
     arrives_over_several_runs(&mut stage, if full() { 96 } else { 4 });
 }
+
+#[test]
+fn objects_that_the_server_copies_take_no_memory_and_are_not_counted_against_it() {
+    let mut stage = Stage::new(Make::SeaweedFs, Make::SeaweedFs);
+    for n in 0..12 {
+        stage.put(&format!("films/{n}"), &part(n)[..8 << 20]);
+    }
+    stage.define("", "", "", "", "max_batch = 4");
+    // Two such objects would be all that a batch may hold there.
+    let reply = stage.job.reply(&["run", "assets", "--max-items", "12", "--memory-limit", "256MB"]);
+    assert_eq!(reply["moved"], 12, "{reply}");
+    assert!(reply["batches"].as_u64().unwrap() <= 4, "{reply}");
+}
