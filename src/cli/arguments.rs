@@ -193,6 +193,9 @@ struct Verify {
     /// Insert what is missing, and rewrite what differs; nothing is ever deleted
     #[arg(long)]
     overwrite: bool,
+    /// Of files: look at about this share alone, such as 1%; at another one with each verification
+    #[arg(long, value_name = "SHARE")]
+    sample: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -252,8 +255,8 @@ impl Arguments {
                 let key = key.map(|key| key.0);
                 json!({"command": "retry", "migration": migration, "class": class, "key": key, "by": by.or_else(user)})
             }
-            What::Verify(Verify { migration, repair, overwrite }) => {
-                json!({"command": "verify", "migration": migration, "repair": repair, "overwrite": overwrite})
+            What::Verify(Verify { migration, repair, overwrite, sample }) => {
+                json!({"command": "verify", "migration": migration, "repair": repair, "overwrite": overwrite, "sample": sample})
             }
             What::Reset(Reset { migration, confirm, by }) => {
                 json!({"command": "reset", "migration": migration, "confirm": confirm, "by": by.or_else(user)})
@@ -365,6 +368,15 @@ mod tests {
         assert_eq!(arguments.again(), "milkrun --ledger sqlite://x.db");
         let Ok(Asked::Event(event)) = arguments.asked() else { panic!("no event") };
         assert_eq!(event, json!({"command": "run", "migration": "orders-history"}));
+    }
+
+    #[test]
+    fn a_share_is_passed_on_as_it_was_written() {
+        let words = ["milkrun", "--function", "f", "verify", "photos", "--sample", "2.5%"];
+        let Ok(Asked::Event(event)) = Arguments::try_parse_from(words).unwrap().asked() else { panic!("no event") };
+        let asked =
+            json!({"command": "verify", "migration": "photos", "repair": false, "overwrite": false, "sample": "2.5%"});
+        assert_eq!(event, asked);
     }
 
     #[test]

@@ -172,8 +172,9 @@ impl Totals {
 fn verified(reply: &Value) -> String {
     let count = |name: &str| reply[name].as_u64().unwrap_or(0);
     let repaired = if count("repaired") > 0 { format!(", {} repaired", count("repaired")) } else { String::new() };
+    let sample = reply["sample"].as_str().map_or_else(String::new, |share| format!(", a sample of {share}"));
     format!(
-        "{}: {}, {} checked, {} equal, {} missing, {} different, {} extra{repaired}",
+        "{}: {}, {} checked, {} equal, {} missing, {} different, {} extra{repaired}{sample}",
         reply["migration"].as_str().unwrap_or_default(),
         reply["outcome"].as_str().unwrap_or_default(),
         count("checked"),
@@ -227,6 +228,15 @@ mod tests {
         assert_eq!((least(0), least(4)), (Duration::from_millis(20), Duration::from_millis(320)));
         let asked: Duration = (0..20).map(least).sum();
         assert!(least(100) == least(9) && asked > Duration::from_mins(2), "{asked:?}");
+    }
+
+    #[test]
+    fn the_last_line_says_that_not_all_was_looked_at() {
+        let mut reply = json!({"migration": "photos", "outcome": "complete", "checked": 20, "equal": 20});
+        let all = "photos: complete, 20 checked, 20 equal, 0 missing, 0 different, 0 extra";
+        assert_eq!(verified(&reply), all);
+        reply["sample"] = json!("1%");
+        assert_eq!(verified(&reply), format!("{all}, a sample of 1%"));
     }
 
     #[test]

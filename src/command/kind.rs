@@ -7,7 +7,7 @@ use crate::engine::run::batch_bytes;
 use crate::files::Files;
 use crate::objects::Objects;
 use crate::rows::Rows;
-use crate::spec::Limits;
+use crate::spec::{Definition, Limits};
 use crate::sql::ConnectOptions;
 
 /// Bytes that transfers of files may hold, of a function of whatever size.
@@ -81,6 +81,15 @@ impl Kind {
             Self::Files(files) => files.close().await,
             Self::Objects(_) => {}
         }
+    }
+}
+
+/// What kind a migration is of, if it is not of kind `files`.
+pub(super) fn other_than_files(definition: &Definition) -> Option<&'static str> {
+    match definition {
+        Definition::Rows(_) => Some("rows"),
+        Definition::Files(_) => None,
+        Definition::Objects(_) => Some("objects"),
     }
 }
 

@@ -110,6 +110,9 @@ pub(super) fn verify(
     if let Some(reason) = reason {
         reply.insert("reason".into(), json!(reason));
     }
+    if let Some(sample) = &tally.sample {
+        reply.insert("sample".into(), json!(sample.to_string()));
+    }
     for (name, count) in [
         ("checked", tally.checked),
         ("equal", tally.equal),

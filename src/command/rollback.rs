@@ -2,7 +2,7 @@
 
 use super::error::CommandError;
 use super::event::RollbackEvent;
-use super::kind::{Asked, Kind, Under};
+use super::kind::{Asked, Kind, Under, other_than_files};
 use super::reply::{self, Keys, VERSION, instant};
 use super::{Handler, Invocation, switch};
 use crate::engine::budget::Budget;
@@ -13,7 +13,6 @@ use crate::engine::verify::so_far;
 use crate::engine::{shards, state};
 use crate::ledger::item;
 use crate::observe::log;
-use crate::spec::Definition;
 use serde_json::{Map, Value, json};
 
 /// Why the migration is paused from then on.
@@ -24,12 +23,7 @@ impl Handler {
         let name = event.migration.as_str();
         let budget = Budget::new(invocation.time, invocation.memory_mb);
         let definition = self.definition(name, budget.call()).await?;
-        let other = match definition {
-            Definition::Rows(_) => Some("rows"),
-            Definition::Files(_) => None,
-            Definition::Objects(_) => Some("objects"),
-        };
-        if let Some(other) = other {
+        if let Some(other) = other_than_files(&definition) {
             return Err(CommandError::Usage(format!(
                 "`rollback` is for migrations of kind `files`, and `{name}` is of kind `{other}`: what it copied is in its target"
             )));

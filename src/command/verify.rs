@@ -2,7 +2,7 @@
 
 use super::error::CommandError;
 use super::event::VerifyEvent;
-use super::kind::{Asked, Kind, Under};
+use super::kind::{Asked, Kind, Under, other_than_files};
 use super::pin::Opened;
 use super::reply::{self, Keys};
 use super::{Handler, Invocation};
@@ -10,6 +10,7 @@ use crate::engine::budget::Budget;
 use crate::engine::checkpoint::Tally;
 use crate::engine::migration::Repair;
 use crate::engine::report::{Outcome, Report};
+use crate::engine::sample::WHOLE;
 use crate::engine::state;
 use crate::engine::throttle::Throttle;
 use crate::engine::verify::so_far;
@@ -30,6 +31,13 @@ impl Handler {
                     .to_owned(),
             ));
         }
+        if let Some(other) = other_than_files(&definition).filter(|_| event.sample.is_some()) {
+            return Err(CommandError::Usage(format!(
+                "`sample` is for migrations of kind `files`, and `{name}` is of kind `{other}`: leave it out, and all of it is \
+                 compared, chunk by chunk"
+            )));
+        }
+        let share = event.sample.filter(|share| *share < WHOLE);
         let keys = Keys { shown: definition.limits().log_keys };
         let conclude = |outcome, until, reason: Option<&str>, tally: &Tally| {
             let reply = reply::verify(name, outcome, until, reason, tally, keys);
@@ -64,15 +72,15 @@ impl Handler {
         let verified = match &kind {
             Kind::Rows(rows) => {
                 let run = self.engine(&definition, &**rows, asked, under, Throttle::default());
-                Box::pin(run.verify(state, repair)).await
+                Box::pin(run.verify(state, repair, share)).await
             }
             Kind::Files(files) => {
                 let run = self.engine(&definition, &**files, asked, under, Throttle::default());
-                Box::pin(run.verify(state, repair)).await
+                Box::pin(run.verify(state, repair, share)).await
             }
             Kind::Objects(objects) => {
                 let run = self.engine(&definition, &**objects, asked, under, Throttle::default());
-                Box::pin(run.verify(state, repair)).await
+                Box::pin(run.verify(state, repair, share)).await
             }
         };
         self.keep(&definition, kind).await;

@@ -1,5 +1,6 @@
 //! A shard's record in the ledger: how far it is, what it counted, what it was about to do.
 
+use super::sample::Sample;
 use super::sizer::Tuner;
 use super::throttle::Throttled;
 use crate::cursor::Cursor;
@@ -233,6 +234,9 @@ pub struct Tally {
     pub definition: Option<String>,
     /// Its end, frozen at its first call.
     pub bound: Option<Cursor>,
+    /// What it looks at, chosen at its first call; absent: all there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
     /// Every item up to the end was compared: what is left is what can be told only beside them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub compared: bool,

@@ -1,5 +1,6 @@
 //! The heart: what a kind of migration has to be able to do, so that the engine can run it chunk by chunk.
 
+use super::sample::Sample;
 use crate::cursor::Cursor;
 use crate::fault::{Class, Fault};
 use std::future::Future;
@@ -18,6 +19,8 @@ pub struct Range {
     /// It goes on behind the bound. For `verify` that are targets: nothing is still to be moved to there. For a sweep, of changes alone,
     /// what changed since the bound was frozen; its last stretch has no end and is of one moment.
     pub open_end: bool,
+    /// `verify` looks at these alone, as kinds can that take one; `None`: at all of it.
+    pub sample: Option<Sample>,
 }
 
 /// Where a sweep over what changed since some time will end.

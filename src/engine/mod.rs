@@ -4,7 +4,7 @@
 //! side, [`walk`](walk) the loop over batches of each, which [`fetch`](fetch), [`effects`](effects) and [`commit`](commit) carry out;
 //! [`lease`] is the protocol, [`state`] and [`checkpoint`] what it writes; [`budget`] and [`sizer`] decide how much is started,
 //! by its [`cost`](cost), [`rate`] and [`throttle`] when, [`patience`] how long the ledger is waited for; [`dead`] and
-//! [`letters`](letters) keep what was set aside; [`migration`] is what a kind gives.
+//! [`letters`](letters) keep what was set aside; [`migration`] is what a kind gives. [`verify`] compares, all of it or a [`sample`].
 //! A kind of your own runs by [`run::Run::new`] and [`run::Run::chunk`]: see `examples/custom.rs`.
 
 mod breaker;
@@ -38,6 +38,7 @@ pub mod report;
 pub mod reset;
 pub mod retry;
 pub mod run;
+pub mod sample;
 pub mod shards;
 pub mod shelves;
 pub mod sizer;

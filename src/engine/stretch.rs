@@ -65,6 +65,7 @@ pub(super) async fn stretch<M: Migration>(
         pass_started: state.pass_started_at(),
         since: state.since_at(),
         open_end: bounds.open_end,
+        sample: None,
     };
     let limit = run.budget.remaining();
     let read = if state.pass > 1 {

@@ -6,8 +6,9 @@ use super::lease::{Acquired, Kept, Lease};
 use super::migration::{Comparison, Migration, Range, Read, Repair};
 use super::report::Outcome;
 use super::run::{EngineError, Run};
+use super::sample::Sample;
 use super::shards;
-use super::sizer::Caps;
+use super::sizer::{Caps, Tuner};
 use super::state::{Pin, State};
 use super::stretch::in_time;
 use crate::cursor::Cursor;
@@ -24,10 +25,19 @@ const EXAMPLE_BYTES: usize = 32 * 1024;
 /// What a walk beside the migration's own does.
 #[derive(Clone, Copy)]
 enum Aim<'a> {
-    /// Compares source and target; mends, if told so.
-    Compare(Option<&'a Repair>),
+    /// Compares source and target; mends, if told so; looks at about this share of them, if told one.
+    Compare(Option<&'a Repair>, Option<u32>),
     /// Puts back what the source was before.
     TakeBack,
+}
+
+impl Aim<'_> {
+    fn share(self) -> Option<u32> {
+        match self {
+            Self::Compare(_, share) => share,
+            Self::TakeBack => None,
+        }
+    }
 }
 
 /// What a call of `verify` or `rollback` came to.
@@ -58,9 +68,15 @@ pub async fn so_far(
 
 impl<M: Migration> Run<'_, M> {
     /// Compares one chunk. The end is frozen at the first call; the call after the one that completed begins anew.
-    /// With `repair`, what is missing or different is mended on the way.
-    pub async fn verify(&self, state: &State, repair: Option<&Repair>) -> Result<Verified, EngineError> {
-        self.walk_beside(state, Aim::Compare(repair)).await
+    /// With `repair`, what is missing or different is mended on the way. With `share`, in hundredths of a percent, about so much is
+    /// compared; a call with another one begins anew.
+    pub async fn verify(
+        &self,
+        state: &State,
+        repair: Option<&Repair>,
+        share: Option<u32>,
+    ) -> Result<Verified, EngineError> {
+        self.walk_beside(state, Aim::Compare(repair, share)).await
     }
 
     /// Puts one chunk of the source back as it was, likewise.
@@ -71,7 +87,7 @@ impl<M: Migration> Run<'_, M> {
     async fn walk_beside(&self, state: &State, aim: Aim<'_>) -> Result<Verified, EngineError> {
         let call = self.budget.call();
         let record = match aim {
-            Aim::Compare(_) => item::verify(0),
+            Aim::Compare(..) => item::verify(0),
             Aim::TakeBack => item::rollback(0),
         };
         let acquired =
@@ -92,9 +108,8 @@ impl<M: Migration> Run<'_, M> {
     }
 
     async fn pursue(&self, lease: &mut Lease, state: &State, aim: Aim<'_>) -> Result<Outcome, EngineError> {
-        // Counts of two definitions add up to nothing.
         let definition = state.pin.as_ref().map(Pin::digest);
-        let goes_on = |tally: &Tally| !tally.complete && tally.definition == definition;
+        let goes_on = |tally: &Tally| is_under_way(tally, definition.as_deref(), aim.share());
         let anew = lease.checkpoint().life != state.life || !lease.checkpoint().tally.as_ref().is_some_and(goes_on);
         if anew && self.begin(lease, state, aim, definition).await? == Kept::Fenced {
             return Ok(Outcome::Fenced);
@@ -104,7 +119,8 @@ impl<M: Migration> Run<'_, M> {
         };
         // While the first pass is open, what lies beyond the cursor is nobody's business yet.
         let open_end = state.covered.is_some();
-        let range = Range { bound, pass_started: state.pass_started_at(), since: None, open_end };
+        let sample = lease.checkpoint().tally.as_ref().and_then(|tally| tally.sample.clone());
+        let range = Range { bound, pass_started: state.pass_started_at(), since: None, open_end, sample };
         let (mut cap, mut first) = (None, true);
         // An item that cannot be mended is said to be wrong, and left so.
         let mut hopeless = false;
@@ -132,14 +148,14 @@ impl<M: Migration> Run<'_, M> {
             first = false;
             let after = lease.checkpoint().cursor.clone();
             let began = Instant::now();
-            let remaining = self.budget.remaining();
+            let left = self.budget.remaining();
             let beside = lease.checkpoint().tally.as_ref().is_some_and(|tally| tally.compared);
-            let mend = if let Aim::Compare(repair) = aim { repair.filter(|_| !hopeless) } else { None };
+            let mend = if let Aim::Compare(repair, _) = aim { repair.filter(|_| !hopeless) } else { None };
             let work = async {
                 match aim {
-                    Aim::Compare(_) if beside => self.kind.verify_beside(&range, after.as_ref(), size, remaining).await,
-                    Aim::Compare(_) => self.kind.verify(&range, after.as_ref(), size, mend, remaining).await,
-                    Aim::TakeBack => self.kind.take_back(&range, after.as_ref(), size, remaining).await,
+                    Aim::Compare(..) if beside => self.kind.verify_beside(&range, after.as_ref(), size, left).await,
+                    Aim::Compare(..) => self.kind.verify(&range, after.as_ref(), size, mend, left).await,
+                    Aim::TakeBack => self.kind.take_back(&range, after.as_ref(), size, left).await,
                 }
             };
             let work = in_time(&self.budget, work);
@@ -154,7 +170,7 @@ impl<M: Migration> Run<'_, M> {
                         count(it, read);
                     })
                 }
-                Ok(None) if matches!(aim, Aim::Compare(_)) && !beside => Box::new(move |it| {
+                Ok(None) if matches!(aim, Aim::Compare(..)) && !beside => Box::new(move |it| {
                     it.enter(state.life, it.pass.wrapping_add(1));
                     if let Some(tally) = &mut it.tally {
                         tally.compared = true;
@@ -193,7 +209,7 @@ impl<M: Migration> Run<'_, M> {
         }
     }
 
-    /// Begins a walk at the start, and freezes its end.
+    /// Begins a walk at the start, and freezes its end and what it looks at.
     async fn begin(
         &self,
         lease: &mut Lease,
@@ -202,12 +218,18 @@ impl<M: Migration> Run<'_, M> {
         definition: Option<String>,
     ) -> Result<Kept, EngineError> {
         let bound = match aim {
-            Aim::Compare(_) => self.reached(state).await?,
+            Aim::Compare(..) => self.reached(state).await?,
             Aim::TakeBack => in_time(&self.budget, self.kind.written(self.budget.remaining())).await?,
         };
+        let share = aim.share();
+        let sample = share.map(Sample::new);
         let begin = |it: &mut Checkpoint| {
             it.enter(state.life, it.pass.wrapping_add(1));
-            it.tally = Some(Tally { definition, complete: bound.is_none(), bound, ..Tally::default() });
+            // What a key takes is something else with another share.
+            if it.tally.as_ref().and_then(share_of) != share {
+                it.tuner = Tuner::default();
+            }
+            it.tally = Some(Tally { definition, complete: bound.is_none(), bound, sample, ..Tally::default() });
         };
         Ok(lease.write(begin, self.budget.call()).await?)
     }
@@ -230,6 +252,15 @@ impl<M: Migration> Run<'_, M> {
         }
         Ok(reached)
     }
+}
+
+/// Counts of two definitions, or of two shares, add up to nothing.
+fn is_under_way(tally: &Tally, definition: Option<&str>, share: Option<u32>) -> bool {
+    !tally.complete && tally.definition.as_deref() == definition && share_of(tally) == share
+}
+
+fn share_of(tally: &Tally) -> Option<u32> {
+    tally.sample.as_ref().map(Sample::share)
 }
 
 fn count(checkpoint: &mut Checkpoint, read: Read<Comparison>) {
@@ -255,5 +286,21 @@ fn count(checkpoint: &mut Checkpoint, read: Read<Comparison>) {
             break;
         }
         tally.examples.push((key, kind.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verification_goes_on_with_its_own_share_alone() {
+        let all = Tally::default();
+        let some = Tally { sample: Some(Sample::new(100)), ..Tally::default() };
+        assert!(is_under_way(&all, None, None) && is_under_way(&some, None, Some(100)));
+        assert!(!is_under_way(&all, None, Some(100)) && !is_under_way(&some, None, None));
+        assert!(!is_under_way(&some, None, Some(200)) && !is_under_way(&some, Some("d"), Some(100)));
+        let over = Tally { complete: true, ..some };
+        assert!(!is_under_way(&over, None, Some(100)));
     }
 }

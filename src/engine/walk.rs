@@ -255,6 +255,7 @@ impl<'a, M: Migration> Walk<'a, M> {
             pass_started: self.state.pass_started_at(),
             since: self.state.since_at(),
             open_end: false,
+            sample: None,
         }
     }
 }

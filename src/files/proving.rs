@@ -34,18 +34,24 @@ impl Files {
     ) -> Result<Option<Read<Comparison>>, Fault> {
         let until = Instant::now() + limit;
         let most = usize::try_from(size).unwrap_or(1).max(1);
-        let Some((lines, end)) = self.next_lines(after, most, left(until)).await? else { return Ok(None) };
+        let Some((mut lines, end)) = self.next_lines(after, most, left(until)).await? else { return Ok(None) };
+        let scanned = lines.len().max(1) as u64;
+        if let Some(sample) = &range.sample {
+            lines.retain(|line| sample.takes(&line.key.json()));
+        }
+        let mut found = Comparison::default();
+        if lines.is_empty() {
+            return Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }));
+        }
         let keys: HashSet<&Cursor> = lines.iter().map(|line| &line.key).collect();
         let keys: Vec<Cursor> = keys.into_iter().cloned().collect();
         let (stretch, most) = (Stretch::Keys(&keys), keys.len() as u64);
         let sizes = self.sizes_of(&stretch, range.pass_started, most, Deadline::after(left(until))).await?;
-        let mut found = Comparison::default();
         for keys in self.portions(&sizes) {
             let rows = self.rows_of(&Stretch::Keys(&keys), range.pass_started, most, left(until)).await?;
             // Boxed: it is too large to be moved about.
             Box::pin(self.prove(&lines, &rows, &mut found, until)).await?;
         }
-        let scanned = lines.len().max(1) as u64;
         Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
     }
 

@@ -9,7 +9,7 @@ use super::storing::left;
 use super::transfer::Job;
 use crate::cursor::{Cursor, KeyPart};
 use crate::digest;
-use crate::engine::migration::{Comparison, Read};
+use crate::engine::migration::{Comparison, Range, Read};
 use crate::fault::Fault;
 use crate::rows::link::Deadline;
 use crate::s3::{Checksum, Head, S3Error};
@@ -85,6 +85,7 @@ impl Files {
     /// The next page of the bucket: which of its objects are no row's.
     pub(super) async fn next_strays(
         &self,
+        range: &Range,
         after: Option<&Cursor>,
         size: u64,
         limit: Duration,
@@ -98,7 +99,8 @@ impl Files {
         let page = self.s3.page(bucket, &prefix, mark, size.min(MOST), left(until)).await;
         let (keys, next) = page.map_err(|error| fault(&error))?;
         let scanned = keys.len() as u64;
-        let ours: Vec<String> = keys.into_iter().filter(|key| self.naming.fits(key)).collect();
+        let taken = |key: &str| range.sample.as_ref().is_none_or(|sample| sample.takes(key));
+        let ours: Vec<String> = keys.into_iter().filter(|key| self.naming.fits(key) && taken(key)).collect();
         let side_by_side = usize::try_from(self.definition.source.http.concurrency).unwrap_or(1);
         let mut made = Vec::new();
         for some in ours.chunks(side_by_side) {

@@ -1,5 +1,6 @@
 //! Verification, in three walks: every row that the migration has come to points at objects that are there; every object that a row
 //! points at is what the [journal](super::proving) says was written; and no object is [nobody's](super::strays).
+//! A sample takes about its share of each walk, the second the same rows as the first.
 
 use super::Files;
 use super::failure::fault;
@@ -48,7 +49,7 @@ impl Files {
             }
             place = None;
         }
-        Ok(self.next_strays(place, size, super::storing::left(until)).await?.map(|read| within(BUCKET, read)))
+        Ok(self.next_strays(range, place, size, super::storing::left(until)).await?.map(|read| within(BUCKET, read)))
     }
 
     pub(super) async fn compare_rows(
@@ -63,7 +64,10 @@ impl Files {
             return Ok(None);
         };
         let stretch = Stretch::Range { after, end: &end };
-        let sizes = self.sizes_of(&stretch, range.pass_started, MOST, deadline).await?;
+        let mut sizes = self.sizes_of(&stretch, range.pass_started, MOST, deadline).await?;
+        if let Some(sample) = &range.sample {
+            sizes.retain(|(key, _)| sample.takes(&key.json()));
+        }
         let side_by_side = usize::try_from(self.definition.source.http.concurrency).unwrap_or(1);
         let mut found = Comparison::default();
         let lacks = |key: &Cursor, found: &mut Comparison| {

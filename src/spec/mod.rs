@@ -36,7 +36,7 @@ pub use problem::{FileError, Problem};
 pub use resolve::{Databases, ResolveError};
 pub use schema::schema;
 pub use template::{Part, Template};
-pub use units::{bytes as size, duration};
+pub use units::{bytes as size, duration, percentage};
 
 use problem::Problems;
 

@@ -30,7 +30,7 @@ pub fn bytes(text: &str) -> Option<u64> {
 }
 
 /// `10%`, `2.5%`, `0.01%`, in hundredths of a percent. `None`: not so written, or finer than that.
-pub(super) fn percentage(text: &str) -> Option<u32> {
+pub fn percentage(text: &str) -> Option<u32> {
     let number = text.trim().strip_suffix('%')?.trim_end();
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());

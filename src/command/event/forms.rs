@@ -1,6 +1,9 @@
 //! The commands, and what each of them takes.
 
-use serde::Deserialize;
+use crate::engine::sample::WHOLE;
+use crate::spec::percentage;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// The commands of this version, as they are spelled.
 pub const COMMANDS: [&str; 10] =
@@ -128,6 +131,16 @@ pub struct VerifyEvent {
     /// Insert what is missing, and rewrite what differs.
     #[serde(default)]
     pub overwrite: bool,
+    /// Look at about this share alone, in hundredths of a percent.
+    #[serde(default, deserialize_with = "share")]
+    pub sample: Option<u32>,
+}
+
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let share = percentage(&text).filter(|share| (1..=WHOLE).contains(share));
+    let wrong = || format!("`{text}` is no share: write one above 0% and up to 100%, such as `1%` or `0.25%`");
+    share.map(Some).ok_or_else(|| D::Error::custom(wrong()))
 }
 
 /// `rollback`.

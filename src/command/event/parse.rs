@@ -160,6 +160,22 @@ mod tests {
                 "verify: `repair`: invalid type: integer `1`, expected a boolean",
             ),
             (
+                json!({"command": "verify", "migration": "m", "sample": "0%"}),
+                "verify: `sample`: `0%` is no share: write one above 0% and up to 100%, such as `1%` or `0.25%`",
+            ),
+            (
+                json!({"command": "verify", "migration": "m", "sample": "100.01%"}),
+                "verify: `sample`: `100.01%` is no share: write one above 0% and up to 100%, such as `1%` or `0.25%`",
+            ),
+            (
+                json!({"command": "verify", "migration": "m", "sample": "0.01"}),
+                "verify: `sample`: `0.01` is no share: write one above 0% and up to 100%, such as `1%` or `0.25%`",
+            ),
+            (
+                json!({"command": "verify", "migration": "m", "sample": 1}),
+                "verify: `sample`: invalid type: integer `1`, expected a string",
+            ),
+            (
                 json!({"command": "run", "max_items": 0}),
                 "`max_items` is 0, so nothing could move: leave it out, or write at least 1",
             ),

@@ -14,6 +14,7 @@ mod names;
 mod passing;
 mod problems;
 mod rates;
+mod sample;
 mod stamps;
 mod told;
 

@@ -31,7 +31,7 @@ pub(super) fn between(from: Place<'_>, to: Place<'_>, copy: &str) -> Objects {
 /// The whole source.
 pub(super) async fn everything(objects: &Objects) -> Range {
     let bound = objects.bound(None, LIMIT).await.unwrap().unwrap();
-    Range { bound, pass_started: SystemTime::now(), since: None, open_end: false }
+    Range { bound, pass_started: SystemTime::now(), since: None, open_end: false, sample: None }
 }
 
 pub(super) fn effort() -> Effort {

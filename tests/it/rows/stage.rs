@@ -158,7 +158,7 @@ pub(super) fn effort() -> Effort {
 
 pub(super) async fn range(rows: &Rows) -> Option<Range> {
     let bound = rows.bound(None, LIMIT).await.expect("a bound")?;
-    Some(Range { bound, pass_started: SystemTime::now(), since: None, open_end: true })
+    Some(Range { bound, pass_started: SystemTime::now(), since: None, open_end: true, sample: None })
 }
 
 /// One pass.

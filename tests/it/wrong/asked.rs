@@ -43,6 +43,14 @@ fn arguments() {
             &["rollback", "orders-history"],
             "`rollback` is for migrations of kind `files`, and `orders-history` is of kind `rows`: what it copied is in its target",
         ),
+        (
+            &["verify", "orders-history", "--sample", "1%"],
+            "`sample` is for migrations of kind `files`, and `orders-history` is of kind `rows`: leave it out, and all of it is compared, chunk by chunk",
+        ),
+        (
+            &["verify", "orders-history", "--sample", "0%"],
+            "verify: `sample`: `0%` is no share: write one above 0% and up to 100%, such as `1%` or `0.25%`",
+        ),
         (&["failed", "orders-history", "--limit", "0"], "`limit` is 0, but has to be between 1 and 1000"),
         (
             &["failed", "orders-history", "--next", "move#0000"],
