@@ -41,6 +41,19 @@ impl Failure {
         Self::File { class, message: message.into(), passes: false, slows: None }
     }
 
+    /// What the bucket's refusal means for a file: of its key alone, or of all.
+    pub(super) fn of_bucket(error: &S3Error) -> Self {
+        match error {
+            S3Error::Refused { code, .. } if error.is_no_key() => Self::file(
+                "poison",
+                format!(
+                    "the target's server does not take such a key: {code}: give it another one by the key's template"
+                ),
+            ),
+            error => Self::Storage(fault(error)),
+        }
+    }
+
     /// Whether the same request may succeed a little later.
     pub(super) fn passes(&self) -> bool {
         match self {
@@ -91,7 +104,7 @@ impl From<Unnamable> for Failure {
 
 impl From<S3Error> for Failure {
     fn from(error: S3Error) -> Self {
-        Self::Storage(fault(&error))
+        Self::of_bucket(&error)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Files;
 use super::content::Said;
 use super::digests::{Digested, Digests};
-use super::failure::{Failure, fault};
+use super::failure::Failure;
 use super::strays;
 use super::transfer::Job;
 use crate::s3::{Object, Part, S3Error, Upload, is_md5};
@@ -188,7 +188,7 @@ impl Files {
     /// What the bucket said; where it had no more time to answer, that is why, unless it has never said anything.
     pub(super) fn refused(&self, error: &S3Error, deadline: Instant) -> Failure {
         let cut_short = is_over(deadline) && matches!(error, S3Error::Late { .. }) && self.s3.has_answered();
-        if cut_short { Failure::Time } else { Failure::Storage(fault(error)) }
+        if cut_short { Failure::Time } else { Failure::of_bucket(error) }
     }
 
     /// The bucket took nothing any more, or did not answer.

@@ -131,7 +131,7 @@ const UNSAYABLE: &str = "AWS's SDK cannot say it";
 impl S3Error {
     /// Nothing can be under such a key.
     pub fn is_no_key(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if code == UNSAYABLE || code == "KeyTooLongError")
+        matches!(self, Self::Refused { code, .. } if code == UNSAYABLE || NO_KEY.contains(&code.as_str()))
     }
 }
 
@@ -142,7 +142,7 @@ fn is_key_gone(code: &str) -> bool {
 }
 
 /// What no repetition mends. <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-const REFUSED: [&str; 11] = [
+const REFUSED: [&str; 10] = [
     "AccessControlListNotSupported",
     "BucketAlreadyExists",
     "EntityTooLarge",
@@ -151,10 +151,13 @@ const REFUSED: [&str; 11] = [
     "InvalidRequest",
     "InvalidStorageClass",
     "InvalidTag",
-    "KeyTooLongError",
     "MetadataTooLarge",
     "RequestHeaderSectionTooLarge",
 ];
+
+/// The same, said of the key alone. Not every server takes each that S3 takes, and each has a word of its own for that.
+const NO_KEY: [&str; 4] =
+    ["InvalidObjectName", "KeyTooLongError", "XMinioInvalidObjectName", "XMinioInvalidResourceName"];
 
 /// What an action does to an object.
 fn done(action: &str) -> &'static str {
@@ -218,7 +221,7 @@ where
         // A copy has a name of its own for that.
         (Some("InvalidObjectState" | "ObjectNotInActiveTierError"), _) => S3Error::Archived { place },
         (Some("NotImplemented"), _) | (None, Some(501)) => S3Error::Unsupported { place },
-        (Some(code), _) if REFUSED.contains(&code) || is_key_gone(code) => {
+        (Some(code), _) if REFUSED.contains(&code) || NO_KEY.contains(&code) || is_key_gone(code) => {
             S3Error::Refused { place, code: code.to_owned() }
         }
         (Some("BadDigest" | "InvalidDigest" | "XAmzContentChecksumMismatch"), _) => S3Error::Damaged { place },
@@ -252,6 +255,14 @@ mod tests {
         for code in ["InvalidObjectState", "ObjectNotInActiveTierError"] {
             assert!(matches!(of_copy(403, code), S3Error::Archived { .. }), "{code}");
         }
+    }
+
+    #[test]
+    fn a_key_that_a_server_does_not_take_is_no_fault_of_the_network() {
+        for code in NO_KEY {
+            assert!(of_copy(400, code).is_no_key(), "{code}");
+        }
+        assert!(!of_copy(400, "InvalidRequest").is_no_key());
     }
 
     #[test]

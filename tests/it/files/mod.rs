@@ -17,6 +17,7 @@ mod rates;
 mod sample;
 mod stamps;
 mod told;
+mod untaken;
 
 use crate::support::file_server::{FileServer, answer};
 use crate::support::http_exchange::Request;
