@@ -196,6 +196,9 @@ struct Verify {
     /// Of files: look at about this share alone, such as 1%; at another one with each verification
     #[arg(long, value_name = "SHARE")]
     sample: Option<String>,
+    /// Read every object on both sides, and compare their bytes: for migrations of kind objects
+    #[arg(long)]
+    full: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -255,8 +258,12 @@ impl Arguments {
                 let key = key.map(|key| key.0);
                 json!({"command": "retry", "migration": migration, "class": class, "key": key, "by": by.or_else(user)})
             }
-            What::Verify(Verify { migration, repair, overwrite, sample }) => {
-                json!({"command": "verify", "migration": migration, "repair": repair, "overwrite": overwrite, "sample": sample})
+            What::Verify(Verify { migration, repair, overwrite, sample, full }) => {
+                let full = full.then_some(true);
+                json!({
+                    "command": "verify", "migration": migration, "repair": repair, "overwrite": overwrite, "sample": sample,
+                    "full": full
+                })
             }
             What::Reset(Reset { migration, confirm, by }) => {
                 json!({"command": "reset", "migration": migration, "confirm": confirm, "by": by.or_else(user)})

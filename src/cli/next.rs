@@ -47,6 +47,8 @@ pub(super) fn differences(again: &str, event: &Value, reply: &Value, mends: bool
         return Vec::new();
     }
     let (overwrites, repairs) = (event["overwrite"] == true, event["repair"] == true || event["overwrite"] == true);
+    // What only reading has found, only reading finds again.
+    let full = if event["full"] == true { " --full" } else { "" };
     let mut lines = Vec::new();
     if missing > 0 && !mends {
         lines.push(format!(
@@ -55,7 +57,7 @@ pub(super) fn differences(again: &str, event: &Value, reply: &Value, mends: bool
         ));
     } else if missing > 0 && !repairs {
         lines.push(format!(
-            "missing: `{again} verify {name} --repair` inserts what is missing; what has a dead letter \
+            "missing: `{again} verify {name}{full} --repair` inserts what is missing; what has a dead letter \
              is in `{again} failed {name}` too"
         ));
     }
@@ -66,7 +68,7 @@ pub(super) fn differences(again: &str, event: &Value, reply: &Value, mends: bool
         );
     } else if different > 0 && !overwrites {
         lines.push(format!(
-            "different: where the source is right, `{again} verify {name} --overwrite` rewrites the target, and \
+            "different: where the source is right, `{again} verify {name}{full} --overwrite` rewrites the target, and \
              inserts what is missing; where the target is right, mend the source by hand"
         ));
     }
@@ -161,6 +163,9 @@ mod tests {
             assert!(good, "{event} {reply}: {lines:?}");
             assert!(mends || lines.iter().all(|line| !line.contains("--")), "{lines:?}");
         }
+        let read = differences("milkrun", &json!({"full": true}), &found(1, 1, 0, 0), true);
+        assert!(read[0].contains("`milkrun verify m --full --repair`"), "{read:?}");
+        assert!(read[1].contains("`milkrun verify m --full --overwrite`"), "{read:?}");
         let broken_off = json!({"migration": "m", "outcome": "more", "missing": 1});
         assert!(differences("milkrun", &plain, &broken_off, true).is_empty());
     }

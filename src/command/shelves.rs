@@ -1,4 +1,5 @@
-//! What files and objects keep from one run to the next, in the ledger: uploads, what hosts bear, pairs of versions.
+//! What files and objects keep from one run to the next, in the ledger: uploads, how far objects were read, what hosts bear, pairs of
+//! versions.
 
 use crate::engine::dead::side_by_side;
 use crate::engine::lease::nonce;
@@ -12,6 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A bucket's rule deletes what is left of an upload after about as long.
 const KEEP_S: u64 = 30 * 86_400;
+
+/// How far an object was read is good for about as long.
+const KEEP_READ_S: u64 = 7 * 86_400;
 
 /// What hosts bear is learned again after about as long.
 const KEEP_HOSTS_S: u64 = 86_400;
@@ -46,6 +50,7 @@ impl Shelves for InLedger {
         record.insert("key".to_owned(), json!([key]));
         let keep_s = match on {
             Shelf::Upload => Some(KEEP_S),
+            Shelf::Read => Some(KEEP_READ_S),
             Shelf::Rate => Some(KEEP_HOSTS_S),
             Shelf::Pair => None,
         };
@@ -113,6 +118,7 @@ fn place(on: Shelf, key: &str) -> String {
     let key = json!([key]).to_string();
     match on {
         Shelf::Upload => item::upload(&key),
+        Shelf::Read => item::read(&key),
         Shelf::Pair => item::pair(&key),
         Shelf::Rate => item::hosts(),
     }

@@ -126,6 +126,7 @@ pub(super) async fn reset(
     // At the end: there may be many.
     forget(ledger, name, item::RUN, limit).await?;
     forget(ledger, name, item::UPLOAD, limit).await?;
+    forget(ledger, name, item::READ, limit).await?;
     Ok(give_term_to_pairs(ledger, name, clock() / 1000, limit).await?)
 }
 

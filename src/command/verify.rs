@@ -38,6 +38,13 @@ impl Handler {
             )));
         }
         let share = event.sample.filter(|share| *share < WHOLE);
+        if event.full
+            && let Some(instead) = instead_of_full(&definition)
+        {
+            return Err(CommandError::Usage(format!(
+                "`full` reads the objects of two buckets, so it is for migrations of kind `objects`, and {instead}: leave it out"
+            )));
+        }
         let keys = Keys { shown: definition.limits().log_keys };
         let conclude = |outcome, until, reason: Option<&str>, tally: &Tally| {
             let reply = reply::verify(name, outcome, until, reason, tally, keys);
@@ -56,7 +63,7 @@ impl Handler {
             return Ok(stopped(&report));
         }
         // Before the first run there is nothing that was pinned, and nothing to compare: looking is no reason to pin.
-        let (stored, kind) = if stored.state.pin.is_none() {
+        let (stored, mut kind) = if stored.state.pin.is_none() {
             let kind = Box::pin(self.open(&definition, &budget, &invocation.stop)).await?;
             (stored, kind)
         } else {
@@ -65,6 +72,9 @@ impl Handler {
                 Opened::Paused(report) => return Ok(stopped(&report)),
             }
         };
+        if let Kind::Objects(objects) = &mut kind {
+            objects.read_in_full(event.full);
+        }
         let repair = (event.repair || event.overwrite)
             .then(|| Repair { overwrite: event.overwrite, run: invocation.id.clone() });
         let (state, repair, asked) = (&stored.state, repair.as_ref(), Asked::all());
@@ -91,5 +101,17 @@ impl Handler {
     /// Whether `verify` can mend what it finds in a migration; a file that cannot be read does not say that it cannot.
     pub(crate) async fn mends(&self, name: &str, limit: Duration) -> bool {
         !matches!(self.definition(name, limit).await, Ok(Definition::Files(_)))
+    }
+}
+
+/// What a kind does that has no objects to read in full; `None`: it has.
+fn instead_of_full(definition: &Definition) -> Option<String> {
+    let name = definition.name();
+    match definition {
+        Definition::Rows(_) => Some(format!("`{name}` is of kind `rows`, which are always compared whole")),
+        Definition::Files(_) => Some(format!(
+            "`{name}` is of kind `files`, which are held against the checksums that S3 has of them, and read where it has none"
+        )),
+        Definition::Objects(_) => None,
     }
 }

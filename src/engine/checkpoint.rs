@@ -240,6 +240,9 @@ pub struct Tally {
     /// Every item up to the end was compared: what is left is what can be told only beside them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub compared: bool,
+    /// It reads what it compares in full: one that does not begins anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
     /// Nothing is left.
     pub complete: bool,
     /// Items compared.

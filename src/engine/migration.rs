@@ -254,6 +254,12 @@ pub trait Migration: Send + Sync {
         Vec::new()
     }
 
+    /// Whether `verify` reads what it compares in full, where that is more than it does as a rule. A verification that was begun otherwise begins
+    /// anew. A kind whose comparison is always the same need not answer.
+    fn reads_in_full(&self) -> bool {
+        false
+    }
+
     /// Compares source and target after `after`, up to `size` keys; `None` when nothing is left in the range.
     /// Targets beyond the range's bound belong to it only if its end is open. With `repair`, what is wrong up to the bound is
     /// mended: all of the stretch or, when this fails, nothing of it. A kind may do without.

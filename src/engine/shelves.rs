@@ -13,6 +13,8 @@ use std::time::Duration;
 pub enum Shelf {
     /// Uploads that one run begins and another ends, for a month.
     Upload,
+    /// How far both sides of an object were read that one run does not read to its end, for a week.
+    Read,
     /// How many requests somebody bears, for a day.
     Rate,
     /// Which version of a target is a copy of which version of its source, for as long as the migration lives; after a `reset` for a year,

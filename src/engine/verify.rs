@@ -109,7 +109,8 @@ impl<M: Migration> Run<'_, M> {
 
     async fn pursue(&self, lease: &mut Lease, state: &State, aim: Aim<'_>) -> Result<Outcome, EngineError> {
         let definition = state.pin.as_ref().map(Pin::digest);
-        let goes_on = |tally: &Tally| is_under_way(tally, definition.as_deref(), aim.share());
+        let way = (aim.share(), self.kind.reads_in_full());
+        let goes_on = |tally: &Tally| is_under_way(tally, definition.as_deref(), way);
         let anew = lease.checkpoint().life != state.life || !lease.checkpoint().tally.as_ref().is_some_and(goes_on);
         if anew && self.begin(lease, state, aim, definition).await? == Kept::Fenced {
             return Ok(Outcome::Fenced);
@@ -221,7 +222,7 @@ impl<M: Migration> Run<'_, M> {
             Aim::Compare(..) => self.reached(state).await?,
             Aim::TakeBack => in_time(&self.budget, self.kind.written(self.budget.remaining())).await?,
         };
-        let share = aim.share();
+        let (share, full) = (aim.share(), self.kind.reads_in_full());
         let sample = share.map(Sample::new);
         let begin = |it: &mut Checkpoint| {
             it.enter(state.life, it.pass.wrapping_add(1));
@@ -229,7 +230,7 @@ impl<M: Migration> Run<'_, M> {
             if it.tally.as_ref().and_then(share_of) != share {
                 it.tuner = Tuner::default();
             }
-            it.tally = Some(Tally { definition, complete: bound.is_none(), bound, sample, ..Tally::default() });
+            it.tally = Some(Tally { definition, complete: bound.is_none(), bound, sample, full, ..Tally::default() });
         };
         Ok(lease.write(begin, self.budget.call()).await?)
     }
@@ -254,9 +255,9 @@ impl<M: Migration> Run<'_, M> {
     }
 }
 
-/// Counts of two definitions, or of two shares, add up to nothing.
-fn is_under_way(tally: &Tally, definition: Option<&str>, share: Option<u32>) -> bool {
-    !tally.complete && tally.definition.as_deref() == definition && share_of(tally) == share
+/// Counts of two definitions, of two shares, or of two ways to compare add up to nothing.
+fn is_under_way(tally: &Tally, definition: Option<&str>, way: (Option<u32>, bool)) -> bool {
+    !tally.complete && tally.definition.as_deref() == definition && (share_of(tally), tally.full) == way
 }
 
 fn share_of(tally: &Tally) -> Option<u32> {
@@ -297,10 +298,14 @@ mod tests {
     fn a_verification_goes_on_with_its_own_share_alone() {
         let all = Tally::default();
         let some = Tally { sample: Some(Sample::new(100)), ..Tally::default() };
-        assert!(is_under_way(&all, None, None) && is_under_way(&some, None, Some(100)));
-        assert!(!is_under_way(&all, None, Some(100)) && !is_under_way(&some, None, None));
-        assert!(!is_under_way(&some, None, Some(200)) && !is_under_way(&some, Some("d"), Some(100)));
+        assert!(is_under_way(&all, None, (None, false)) && is_under_way(&some, None, (Some(100), false)));
+        assert!(
+            !is_under_way(&all, None, (None, true))
+                && !is_under_way(&all, None, (Some(100), false))
+                && !is_under_way(&some, None, (None, false))
+        );
+        assert!(!is_under_way(&some, None, (Some(200), false)) && !is_under_way(&some, Some("d"), (Some(100), false)));
         let over = Tally { complete: true, ..some };
-        assert!(!is_under_way(&over, None, Some(100)));
+        assert!(!is_under_way(&over, None, (Some(100), false)));
     }
 }

@@ -11,6 +11,8 @@ pub const VERIFY: &str = "verify#";
 pub const ROLLBACK: &str = "rollback#";
 /// Uploads that one run begins and another ends, one an object.
 pub const UPLOAD: &str = "upload#";
+/// How far both sides of an object were read, one an object.
+pub const READ: &str = "read#";
 /// Which version of a target is a copy of which version of its source, one an object.
 pub const PAIR: &str = "pair#";
 /// Dead letters, one a source key.
@@ -65,6 +67,11 @@ fn named(prefix: &str, key_json: &str) -> String {
         return format!("{prefix}{key_json}");
     }
     format!("{prefix}sha256:{}", digest::sha256(key_json))
+}
+
+/// How far an object was read, given its source key as a JSON array; above [`MAX_KEY_BYTES`] as [`dead`].
+pub fn read(key_json: &str) -> String {
+    named(READ, key_json)
 }
 
 /// The pair of versions of an object, given its source key as a JSON array; above [`MAX_KEY_BYTES`] as [`dead`].

@@ -21,6 +21,8 @@ pub(super) enum By {
     Pair,
     /// S3's own checksums of the whole.
     Checksum,
+    /// Both were read, and are the same byte for byte.
+    Bytes,
 }
 
 /// A source beside its target.

@@ -48,6 +48,8 @@ pub(super) struct Way {
     pub(super) looks_first: bool,
     /// Whatever differs is copied again.
     pub(super) overwrites: bool,
+    /// So is what looks the same: its bytes are known not to be.
+    pub(super) rewrites: bool,
     /// A killed run had announced it, and may have copied it.
     pub(super) recovered: bool,
     /// What is known of it is what an inventory knew, days ago perhaps: it is compared with nothing.

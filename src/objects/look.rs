@@ -36,15 +36,15 @@ impl Objects {
         let mut ours = ours;
         for _ in 0..LOOKS {
             return Ok(match self.compare(&ours, target, way.began, deadline).await? {
-                Compared::Same(_, theirs) => Todo::Nothing(ours, theirs),
+                Compared::Same(_, theirs) if !way.rewrites => Todo::Nothing(ours, theirs),
+                Compared::Same(_, theirs) => Todo::Copy(ours, over(theirs, conditional)),
                 Compared::Missing if conditional => Todo::Copy(ours, Over::Nothing),
                 Compared::Missing => Todo::Copy(ours, Over::Anything),
                 Compared::Gone => Todo::Gone,
                 Compared::Differs(theirs)
                     if way.overwrites || may_replace(self.definition.target.copy.existing, &ours, &theirs, way) =>
                 {
-                    let over = if conditional { Over::Version(theirs.etag) } else { Over::Anything };
-                    Todo::Copy(ours, over)
+                    Todo::Copy(ours, over(theirs, conditional))
                 }
                 Compared::Differs(theirs) => Todo::Aside("conflict", conflict(&ours, &theirs)),
                 Compared::Shut(class, message) => Todo::Aside(class, message),
@@ -56,6 +56,11 @@ impl Objects {
         }
         Ok(Todo::Unstable)
     }
+}
+
+/// In the place of this one, and of no other where the server can tell.
+fn over(theirs: Other, conditional: bool) -> Over {
+    if conditional { Over::Version(theirs.etag) } else { Over::Anything }
 }
 
 /// Whether a target that differs may be replaced.
@@ -96,7 +101,7 @@ mod tests {
         };
         let theirs = |at| Other { etag: "b".to_owned(), bytes: 3, at: Some(at), ours: false };
         let began = Began { at: 100, conditional: true };
-        let way = Way { began, looks_first: true, overwrites: false, recovered: false, dated: false };
+        let way = Way { began, looks_first: true, overwrites: false, rewrites: false, recovered: false, dated: false };
         for (existing, source, target, replaced) in [
             (Existing::SkipSame, 120, 110, true),
             (Existing::SkipSame, 110, 110, true),

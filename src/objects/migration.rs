@@ -118,6 +118,10 @@ impl Migration for Objects {
         lacks.into_iter().filter(|(_, lacks)| *lacks).map(|(name, _)| name).collect()
     }
 
+    fn reads_in_full(&self) -> bool {
+        self.in_full
+    }
+
     async fn verify(
         &self,
         range: &Range,

@@ -4,7 +4,8 @@
 //! shards, [`compare`](compare) tells whether a target is the same, [`look`](look) what becomes of one that is not, [`copy`](copy) brings
 //! one object there ([`parts`](parts) a large one, which [`made`](made) knows again, [`across`](across) one between servers),
 //! [`left_overs`](left_overs) gives up what killed runs have left of it, and [`losses`](losses) sees to what would be left behind,
-//! [`acl`](acl) among it. [`began`](began) is when it all began and what the target's server can do. [`access`](access) tries out what a run
+//! [`acl`](acl) among it. [`verify`](verify) puts both listings side by side, and [`full_reads`](full_reads) reads both sides where that is
+//! asked. [`began`](began) is when it all began and what the target's server can do. [`access`](access) tries out what a run
 //! will need, [`statements`](statements) says what to paste where it is lacking, [`buckets`](buckets) what buckets keep from going along.
 //! [`inventory`](inventory) is what the first pass may go by instead of a listing.
 //! [`migration`](migration) is what the engine asks.
@@ -21,6 +22,7 @@ mod copy;
 mod cutting;
 mod extra;
 mod failure;
+mod full_reads;
 mod inventory;
 mod left_overs;
 mod look;
@@ -88,6 +90,8 @@ pub struct Objects {
     facts: OnceCell<Facts>,
     /// Whose copies are; `None`: the target's bucket keeps no ACL.
     keeper: OnceCell<Option<String>>,
+    /// `verify` reads every object on both sides.
+    in_full: bool,
     /// What did not go along with objects, until their batch has written it down: lines, by key.
     losses: Mutex<HashMap<String, String>>,
 }
@@ -129,6 +133,7 @@ impl Objects {
             inventory: inventory::Inventory::default(),
             facts: OnceCell::new(),
             keeper: OnceCell::new(),
+            in_full: false,
             losses: Mutex::default(),
         }
     }
@@ -142,6 +147,11 @@ impl Objects {
     /// Transfers between servers may hold that many bytes at once.
     pub fn hold_at_most(&mut self, bytes: u64) {
         self.memory = semaphore(bytes.max(across::PART));
+    }
+
+    /// From now on `verify` reads every object on both sides, or goes by what listings, ledger and S3 say.
+    pub fn read_in_full(&mut self, whether: bool) {
+        self.in_full = whether;
     }
 
     /// The key of an object's copy; `None`: the object is none of this migration's.

@@ -5,13 +5,15 @@ use super::began::Began;
 use super::compare::{By, Compared, Other, is_rewritten, seconds, told_by_tags};
 use super::extra::Place;
 use super::failure::{Side, fault};
+use super::full_reads::{PATIENCE, Proved, Reading};
 use super::inventory::goes_by_inventory;
 use super::walk::{Stretch, cursor, key, left};
+use super::write::Mended;
 use super::{Batch, Objects, What};
 use crate::cursor::Cursor;
 use crate::engine::lease::nonce;
 use crate::engine::migration::{Comparison, Range, Read, Repair};
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use crate::s3::{Listed, Listing};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -84,61 +86,51 @@ impl Objects {
         repair: Option<&Repair>,
         limit: Duration,
     ) -> Result<Option<Read<Comparison>>, Fault> {
-        let deadline = Instant::now() + limit;
+        let start = Instant::now();
+        let deadline = start + limit;
         let (stretch, ahead) = tokio::join!(
             self.stretch(range, after, page_of(size), deadline),
             self.page_beside(range, after, deadline),
         );
         let Some(stretch) = stretch? else { return Ok(None) };
         let compared = self.compare_all(&stretch, ahead, after, deadline).await?;
-        let mut found = Comparison { checked: compared.len() as u64, ..Comparison::default() };
-        let (mut lines, mut missing, mut different) = (String::new(), Vec::new(), Vec::new());
-        for (ours, what) in compared {
-            let said = match &what {
-                Compared::Same(by, _) => {
-                    found.equal += 1;
-                    json!({"key": ours.key, "bytes": ours.bytes, "same_by": by})
-                }
-                // It was deleted between its listing and its comparison: nothing to compare.
-                Compared::Gone => {
-                    found.checked -= 1;
-                    continue;
-                }
-                Compared::Missing => {
-                    found.missing += 1;
-                    json!({"key": ours.key, "bytes": ours.bytes, "missing": true})
-                }
-                Compared::Differs(_) | Compared::Changed(_) => {
-                    found.different += 1;
-                    json!({"key": ours.key, "bytes": ours.bytes, "different": true})
-                }
-                // Nobody can say that it is equal.
-                Compared::Shut(class, _) => {
-                    found.different += 1;
-                    json!({"key": ours.key, "bytes": ours.bytes, "different": true, "why": class})
-                }
-            };
-            lines.push_str(&said.to_string());
-            lines.push('\n');
-            let kind = match &what {
-                Compared::Missing => "missing",
-                Compared::Same(..) => continue,
-                _ => "different",
-            };
-            if found.examples.len() < EXAMPLES {
-                found.examples.push((cursor(&ours.key), kind));
+        let (all, Stretch { mut end, mut scanned, dated, .. }) = (compared.len(), stretch);
+        let proved = if self.in_full {
+            // Boxed: it is too large to be moved about.
+            Box::pin(self.prove_all(compared, repair, (start, deadline))).await?
+        } else {
+            let told = |(ours, what)| Proved { ours, what, reading: Reading::Told };
+            compared.into_iter().map(told).collect()
+        };
+        if let Some(last) = proved.last().filter(|_| proved.len() < all) {
+            // A place in an inventory is known of the whole stretch alone.
+            if dated {
+                let message =
+                    "the objects of a stretch of the inventory were not all read within what is left of the run";
+                return Err(Fault::new(Class::Capacity, message));
             }
-            if kind == "missing" { missing.push(ours) } else { different.push(ours) }
+            (end, scanned) = (cursor(&last.ours.key), proved.len() as u64);
         }
+        // Reading has taken what time there was; what is to be mended comes first in the next run.
+        let is_hurried = self.in_full && (limit < PATIENCE || start.elapsed() > limit * 3 / 4);
+        let (mut found, wrong, lines) = told(proved);
         self.note("verify", lines, deadline).await?;
         if let Some(repair) = repair {
-            found.repaired += self.mend(missing, false, deadline).await?;
-            if repair.overwrite {
-                found.repaired += self.mend(different, true, deadline).await?;
-            }
+            found.repaired = self.mend_all(wrong, repair, deadline).await.map_err(|fault| match fault.class {
+                Class::Capacity if is_hurried => Fault { class: Class::Unfinished, ..fault },
+                _ => fault,
+            })?;
         }
-        let Stretch { end, scanned, .. } = stretch;
         Ok(Some(Read { batch: found, end, scanned, bytes: 0, found: Vec::new() }))
+    }
+
+    async fn mend_all(&self, wrong: Wrong, repair: &Repair, deadline: Instant) -> Result<u64, Fault> {
+        let mut repaired = self.mend(wrong.missing, Mended::Missing, deadline).await?;
+        if repair.overwrite {
+            repaired += self.mend(wrong.different, Mended::Different, deadline).await?;
+            repaired += self.mend(wrong.unlike, Mended::Unlike, deadline).await?;
+        }
+        Ok(repaired)
     }
 
     /// The next page of the target's bucket: which of its objects are nobody's.
@@ -237,7 +229,7 @@ impl Objects {
     }
 
     /// A server that stumbles over one object is asked again: the others were told already.
-    async fn compare_patiently(
+    pub(super) async fn compare_patiently(
         &self,
         ours: &Listed,
         target: &str,
@@ -300,6 +292,60 @@ impl Objects {
             Err(error) => Err(fault(Side::Target, &error)),
         }
     }
+}
+
+/// What is wrong in one stretch.
+#[derive(Default)]
+struct Wrong {
+    /// Without a target.
+    missing: Vec<Listed>,
+    /// With another one.
+    different: Vec<Listed>,
+    /// With one that looks the same, perhaps, and has other bytes.
+    unlike: Vec<Listed>,
+}
+
+/// What was found in one stretch, and the lines that say it.
+fn told(proved: Vec<Proved>) -> (Comparison, Wrong, String) {
+    let (mut found, mut wrong, mut lines) = (Comparison::default(), Wrong::default(), String::new());
+    for Proved { ours, what, reading } in proved {
+        let (kind, mut said) = match &what {
+            Compared::Same(by, _) => ("equal", json!({"key": ours.key, "bytes": ours.bytes, "same_by": by})),
+            // It was deleted between its listing and its comparison: nothing to compare.
+            Compared::Gone => continue,
+            Compared::Missing => ("missing", json!({"key": ours.key, "bytes": ours.bytes, "missing": true})),
+            Compared::Differs(_) | Compared::Changed(_) => {
+                ("different", json!({"key": ours.key, "bytes": ours.bytes, "different": true}))
+            }
+            // Nobody can say that it is equal.
+            Compared::Shut(class, _) => {
+                ("different", json!({"key": ours.key, "bytes": ours.bytes, "different": true, "why": class}))
+            }
+        };
+        match reading {
+            Reading::Told => {}
+            Reading::Unread(why) => said["unread"] = json!(why),
+            Reading::Unlike => said["differs_by"] = json!(By::Bytes),
+        }
+        lines.push_str(&said.to_string());
+        lines.push('\n');
+        found.checked += 1;
+        if kind == "equal" {
+            found.equal += 1;
+            continue;
+        }
+        if found.examples.len() < EXAMPLES {
+            found.examples.push((cursor(&ours.key), kind));
+        }
+        if kind == "missing" {
+            found.missing += 1;
+            wrong.missing.push(ours);
+            continue;
+        }
+        found.different += 1;
+        if reading == Reading::Unlike { wrong.unlike.push(ours) } else { wrong.different.push(ours) }
+    }
+    (found, wrong, lines)
 }
 
 /// How many of these keys are announced at once: they stand in one record.

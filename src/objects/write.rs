@@ -34,6 +34,17 @@ struct Sums {
     fault: Option<Fault>,
 }
 
+/// What is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mended {
+    /// What is missing, and nothing else.
+    Missing,
+    /// What differs by what is said of it.
+    Different,
+    /// What looks the same, and has other bytes.
+    Unlike,
+}
+
 /// What a batch holds, as it is now.
 struct Items {
     objects: Arc<Vec<Listed>>,
@@ -62,7 +73,7 @@ impl Objects {
         // In the first pass a target is met, if there is one; otherwise it is known, or likely, to be there.
         let looks_first = recovered || !matches!(batch.0, What::Listed(_) | What::Dated(_));
         let dated = matches!(batch.0, What::Dated(_));
-        let way = Way { began, looks_first, overwrites: false, recovered, dated };
+        let way = Way { began, looks_first, overwrites: false, rewrites: false, recovered, dated };
         let mut sums = Sums::default();
         sums.outcome.aside = shut;
         self.bring_all(&objects, way, &mut sums, deadline).await;
@@ -201,21 +212,29 @@ impl Objects {
         Ok(found)
     }
 
-    /// Copies what is missing, and whatever differs if that is asked; how many it were.
-    pub(super) async fn mend(&self, objects: Vec<Listed>, overwrites: bool, deadline: Instant) -> Result<u64, Fault> {
+    /// Copies what is missing, over what it may; how many it were.
+    pub(super) async fn mend(&self, objects: Vec<Listed>, over: Mended, deadline: Instant) -> Result<u64, Fault> {
         if objects.is_empty() {
             return Ok(0);
         }
         let began = self.began(deadline).await?;
-        let way = Way { began, looks_first: true, overwrites, recovered: false, dated: false };
+        let (overwrites, rewrites) = (over != Mended::Missing, over == Mended::Unlike);
+        let way = Way { began, looks_first: true, overwrites, rewrites, recovered: false, dated: false };
         let (objects, mut sums) = (Arc::new(objects), Sums::default());
         self.bring_all(&objects, way, &mut sums, deadline).await;
         let reported = self.report_losses(&objects, deadline).await;
+        let came_further = self.came_further(&objects);
         if let Some(fault) = sums.fault.or(reported.err()) {
             return Err(fault);
         }
+        if rewrites && sums.unfinished > 0 && came_further {
+            return Err(Fault::new(Class::Unfinished, "an object is larger than what one run can repair"));
+        }
         if sums.unfinished > 0 {
             return Err(Fault::new(Class::Capacity, "what is to be repaired is more than what is left of the run"));
+        }
+        if rewrites {
+            self.forget_places(&objects, deadline).await?;
         }
         Ok(sums.outcome.moved)
     }

@@ -176,6 +176,9 @@ fn every_event_of_the_folder_gets_its_reply_and_every_run_its_two_lines() {
         sent.insert(format!("{file}.json"));
         assert!(refused.body.contains("there is no migration `profile-photos`"), "{refused:?}");
     }
+    let refused = emulator.invoke(&event("verify-full"));
+    sent.insert("verify-full.json".to_owned());
+    assert!(refused.body.contains("there is no migration `assets-to-eu`"), "{refused:?}");
 
     let folder = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("events")).unwrap();
     let there: BTreeSet<String> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();

@@ -134,10 +134,13 @@ pub struct VerifyEvent {
     /// Look at about this share alone, in hundredths of a percent.
     #[serde(default, deserialize_with = "share")]
     pub sample: Option<u32>,
+    /// Read every object on both sides.
+    #[serde(default)]
+    pub full: bool,
 }
 
 fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     let share = percentage(&text).filter(|share| (1..=WHOLE).contains(share));
     let wrong = || format!("`{text}` is no share: write one above 0% and up to 100%, such as `1%` or `0.25%`");
     share.map(Some).ok_or_else(|| D::Error::custom(wrong()))

@@ -8,6 +8,7 @@ mod copying;
 mod denied;
 mod direct;
 mod existing;
+mod full_reads;
 mod inventory;
 mod keys;
 mod killed;
@@ -122,7 +123,13 @@ impl Stage {
 
     /// The lines of what was lost.
     fn losses(&self) -> Vec<Value> {
-        let list = self.to.client.list_objects_v2().bucket(&self.to.bucket).prefix(".milkrun/assets/loss/").send();
+        self.noted("loss")
+    }
+
+    /// The lines that milkrun has written into a folder of its own, the oldest first.
+    fn noted(&self, folder: &str) -> Vec<Value> {
+        let place = format!(".milkrun/assets/{folder}/");
+        let list = self.to.client.list_objects_v2().bucket(&self.to.bucket).prefix(place).send();
         let listed = self.runtime.block_on(list).unwrap().contents.unwrap_or_default();
         let body = |key: &str| String::from_utf8(self.to.get(&self.runtime, key).unwrap()).unwrap();
         let bodies: String = listed.iter().map(|object| body(object.key().unwrap())).collect();

@@ -22,7 +22,7 @@ const OTHERS: [usize; 3] = [0, 1, 3];
 
 /// A ledger in memory.
 #[derive(Default)]
-struct Kept(Mutex<HashMap<String, Map<String, Value>>>);
+pub(super) struct Kept(pub(super) Mutex<HashMap<String, Map<String, Value>>>);
 
 #[async_trait]
 impl Shelves for Kept {

@@ -78,6 +78,14 @@ impl Reply {
         self
     }
 
+    /// The same, whose last byte is another one.
+    pub(crate) fn altered(mut self) -> Self {
+        if let Some(last) = self.bytes.last_mut() {
+            *last ^= 1;
+        }
+        self
+    }
+
     /// Whether the server has done what it was asked for.
     pub(super) fn is_ok(&self) -> bool {
         self.bytes.starts_with(b"HTTP/1.1 200")

@@ -51,6 +51,10 @@ fn arguments() {
             &["verify", "orders-history", "--sample", "0%"],
             "verify: `sample`: `0%` is no share: write one above 0% and up to 100%, such as `1%` or `0.25%`",
         ),
+        (
+            &["verify", "orders-history", "--full"],
+            "`full` reads the objects of two buckets, so it is for migrations of kind `objects`, and `orders-history` is of kind `rows`, which are always compared whole: leave it out",
+        ),
         (&["failed", "orders-history", "--limit", "0"], "`limit` is 0, but has to be between 1 and 1000"),
         (
             &["failed", "orders-history", "--next", "move#0000"],
