@@ -117,8 +117,16 @@ impl Objects {
             }
         }
         if proved.len() < all && Instant::now() >= deadline {
-            // Those that are under way still say how far they came.
-            let last_words = async { while coming.next().await.is_some() {} };
+            // Those that are under way still say how far they came, and large ones that are done are not read again.
+            let last_words = async {
+                while let Some(one) = coming.next().await {
+                    if let Ok(Some(Proved { ours, what: Compared::Same(By::Bytes, other), .. })) = one
+                        && ours.bytes > PIECE
+                    {
+                        let _ = self.keep_place(&ours, &other, ours.bytes, deadline).await;
+                    }
+                }
+            };
             let _ = tokio::time::timeout_at(deadline + (end - deadline) / 2, last_words).await;
         }
         drop(coming);
@@ -281,7 +289,7 @@ impl Objects {
         let kept: Option<Place> = self.shelves.load(Shelf::Read, &ours.key, left(deadline)).await?;
         let is_good = |place: &Place| {
             let same = place.source == bare(&ours.etag) && place.target == bare(&other.etag);
-            same && place.bytes < ours.bytes && now_s().saturating_sub(place.at) < GOOD_S
+            same && place.bytes <= ours.bytes && now_s().saturating_sub(place.at) < GOOD_S
         };
         Ok(kept.filter(is_good).map_or(0, |place| place.bytes))
     }
