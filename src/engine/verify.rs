@@ -12,7 +12,7 @@ use super::sizer::{Caps, Tuner};
 use super::state::{Pin, State};
 use super::stretch::in_time;
 use crate::cursor::Cursor;
-use crate::fault::{Action, chain};
+use crate::fault::{Action, Class, chain};
 use crate::ledger::{Ledger, item};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -182,6 +182,8 @@ impl<M: Migration> Run<'_, M> {
                         tally.complete = true;
                     }
                 }),
+                // It has read for as long as it could.
+                Err(fault) if full && fault.class == Class::Unfinished => return Ok(Outcome::More),
                 Err(fault) => match fault.class.action() {
                     Action::Retry | Action::HalveAndWait if self.budget.remaining() > wait * 2 => {
                         self.stop.sleep(wait.mul_f64(0.5 + super::chance::fraction())).await;
