@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Link {
     options: ConnectOptions,
     session: Option<Session>,
+    /// Bytes that a value may have in a session that is opened here.
+    max_length: Option<u64>,
 }
 
 /// The end of a call, shared by its statements.
@@ -27,7 +29,12 @@ impl Deadline {
 
 impl Link {
     pub(crate) fn new(options: ConnectOptions, session: Option<Session>) -> Self {
-        Self { options, session }
+        Self { options, session, max_length: None }
+    }
+
+    /// The same, in whose sessions a value may have so many bytes, however often one is opened again.
+    pub(crate) fn with_max_length(self, max_length: Option<u64>) -> Self {
+        Self { max_length, ..self }
     }
 
     /// Takes the session out, if there is one.
@@ -53,7 +60,13 @@ impl Link {
         }
         match &mut self.session {
             Some(session) => Ok(session),
-            empty => Ok(empty.insert(Session::open(&self.options, deadline.left()).await?)),
+            empty => {
+                let mut session = Session::open(&self.options, deadline.left()).await?;
+                if let Some(bytes) = self.max_length {
+                    session.set_max_length(bytes)?;
+                }
+                Ok(empty.insert(session))
+            }
         }
     }
 }

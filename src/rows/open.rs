@@ -101,10 +101,12 @@ impl Rows {
         }
         let max_item = definition.limits.max_item.min(packet / 2);
         // A document that is being built needs more room than it takes in the end.
-        session.set_max_length(max_item.saturating_mul(2).max(SMALLEST_VALUE))?;
+        let longest = max_item.saturating_mul(2).max(SMALLEST_VALUE);
+        session.set_max_length(longest)?;
         let lanes = usize::try_from(definition.limits.lanes.min(definition.limits.shards)).unwrap_or(1);
         let most = if session.make().dialect() == Dialect::Sqlite { 1 } else { SESSIONS * lanes };
-        let sessions = Pool::new(source.clone(), most, std::iter::once(session).chain(others).collect());
+        let open = std::iter::once(session).chain(others).collect();
+        let sessions = Pool::new(source.clone(), most, open).with_max_length(longest);
         let across = match target {
             Some((options, open)) => {
                 let most = if tables.target_make.dialect() == Dialect::Sqlite { 1 } else { SESSIONS * lanes };

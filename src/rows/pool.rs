@@ -14,6 +14,8 @@ pub(super) struct Pool {
     /// How many more may be in use.
     room: Semaphore,
     most: usize,
+    /// Bytes that a value may have in a session that is opened later.
+    max_length: Option<u64>,
 }
 
 /// A link that is somebody's until it is dropped.
@@ -27,7 +29,12 @@ impl Pool {
     /// A pool of up to `most` sessions, of which some are open.
     pub(super) fn new(options: ConnectOptions, most: usize, mut open: Vec<Session>) -> Self {
         open.truncate(most);
-        Self { options, idle: Mutex::new(open), room: Semaphore::new(most), most }
+        Self { options, idle: Mutex::new(open), room: Semaphore::new(most), most, max_length: None }
+    }
+
+    /// The same, in whose sessions a value may have so many bytes: those that are open know it already.
+    pub(super) fn with_max_length(self, bytes: u64) -> Self {
+        Self { max_length: Some(bytes), ..self }
     }
 
     /// How many may be in use at once.
@@ -40,7 +47,8 @@ impl Pool {
         // It is never closed.
         let room = self.room.acquire().await.ok();
         let session = self.idle().pop();
-        Taken { pool: self, link: Link::new(self.options.clone(), session), _room: room }
+        let link = Link::new(self.options.clone(), session).with_max_length(self.max_length);
+        Taken { pool: self, link, _room: room }
     }
 
     /// Empties the pool: those of its sessions that still answer.
@@ -76,6 +84,34 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.link.take() {
             self.pool.idle().push(session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Class;
+    use crate::sql::Dialect;
+    use crate::sql::statement::Statement;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_session_that_is_opened_again_keeps_to_the_same_length_of_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("shop.db");
+        std::fs::write(&file, "").unwrap();
+        let pool = Pool::new(ConnectOptions::sqlite(file), 1, Vec::new()).with_max_length(1 << 20);
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let mut large = Statement::new(Dialect::Sqlite);
+        large.sql("SELECT length(hex(zeroblob(1000000)))");
+        for _ in 0..2 {
+            let mut link = pool.take().await;
+            let session = link.session(deadline).await.unwrap();
+            let error = session.rows(&large, deadline.left()).await.unwrap_err();
+            assert_eq!(error.class(), Class::TooLarge, "{error}");
+            // As one that was lost.
+            drop(link.take());
         }
     }
 }
