@@ -4,14 +4,46 @@
 use super::super::faults::RowsError;
 use super::super::landing::FillKind;
 use super::super::link::{Deadline, rows};
-use super::super::phrase::digest;
+use super::super::phrase::{digest, word};
 use super::comparing::Print;
 use super::lookup::Held;
 use super::route::{Origin, Route};
 use super::writing::Writing;
 use crate::cursor::Cursor;
+use crate::sql::statement::Statement;
 use crate::sql::{Dialect, Session};
 use std::collections::HashSet;
+
+/// What has to be true of a target for it to be rewritten: what was read may have been changed since.
+pub(super) enum Only {
+    /// This SQL over `h`.
+    Vouched(String),
+    /// That this SQL over `h` is what was read.
+    Still { digest: String, read: Option<String> },
+}
+
+impl Only {
+    pub(super) fn append(&self, statement: &mut Statement) {
+        match self {
+            Self::Vouched(vouched) => {
+                statement.sql(vouched);
+            }
+            Self::Still { digest, read: None } => {
+                statement.sql(digest).sql(" IS NULL");
+            }
+            Self::Still { digest, read: Some(read) } => {
+                let (before, between, behind) = match statement.dialect() {
+                    Dialect::MySql => ("CAST(", " AS BINARY) = CAST(", " AS BINARY)"),
+                    Dialect::Postgres => ("(", ") COLLATE \"C\" = ", ""),
+                    Dialect::Sqlite => ("", " = ", " COLLATE BINARY"),
+                };
+                statement.sql(before).sql(digest).sql(between);
+                word(statement, read);
+                statement.sql(behind);
+            }
+        }
+    }
+}
 
 impl Route {
     /// The columns that vouch for a target's row: a text that the document is kept as, and the digest beside it.
@@ -42,6 +74,17 @@ impl Route {
     pub(super) fn differs_in_digest_alone(&self, ours: &Print, theirs: &Print) -> bool {
         let mut differing = self.compared().zip(ours.iter().zip(theirs)).filter(|(_, (ours, theirs))| ours != theirs);
         differing.all(|((_, fill), _)| fill.origin == Origin::Digest)
+    }
+
+    /// What is to be true of a stale target, of which this was read, when it is rewritten.
+    pub(super) fn only(&self, theirs: &Print) -> Option<Only> {
+        if let Some(vouched) = self.vouched() {
+            return Some(Only::Vouched(vouched));
+        }
+        let mut compared = self.compared().enumerate();
+        let (place, (_, fill)) = compared.find(|(_, (_, fill))| fill.origin == Origin::Digest)?;
+        let digest = digest(self.dialect(), &fill.held);
+        Some(Only::Still { digest, read: theirs.get(place).cloned().flatten() })
     }
 
     /// Of these keys the places of those whose target's document still has the digest beside it.

@@ -1,6 +1,7 @@
 //! The statement that rewrites one row of a target.
 
 use super::lookup::bound_key;
+use super::refreshing::Only;
 use super::route::Route;
 use super::shipment::Shipment;
 use crate::cursor::Cursor;
@@ -9,8 +10,8 @@ use crate::sql::bulk::{Rows as _, Value};
 use crate::sql::statement::{Bind, Statement};
 
 impl Route {
-    /// Makes the target of `key` what a row of a shipment is, `only` if this is true of it: SQL over `h`.
-    pub(super) fn update(&self, shipment: &Shipment, row: usize, key: &Cursor, only: Option<&str>) -> Statement {
+    /// Makes the target of `key` what a row of a shipment is, `only` if this is true of it.
+    pub(super) fn update(&self, shipment: &Shipment, row: usize, key: &Cursor, only: Option<&Only>) -> Statement {
         let dialect = self.dialect();
         let mut statement = Statement::new(dialect);
         statement.sql(if dialect == Dialect::Sqlite { "UPDATE OR ABORT " } else { "UPDATE " }).sql(&self.into.name);
@@ -39,7 +40,9 @@ impl Route {
             statement.sql(&part.turn.behind);
         }
         if let Some(only) = only {
-            statement.sql(" AND (").sql(only).sql(")");
+            statement.sql(" AND (");
+            only.append(&mut statement);
+            statement.sql(")");
         }
         statement
     }

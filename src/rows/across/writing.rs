@@ -146,7 +146,7 @@ impl Writing<'_> {
             UponDifference::Overwrite => sorted.different.iter().map(|(row, _)| *row).collect(),
         };
         // Those that somebody has changed since they were looked at, or that a trigger keeps, are conflicts after all.
-        let rewritten = self.rewrite(session, own, stale.into_iter().collect(), &keys, deadline).await?;
+        let rewritten = self.rewrite(session, own, stale.into_iter().collect(), (&keys, &there), deadline).await?;
         sorted.different.retain(|(row, _)| !rewritten.contains(row));
         let aside =
             |(row, message): (usize, String)| Some(Aside { key: keys.get(row)?.clone(), class: "conflict", message });
@@ -255,16 +255,17 @@ impl Writing<'_> {
         session: &mut Session,
         load: Load<'_>,
         which: Vec<usize>,
-        keys: &[Cursor],
+        (keys, there): (&[Cursor], &Existing),
         deadline: Deadline,
     ) -> Result<HashSet<usize>, RowsError> {
-        // Asked again by what rewrites it.
-        let only = load.route.vouched().filter(|_| self.upon_difference == UponDifference::Refresh);
+        let is_refresh = self.upon_difference == UponDifference::Refresh;
         let shipment = self.ship(load, which.clone());
         let mut rewritten = HashSet::new();
         for (place, row) in which.iter().enumerate() {
             let Some(key) = keys.get(*row).and_then(|key| load.route.target_cursor(key)) else { continue };
-            let statement = load.route.update(&shipment, place, &key, only.as_deref());
+            // Asked again by what rewrites it.
+            let only = there.get(row).filter(|_| is_refresh).and_then(|theirs| load.route.only(theirs));
+            let statement = load.route.update(&shipment, place, &key, only.as_ref());
             if execute(session, &statement, deadline).await? > 0 {
                 rewritten.insert(*row);
             }

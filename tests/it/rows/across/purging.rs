@@ -266,6 +266,39 @@ fn a_stale_copy_that_somebody_changes_meanwhile_is_a_conflict() {
     }
 }
 
+/// The same where no document is kept, so that the digest that was read is all there is to ask for again.
+#[test]
+fn a_stale_digest_that_somebody_changes_meanwhile_is_a_conflict() {
+    let target =
+        "table = \"archive\"\nkey = [\"id\"]\ncreate = true\n[target.columns]\nid = \"id\"\ndigest = \"$digest\"";
+    let mut definition = Pair::definition("table = \"orders\"\nkey = [\"id\"]", target, "");
+    for kinds in [(Kind::Sqlite, Kind::MariaDb), (Kind::Sqlite, Kind::Postgres)] {
+        let pair = Pair::new(kinds);
+        pair.source.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(10)); INSERT INTO orders VALUES (1, 'a'), (2, 'b')",
+        );
+        definition.target.after = After::Keep;
+        assert_eq!(pair.move_all(&definition, 10).moved, 2, "{kinds:?}");
+        pair.source.execute("UPDATE orders SET note = 'later'");
+        definition.target.after = After::Delete;
+        let rows = pair.open(&definition);
+        let other = Database::connect(pair.target.database.url());
+        other.execute("BEGIN; UPDATE archive SET digest = 'mine' WHERE id = 1");
+        let outcome = std::thread::scope(|scope| {
+            let (pair, rows) = (&pair, &rows);
+            let moving = scope.spawn(move || pair.source.run(walk(rows, 10, &effort())));
+            until_one_waits(&pair.target.database);
+            other.execute("COMMIT");
+            moving.join().unwrap().expect("a walk")
+        });
+        let aside: Vec<_> = outcome.aside.iter().map(|aside| (aside.key.json(), aside.class)).collect();
+        assert_eq!((outcome.moved, outcome.skipped), (1, 0), "{kinds:?}: {outcome:?}");
+        assert_eq!(aside, [(r#"["1"]"#.to_owned(), "conflict")], "{kinds:?}");
+        assert_eq!(pair.source.rows("SELECT id FROM orders"), [[Some("1".to_owned())]], "{kinds:?}");
+        assert_eq!(pair.target.one("SELECT TRIM(digest) FROM archive WHERE id = 1"), "mine", "{kinds:?}");
+    }
+}
+
 /// A target that takes two keys for one holds one of them: the other one's row is a conflict, and stays.
 #[test]
 fn of_two_keys_that_the_target_takes_for_one_only_that_which_arrived_leaves() {
