@@ -216,6 +216,11 @@ impl SqlError {
         })
     }
 
+    /// A text holds a character that a type does not take: `\u0000`, which PostgreSQL's jsonb has not.
+    pub fn is_untranslatable(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.code == "22P05")
+    }
+
     /// Somebody else made the same thing at the same moment: PostgreSQL says so of the table, of its type, or of the key of its
     /// catalog, whichever it comes upon first.
     pub fn is_made_already(&self) -> bool {

@@ -10,6 +10,7 @@ mod planning;
 mod purging;
 mod reading;
 mod refreshing;
+mod rewriting;
 mod route;
 mod routing;
 mod shipment;

@@ -9,7 +9,6 @@ use super::super::phrase::count;
 use super::super::walk::{Step, number};
 use super::comparing::Print;
 use super::lookup::look_up;
-use super::reading::{Items, Most};
 use super::writing::{place_of, prints};
 use super::{Across, Carrying, UponDifference};
 use crate::cursor::{Cursor, KeyPart};
@@ -17,7 +16,7 @@ use crate::engine::migration::{Comparison, Range, Read};
 use crate::sql::Session;
 use crate::sql::grid::Page;
 use crate::sql::statement::Statement;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 /// Keys that a stretch names of each kind.
@@ -248,47 +247,6 @@ impl Across {
             }
         }
         Ok(broken)
-    }
-
-    /// The digests of what documents would be in a target of a type that rewrites their text: there they have to be asked for.
-    async fn rewritten(
-        &self,
-        mapping: &Mapping,
-        (session, target): (&mut Session, &mut Session),
-        keys: &[Cursor],
-        pass_started: SystemTime,
-        max_item: u64,
-        deadline: Deadline,
-    ) -> Result<HashMap<Cursor, Option<String>>, RowsError> {
-        let mut known = HashMap::new();
-        let Some(document) = self.route.document else { return Ok(known) };
-        for chunk in keys.chunks(super::NAMED) {
-            let mut left = chunk.to_vec();
-            while !left.is_empty() {
-                let most = Most { items: left.len() as u64, bytes: self.batch_bytes, item: max_item, whole: false };
-                let stretch = Stretch::Keys(&left);
-                let read = mapping.read_items(session, &self.route, &stretch, pass_started, most, deadline).await?;
-                let Items { page, too_large, .. } = read;
-                let mut read =
-                    (0..page.len()).map(|row| mapping.key_at(&page, row)).collect::<Result<HashSet<_>, _>>()?;
-                // What is too large to be read is not what was written.
-                read.extend(too_large);
-                let documents: Vec<&str> =
-                    (0..page.len()).map(|row| page.text(row, document).unwrap_or_default()).collect();
-                if !documents.is_empty() {
-                    for found in rows(target, &self.route.rewrite(&documents), deadline).await? {
-                        let key = mapping.key_at(&page, place_of(&found)?)?;
-                        known.insert(key, found.get(1).cloned().flatten());
-                    }
-                }
-                let before = left.len();
-                left.retain(|key| !read.contains(key));
-                if left.len() == before {
-                    break;
-                }
-            }
-        }
-        Ok(known)
     }
 
     /// Targets without an item in the source.

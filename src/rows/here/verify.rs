@@ -6,7 +6,8 @@ use crate::engine::migration::{Comparison, Range, Read};
 use crate::rows::faults::RowsError;
 use crate::rows::link::{Deadline, Link, rows};
 use crate::rows::mapping::{Mapping, Stretch};
-use crate::rows::walk::{number, numbers};
+use crate::rows::walk::{Step, number, numbers};
+use crate::sql::Session;
 
 /// Keys that a stretch names of each kind.
 const EXAMPLES: u64 = 5;
@@ -28,28 +29,29 @@ impl Mapping {
         }
         let started = range.pass_started;
         let session = link.session(deadline).await?;
-        let mut step = self.step(session, range, after, size, deadline).await?;
+        let mut size = size;
+        let (step, counts, is_refused) = loop {
+            let step = self.stretch(session, range, after, size, deadline).await?;
+            let stretch = Stretch::Range { after, end: &step.end };
+            match numbers::<3>(session, &self.tally(&stretch, started)?, deadline).await {
+                // A document that the target's type does not take: it is told from the others, and differs.
+                Err(RowsError::Sql(error)) if error.is_untranslatable() && size > 1 => size /= 2,
+                Err(RowsError::Sql(error)) if error.is_untranslatable() => {
+                    let [checked, missing] = numbers(session, &self.presence(&stretch, started)?, deadline).await?;
+                    break (step, [checked, missing, 0], true);
+                }
+                counted => break (step, counted?, false),
+            }
+        };
+        let [checked, missing, equal] = counts;
         let most = size.max(1).saturating_mul(TARGETS_PER_KEY);
         // Targets of rows that were deleted are looked for by nobody.
         let looks_for_extra = self.purge.is_none();
-        let crowd = if looks_for_extra {
-            rows(session, &self.target_boundary(after, Some(&step.end), most)?, deadline).await?
-        } else {
-            Vec::new()
-        };
-        if let Some(row) = crowd.first() {
-            let end = self.key().read(row, 0)?;
-            if end != step.end {
-                let scanned = number(session, &self.keys(&Stretch::Range { after, end: &end })?, deadline).await?;
-                step.last = end == range.bound;
-                step.end = end;
-                step.scanned = scanned.max(size);
-            }
-        }
         let stretch = Stretch::Range { after, end: &step.end };
-        let [checked, missing, equal] = numbers(session, &self.tally(&stretch, started)?, deadline).await?;
         let mut examples = Vec::new();
-        if missing + equal < checked || missing > 0 {
+        if is_refused {
+            examples.push((step.end.clone(), if missing > 0 { "missing" } else { "different" }));
+        } else if missing + equal < checked || missing > 0 {
             for row in rows(session, &self.mismatches(&stretch, started, EXAMPLES)?, deadline).await? {
                 let kind = if row.last().is_some_and(|kind| kind.as_deref() == Some("missing")) {
                     "missing"
@@ -84,5 +86,33 @@ impl Mapping {
         let scanned = if goes_on { step.scanned.max(size) } else { step.scanned };
         let end = upper.unwrap_or_else(|| step.end.clone());
         Ok(Some((Read { batch: comparison, end, scanned, bytes: 0, found: Vec::new() }, step.end)))
+    }
+
+    /// The next stretch of a comparison: no longer than so many keys, and where targets crowd, shorter.
+    async fn stretch(
+        &self,
+        session: &mut Session,
+        range: &Range,
+        after: Option<&Cursor>,
+        size: u64,
+        deadline: Deadline,
+    ) -> Result<Step, RowsError> {
+        let mut step = self.step(session, range, after, size, deadline).await?;
+        // Targets of rows that were deleted are looked for by nobody.
+        if self.purge.is_some() {
+            return Ok(step);
+        }
+        let most = size.max(1).saturating_mul(TARGETS_PER_KEY);
+        let crowd = rows(session, &self.target_boundary(after, Some(&step.end), most)?, deadline).await?;
+        if let Some(row) = crowd.first() {
+            let end = self.key().read(row, 0)?;
+            if end != step.end {
+                let scanned = number(session, &self.keys(&Stretch::Range { after, end: &end })?, deadline).await?;
+                step.last = end == range.bound;
+                step.end = end;
+                step.scanned = scanned.max(size);
+            }
+        }
+        Ok(step)
     }
 }

@@ -25,6 +25,15 @@ impl Mapping {
         Ok(statement)
     }
 
+    /// Over the items of a stretch: how many, and how many of them without a target. What these hold is not looked at.
+    pub fn presence(&self, stretch: &Stretch<'_>, pass_started: SystemTime) -> Result<Statement, KeyError> {
+        let absent = format!("COALESCE(SUM(CASE WHEN {} THEN 1 ELSE 0 END), 0)", self.landing.absent());
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)")).sql(", ").sql(&self.text(&absent));
+        self.items_and_targets(&mut statement, stretch, pass_started)?;
+        Ok(statement)
+    }
+
     /// Key and kind of the first few items of a stretch that are missing or different.
     pub fn mismatches(
         &self,

@@ -1,7 +1,7 @@
 //! `verify` that mends: what is missing is inserted, what differs is rewritten if that is wanted, nothing is deleted.
 
 use super::moving::shop;
-use super::stage::{KINDS, LIMIT, Stage, range};
+use super::stage::{KINDS, Kind, LIMIT, Stage, range};
 use milkrun::engine::migration::{Migration, Repair};
 use milkrun::fault::Class;
 
@@ -83,5 +83,30 @@ fn what_the_target_refuses_mends_nothing_of_its_stretch() {
         let fault = stage.run(rows.verify(&range, None, 1000, Some(&repair(false)), LIMIT)).expect_err("refused");
         assert_eq!(fault.class, Class::Poison, "{kind:?}: {fault}");
         assert_eq!(stage.rows("SELECT order_id FROM history WHERE order_id IN (15, 24)").len(), 0, "{kind:?}");
+    }
+}
+
+/// A document that has come to hold what jsonb does not take is no error of the comparison: it differs, or is missing, and the others are
+/// compared as ever.
+#[test]
+fn a_document_that_jsonb_does_not_take_any_more_is_different() {
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note json); CREATE TABLE archive (id int PRIMARY KEY, document jsonb);
+         INSERT INTO orders SELECT id, '1' FROM generate_series(1, 5) id",
+    );
+    let definition = stage.definition(
+        "table = \"orders\"\nkey = [\"id\"]",
+        "table = \"archive\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndocument = \"$document\"",
+    );
+    assert_eq!(stage.move_all(&definition, 10).moved, 5);
+    stage
+        .execute("UPDATE orders SET note = '{\"x\":\"\\u0000\"}' WHERE id IN (2, 5); DELETE FROM archive WHERE id = 5");
+    for size in [10, 1] {
+        let seen = stage.verify_all(&definition, size);
+        let counts = [seen.checked, seen.equal, seen.missing, seen.different, seen.extra];
+        assert_eq!(counts, [5, 3, 1, 1, 0], "{size}: {seen:?}");
+        let examples: Vec<_> = seen.examples.iter().map(|(key, kind)| (key.json(), *kind)).collect();
+        assert_eq!(examples, [("[\"2\"]".to_owned(), "different"), ("[\"5\"]".to_owned(), "missing")], "{size}");
     }
 }

@@ -136,3 +136,25 @@ fn documents_that_the_target_rewrites_are_known_again() {
         assert_eq!(pair.target.rows("SELECT id FROM archive").len(), 3, "{from:?}");
     }
 }
+
+/// A document that has come to hold what the target's type does not take is no error of the comparison: it differs, and the others
+/// are compared as ever.
+#[test]
+fn a_document_that_jsonb_does_not_take_any_more_is_different() {
+    for from in [Kind::Sqlite, Kind::MariaDb] {
+        let pair = Pair::new((from, Kind::Postgres));
+        pair.source.execute(
+            "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(20));
+             INSERT INTO orders VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e')",
+        );
+        pair.target.execute("CREATE TABLE archive (id int PRIMARY KEY, document jsonb)");
+        let target = "table = \"archive\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\ndocument = \"$document\"";
+        let definition = Pair::definition("table = \"orders\"\nkey = [\"id\"]", target, "");
+        assert_eq!(pair.move_all(&definition, 10).moved, 5, "{from:?}");
+        pair.source.execute("UPDATE orders SET note = {{char(0)||CHAR(0 USING utf8mb4)||''}} WHERE id IN (2, 5)");
+        for size in [10, 1] {
+            let seen = pair.verify_all(&definition, size, None);
+            assert_eq!((seen.checked, seen.equal, seen.different), (5, 3, 2), "{from:?} {size}: {seen:?}");
+        }
+    }
+}
