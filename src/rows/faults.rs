@@ -146,6 +146,16 @@ impl RowsError {
         }
     }
 
+    /// What the target's commit was refused with. Keys are asked for when they are inserted: a unique index that waits for the commit is
+    /// another one, and would refuse the row again.
+    pub(super) fn of_commit(error: SqlError) -> Self {
+        if error.is_duplicate() {
+            Self::Duplicate { constraint: error.constraint().map(ToOwned::to_owned) }
+        } else {
+            Self::Sql(error)
+        }
+    }
+
     /// The user or the password is wrong: the secret may have been rotated.
     pub fn is_authentication(&self) -> bool {
         matches!(self, Self::Sql(sql) if sql.is_authentication())

@@ -197,7 +197,7 @@ impl Across {
         session.begin(deadline.left()).await?;
         match writing.with_care(session, deadline).await {
             Ok(outcome) => {
-                session.commit(deadline.left()).await?;
+                session.commit(deadline.left()).await.map_err(RowsError::of_commit)?;
                 let there = outcome.skipped > 0 || !outcome.aside.is_empty();
                 self.expects_targets.store(there, Ordering::Relaxed);
                 Ok(outcome)
@@ -236,7 +236,7 @@ impl Across {
         target.begin(deadline.left()).await?;
         match self.carry_on(mapping, (source, &mut *target), stretch, carrying, deadline).await {
             Ok(outcome) => {
-                target.commit(deadline.left()).await?;
+                target.commit(deadline.left()).await.map_err(RowsError::of_commit)?;
                 Ok(outcome)
             }
             Err(error) => Err(self.roll_back(target, error, deadline).await),
@@ -313,7 +313,7 @@ async fn finish(
     deadline: Deadline,
 ) -> Result<Option<Outcome>, RowsError> {
     if let Ok(Some(_)) = &result {
-        session.commit(deadline.left()).await?;
+        session.commit(deadline.left()).await.map_err(RowsError::of_commit)?;
     } else {
         // A session that cannot roll back is dropped with its transaction.
         let _ = session.rollback(deadline.left()).await;

@@ -134,7 +134,7 @@ impl Across {
             target.begin(deadline.left()).await?;
             match self.replaced((mapping, purge), (&mut *session, &mut *target), &locked, carrying, deadline).await {
                 Ok(done) => {
-                    target.commit(deadline.left()).await?;
+                    target.commit(deadline.left()).await.map_err(RowsError::of_commit)?;
                     outcome = done;
                 }
                 Err(error) => return Err(self.roll_back(target, error, deadline).await),
@@ -159,7 +159,7 @@ impl Across {
         let all = Stretch::Keys(locked);
         let outcome = self.carry_on(mapping, (&mut *session, &mut *target), &all, carrying, deadline).await?;
         // Before what triggers leave is read.
-        settle(target, deadline).await?;
+        settle(target, deadline).await.map_err(RowsError::of_commit)?;
         for keys in locked.chunks(NAMED) {
             let equal = self
                 .equal(mapping, (&mut *session, &mut *target), keys, (started, carrying.max_item), deadline)

@@ -46,7 +46,7 @@ impl Mapping {
         let mut there = Existing::default();
         match self.mend_all(session, &writing, mend.repair.overwrite, &mut there, deadline).await {
             Ok(repaired) => {
-                session.commit(deadline.left()).await?;
+                session.commit(deadline.left()).await.map_err(RowsError::of_commit)?;
                 Ok(repaired)
             }
             Err(error) => {

@@ -58,7 +58,7 @@ impl Mapping {
         let mut reached = Reached::default();
         match self.purge_all(purge, session, writing, by_name, &mut reached, deadline).await {
             Ok(outcome) => {
-                session.commit(deadline.left()).await?;
+                session.commit(deadline.left()).await.map_err(RowsError::of_commit)?;
                 Ok(outcome)
             }
             Err(error) => {

@@ -94,7 +94,7 @@ impl Mapping {
         let mut there = Existing::default();
         match self.apply(session, writing, &mut there, deadline).await {
             Ok((outcome, _)) => {
-                session.commit(deadline.left()).await?;
+                session.commit(deadline.left()).await.map_err(RowsError::of_commit)?;
                 Ok(outcome)
             }
             Err(error) => {

@@ -76,6 +76,27 @@ fn a_constraint_that_replaces_does_not() {
     assert_eq!(stage.rows("SELECT id FROM history ORDER BY id").len(), 2);
 }
 
+/// Nobody else has written its key, so that trying again would not help.
+#[test]
+fn a_unique_constraint_that_waits_for_the_commit_refuses_for_good() {
+    let stage = Stage::new(Kind::Postgres);
+    stage.execute(
+        "CREATE TABLE orders (id int PRIMARY KEY, c int NOT NULL); INSERT INTO orders VALUES (1, 1), (2, 2), (3, 3);
+         CREATE TABLE history (id int PRIMARY KEY, c int CONSTRAINT once UNIQUE DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO history VALUES (100, 2)",
+    );
+    for after in ["keep", "delete"] {
+        let target = format!(
+            "table = \"history\"\nkey = [\"id\"]\nafter = \"{after}\"\n[target.columns]\nid = \"id\"\nc = \"c\""
+        );
+        let rows = stage.open(&stage.definition("table = \"orders\"\nkey = [\"id\"]", &target));
+        let fault = stage.run(walk(&rows, 10, &effort())).expect_err("a constraint");
+        assert_eq!(fault.class, Class::Poison, "{fault}");
+        assert!(fault.message.contains("a unique index `once` of the target refuses the row"), "{fault}");
+    }
+    assert_eq!(stage.rows("SELECT id FROM history").len(), 1);
+}
+
 #[test]
 fn rows_that_a_trigger_takes_away_afterwards_are_an_error() {
     for (kind, trigger) in [

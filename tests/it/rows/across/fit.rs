@@ -1,9 +1,12 @@
 //! Target columns of the user's own in another database: what keeps every value is taken, what would change one is refused.
 
 use super::pair::Pair;
-use crate::rows::stage::{Kind, effort, walk};
+use crate::rows::stage::{Kind, effort, range, walk};
+use milkrun::cursor::{Cursor, KeyPart};
+use milkrun::engine::migration::{Effort, Migration};
 use milkrun::fault::Class;
 use milkrun::rows::RowsError;
+use milkrun::spec::After;
 use std::fmt::Write as _;
 
 /// The source's type, the target's, and a value at the edge of the source's.
@@ -320,4 +323,39 @@ fn what_the_target_can_no_longer_hold_is_different() {
     pair.source.execute("UPDATE ours SET day = '0000-00-00' WHERE id = 2");
     let found = pair.verify_all(&definition, 10, None);
     assert_eq!((found.checked, found.equal, found.different, found.extra), (3, 2, 1, 0), "{found:?}");
+}
+
+/// A unique constraint that waits for the commit refuses the row for good, as any other one does: nobody else has written its key.
+#[test]
+fn what_a_deferred_constraint_refuses_is_set_aside() {
+    let pair = Pair::new((Kind::Sqlite, Kind::Postgres));
+    pair.source.execute(
+        "CREATE TABLE ours (id INTEGER NOT NULL PRIMARY KEY, c INTEGER NOT NULL); INSERT INTO ours VALUES (1, 1), (2, 2), (3, 3)",
+    );
+    pair.target.execute(
+        "CREATE TABLE theirs (id int PRIMARY KEY, c int CONSTRAINT once UNIQUE DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO theirs VALUES (100, 2)",
+    );
+    let target = "table = \"theirs\"\nkey = [\"id\"]\n[target.columns]\nid = \"id\"\nc = \"c\"";
+    let mut definition = Pair::definition("table = \"ours\"\nkey = [\"id\"]", target, "");
+    for after in [After::Keep, After::Delete] {
+        definition.target.after = after;
+        let rows = pair.open(&definition);
+        let recovered = Effort { recovered: true, ..effort() };
+        pair.source.run(async {
+            let range = range(&rows).await.expect("rows");
+            let named = rows.fetch(&range, &[Cursor(vec![KeyPart::Int("2".to_owned())])]);
+            for fault in [
+                walk(&rows, 10, &effort()).await.expect_err("a constraint"),
+                walk(&rows, 10, &recovered).await.expect_err("a constraint"),
+                rows.write(&named, &effort()).await.expect_err("a constraint"),
+            ] {
+                assert_eq!(fault.class, Class::Poison, "{fault}");
+                assert!(fault.message.contains("a unique index `once` of the target refuses the row"), "{fault}");
+            }
+        });
+    }
+    pair.target.execute("DELETE FROM theirs");
+    let moved = pair.move_all(&definition, 10);
+    assert_eq!((moved.moved, moved.aside), (3, vec![]));
 }
