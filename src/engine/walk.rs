@@ -21,6 +21,9 @@ use crate::fault::Fault;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// A batch that was read ahead and has waited longer for its turn is read again: what it holds may have changed since.
+const STALE: Duration = Duration::from_secs(2);
+
 /// How a walk ended.
 #[derive(Debug)]
 pub(super) enum Walked {
@@ -119,15 +122,23 @@ impl<'a, M: Migration> Walk<'a, M> {
         let mut ahead: Option<Ready<M::Batch>> = None;
         // Keys to read at most, after a batch was found to hold more items than the rate allows.
         let mut fewer: Option<u64> = None;
+        // How long the batch that was read ahead has waited for its turn.
+        let mut waited = Duration::ZERO;
         loop {
             if let Some(why) = self.stop() {
                 return Ok(Walked::Stopped(why));
             }
+            let asked = Instant::now();
             match self.turn().await? {
                 // While a lane waits for its turn, others may take what `max_items` has left.
                 Next::Begin if self.none_are_left() => continue,
-                Next::Begin => {}
-                Next::Again => continue,
+                Next::Begin => waited = Duration::ZERO,
+                Next::Again => {
+                    waited += asked.elapsed();
+                    // Nobody has announced it: where there is waiting, that is done in turn.
+                    ahead = ahead.filter(|_| waited < STALE);
+                    continue;
+                }
                 Next::Over(walked) => return Ok(walked),
             }
             let Some((size, bound_by)) = self.lease.checkpoint().tuner.next(&self.caps()) else {

@@ -17,6 +17,7 @@ mod simulation;
 mod source_double;
 mod sql;
 mod steps;
+mod waiting;
 
 use rand::Rng;
 use std::time::Duration;
