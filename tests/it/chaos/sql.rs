@@ -47,12 +47,19 @@ fn a_connection_that_breaks_costs_nothing_where_rows_are_deleted_on_postgres() {
     over_broken_connections(Case::Purge(Kind::Postgres, true));
 }
 
+#[test]
+fn a_connection_that_breaks_costs_nothing_where_rows_are_deleted_from_mariadb_to_postgres() {
+    over_broken_connections(Case::PurgeBetween(Kind::MariaDb, Kind::Postgres));
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Case {
     Within(Kind),
     Between(Kind, Kind),
     /// With `after = "delete"`, and whether there are foreign keys.
     Purge(Kind, bool),
+    /// The same into another database, with foreign keys.
+    PurgeBetween(Kind, Kind),
 }
 
 impl Case {
@@ -65,12 +72,22 @@ impl Case {
                 Work::Keep(job)
             }
             Self::Purge(kind, keys) => Work::Purge(Purge::new((kind, keys), SMALLER, LIMITS)),
+            Self::PurgeBetween(source, target) => {
+                let mut purge = Purge::between((source, true), target, SMALLER, LIMITS);
+                purge.job.set("MILKRUN_LEDGER", "sqlite://ledger.db");
+                Work::Purge(purge)
+            }
         }
     }
 
     /// Of a thousand flights so many are cut, and of a hundred commits.
     fn rates(self) -> (u64, u64) {
-        if matches!(self, Self::Within(_)) { (15, 25) } else { (20, 40) }
+        match self {
+            Self::Within(_) => (15, 25),
+            // Each batch has two commits, and about twice the statements.
+            Self::PurgeBetween(..) => (15, 30),
+            Self::Between(..) | Self::Purge(..) => (20, 40),
+        }
     }
 
     fn rounds(self) -> u64 {
