@@ -6,6 +6,7 @@ use super::super::faults::RowsError;
 use super::super::here::purging::Purge;
 use super::super::link::{Deadline, Link};
 use super::super::mapping::{Mapping, Stretch};
+use super::super::walk::number;
 use super::writing::find;
 use super::{Across, Carrying};
 use crate::cursor::Cursor;
@@ -52,6 +53,21 @@ fn kept(error: SqlError) -> RowsError {
         Some("23503") => RowsError::Referred { constraint: error.constraint().map(ToOwned::to_owned) },
         _ => error.into(),
     }
+}
+
+/// What SQLite would say only at its commit, which comes after the target's: that another table refers to what is deleted.
+async fn refuse_referred(
+    (mapping, purge): (&Mapping, &Purge),
+    session: &mut Session,
+    stretch: &Stretch<'_>,
+    deadline: Deadline,
+) -> Result<(), RowsError> {
+    for referrer in &purge.referrers {
+        if number(session, &mapping.referred(referrer, stretch)?, deadline).await? > 0 {
+            return Err(RowsError::Referred { constraint: None });
+        }
+    }
+    Ok(())
 }
 
 impl Across {
@@ -169,6 +185,7 @@ impl Across {
                 continue;
             }
             let part = (&Stretch::Keys(&equal), started);
+            refuse_referred((mapping, purge), session, part.0, deadline).await?;
             let related = mapping.lock_limbs(purge, session, part, deadline).await?;
             mapping.delete_all(purge, session, part, (&related, equal.len() as u64), deadline).await?;
         }

@@ -15,6 +15,17 @@ pub struct Purge {
     /// MySQL: no foreign key keeps new children away from a locked parent, so the gaps between the children have to be
     /// locked, which is done above READ COMMITTED alone.
     pub gaps: bool,
+    /// SQLite: tables that are not named, and may keep rows from being deleted at the commit alone.
+    pub referrers: Vec<Referrer>,
+}
+
+/// A table that refers to rows which leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// The tables from the item's row `t` down to the one that it refers to, and it itself, comma-separated.
+    pub from: String,
+    /// How they belong together.
+    pub on: String,
 }
 
 /// A related table.
@@ -143,6 +154,15 @@ impl Mapping {
         statement.sql(&self.hint).sql(" WHERE ");
         self.within(&mut statement, stretch)?;
         self.filtered(&mut statement, pass_started);
+        Ok(statement)
+    }
+
+    /// How many of these items a row of another table refers to, or to a row that leaves with them.
+    pub fn referred(&self, referrer: &Referrer, stretch: &Stretch<'_>) -> Result<Statement, KeyError> {
+        let mut statement = self.statement();
+        statement.sql("SELECT ").sql(&self.text("COUNT(*)"));
+        self.walked(&mut statement, stretch)?;
+        statement.sql(" AND EXISTS (SELECT 1 FROM ").sql(&referrer.from).sql(" WHERE ").sql(&referrer.on).sql(")");
         Ok(statement)
     }
 

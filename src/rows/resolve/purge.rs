@@ -3,7 +3,7 @@
 use super::super::check::holds_back;
 use super::super::copy::Branch;
 use super::super::document::{self, column};
-use super::super::here::purging::{Limb, Purge};
+use super::super::here::purging::{Limb, Purge, Referrer};
 use super::super::tables::{RelatedTable, Tables};
 use super::hint::child_hint;
 use super::landing::quoted;
@@ -19,7 +19,46 @@ pub(super) fn purge(definition: &RowsDefinition, tables: &Tables, source: &Table
     let mut gathering = Gathering { tables, found: Vec::new(), gaps: false };
     gathering.descend("t", source, &[], &definition.source.related, &tables.related);
     let Gathering { found, gaps, .. } = gathering;
-    Some(Purge { limbs: in_order(found), gaps: gaps && tables.make.dialect() == Dialect::MySql })
+    let dialect = tables.make.dialect();
+    let referrers = if dialect == Dialect::Sqlite { referrers(tables, source, &found) } else { Vec::new() };
+    Some(Purge { limbs: in_order(found), gaps: gaps && dialect == Dialect::MySql, referrers })
+}
+
+/// Tables that are not named and refer to what is deleted: where SQLite's key is deferred, it says no only at its commit.
+fn referrers(tables: &Tables, source: &Table, found: &[Found<'_>]) -> Vec<Referrer> {
+    let leaving: Vec<&Table> = std::iter::once(source).chain(found.iter().map(|one| one.table)).collect();
+    // A trigger may see to the rows that refer.
+    if leaving.iter().any(|table| tables.bonds(table).is_some_and(|bonds| bonds.delete_triggers)) {
+        return Vec::new();
+    }
+    let none: &[Branch] = &[];
+    let limbs = found.iter().map(|one| (one.table, one.limb.branches.as_slice()));
+    let mut referrers = Vec::new();
+    for (table, branches) in std::iter::once((source, none)).chain(limbs) {
+        for key in tables.references(table) {
+            let named = leaving.iter().any(|one| (&one.schema, &one.name) == (&key.schema, &key.table));
+            if key.enforced && !key.cascades() && !named {
+                referrers.extend(referrer(table, branches, key));
+            }
+        }
+    }
+    referrers
+}
+
+/// `None`: the key refers to columns that there are not.
+fn referrer(table: &Table, branches: &[Branch], key: &Reference) -> Option<Referrer> {
+    let alias = branches.last().map_or("t", |branch| branch.alias.as_str());
+    let primary = table.primary().map(|primary| primary.columns.as_slice()).unwrap_or_default();
+    let pairs = key.columns.iter().enumerate().map(|(place, (theirs, ours))| {
+        // A key to the primary key need not name its columns.
+        let ours = if ours.is_empty() { primary.get(place)? } else { ours };
+        Some(format!("{} = {}", column(Dialect::Sqlite, alias, ours), column(Dialect::Sqlite, "r", theirs)))
+    });
+    let pairs = pairs.collect::<Option<Vec<String>>>()?;
+    let mut from: Vec<String> = branches.iter().map(|branch| format!("{} {}", branch.table, branch.alias)).collect();
+    from.push(format!("{} r", document::table(Dialect::Sqlite, Some(&key.schema), &key.table)));
+    let on: Vec<String> = branches.iter().map(|branch| branch.on.clone()).chain(pairs).collect();
+    Some(Referrer { from: from.join(", "), on: on.join(" AND ") })
 }
 
 struct Gathering<'a> {

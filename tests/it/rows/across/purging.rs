@@ -231,6 +231,43 @@ fn a_row_that_a_deferred_key_refers_to_leaves_no_copy() {
     assert_eq!(pair.source.rows("SELECT id FROM orders").len(), 0);
 }
 
+/// The same of SQLite, which says it at its commit alone: of the row itself, and of one that leaves with it.
+#[test]
+fn a_row_that_a_deferred_key_of_sqlite_refers_to_leaves_no_copy() {
+    let pair = Pair::new((Kind::Sqlite, Kind::Postgres));
+    pair.source.execute(
+        "CREATE TABLE orders (id INTEGER NOT NULL PRIMARY KEY, note VARCHAR(10));
+         CREATE TABLE order_items (id INTEGER NOT NULL PRIMARY KEY, order_id INTEGER NOT NULL REFERENCES orders (id));
+         CREATE INDEX order_items_order ON order_items (order_id);
+         CREATE TABLE invoices (id INTEGER NOT NULL PRIMARY KEY,
+             order_id INTEGER NOT NULL REFERENCES orders DEFERRABLE INITIALLY DEFERRED);
+         CREATE TABLE receipts (id INTEGER NOT NULL PRIMARY KEY,
+             item_id INTEGER NOT NULL REFERENCES order_items (id) DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO orders VALUES (1, 'a'), (2, 'b'); INSERT INTO order_items VALUES (10, 1), (20, 2)",
+    );
+    let source = "table = \"orders\"\nkey = [\"id\"]\n[[source.related]]\nname = \"items\"\ntable = \"order_items\"\n\
+                  key = [\"id\"]\non = { order_id = \"id\" }";
+    let target = "table = \"archive\"\nkey = [\"id\"]\ncreate = true\nafter = \"delete\"\n[target.columns]\nid = \"id\"\n\
+                  document = \"$document\"";
+    let rows = pair.open(&Pair::definition(source, target, ""));
+    pair.source.run(rows.prepare(LIMIT)).expect("the target");
+    for (refers, no_more) in [
+        ("INSERT INTO invoices VALUES (1, 2)", "DELETE FROM invoices"),
+        ("INSERT INTO receipts VALUES (1, 10)", "DELETE FROM receipts"),
+    ] {
+        pair.source.execute(refers);
+        let fault = pair.source.run(walk(&rows, 10, &effort())).expect_err("something refers to one");
+        assert_eq!(fault.class, Class::Poison, "{refers}: {fault}");
+        assert!(fault.message.contains("still refers to it"), "{refers}: {fault}");
+        assert_eq!(pair.target.rows("SELECT id FROM archive").len(), 0, "{refers}");
+        assert_eq!(pair.source.rows("SELECT id FROM orders").len(), 2, "{refers}");
+        pair.source.execute(no_more);
+    }
+    let outcome = pair.source.run(walk(&rows, 10, &effort())).expect("a walk");
+    assert_eq!((outcome.moved, outcome.skipped), (2, 0));
+    assert_eq!(pair.source.rows("SELECT id FROM orders").len(), 0);
+}
+
 /// Somebody changes a stale copy, and has not committed by the time that it is found to be stale: what rewrites it sees that, and its row
 /// stays.
 #[test]
