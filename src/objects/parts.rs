@@ -163,8 +163,9 @@ impl Objects {
             Ok(Some(etag)) => Some(etag),
             Ok(None) => self.made(ours, upload, deadline).await?,
             // The reply to a completion that succeeded may be what was lost: then the upload is gone, and what is there is made of so many
-            // parts. As long as it is open, what is there is somebody else's, unless its tag is that of these very parts.
-            Err(error @ (S3Error::Missing { .. } | S3Error::Exists { .. })) => {
+            // parts. As long as it is open, what is there is somebody else's, unless its tag is that of these very parts. Parts that are not
+            // taken for what was sent never will be.
+            Err(error @ (S3Error::Missing { .. } | S3Error::Exists { .. } | S3Error::OtherParts { .. })) => {
                 let gone = matches!(error, S3Error::Missing { .. }) || self.is_gone(upload, deadline).await?;
                 let made = self.made(ours, upload, deadline).await?;
                 let made = made.filter(|etag| is_made_of(parts, etag, gone, &upload.object.over));
@@ -272,7 +273,8 @@ impl Objects {
     async fn give_up(&self, ours: &Listed, upload: &Upload, deadline: Instant) -> Result<(), Stop> {
         let aborted = self.target.abort_upload(upload, left(deadline)).await;
         aborted.map_err(|error| Stop::of(Side::Target, &error))?;
-        tracing::info!(migration = %self.definition.name, bytes = ours.bytes, "an upload was given up: its object has changed");
+        let (migration, bytes) = (&self.definition.name, ours.bytes);
+        tracing::info!(%migration, bytes, "an upload was given up: its object has changed, or its parts are not taken");
         Ok(self.shelves.forget(Shelf::Upload, &upload.object.key, left(deadline)).await?)
     }
 }

@@ -50,6 +50,12 @@ pub enum S3Error {
         /// `s3://bucket/key`.
         place: String,
     },
+    /// An upload cannot become an object: a part of it is not there, or is not the one that was named.
+    #[error("{place}: parts of its upload are not what they were said to be")]
+    OtherParts {
+        /// `s3://bucket/key`.
+        place: String,
+    },
     /// What was stored is not what was sent, by S3's own checksum.
     #[error("{place} was not stored as it was sent")]
     Damaged {
@@ -218,6 +224,7 @@ where
         }
         (Some("AccessDenied"), _) | (None, Some(403)) => S3Error::Denied { place, action, source: Box::new(error) },
         (Some("PreconditionFailed"), _) | (None, Some(412)) => S3Error::Exists { place },
+        (Some("InvalidPart"), _) => S3Error::OtherParts { place },
         // A copy has a name of its own for that.
         (Some("InvalidObjectState" | "ObjectNotInActiveTierError"), _) => S3Error::Archived { place },
         (Some("NotImplemented"), _) | (None, Some(501)) => S3Error::Unsupported { place },
@@ -263,6 +270,11 @@ mod tests {
             assert!(of_copy(400, code).is_no_key(), "{code}");
         }
         assert!(!of_copy(400, "InvalidRequest").is_no_key());
+    }
+
+    #[test]
+    fn parts_that_are_not_taken_are_no_matter_of_the_network() {
+        assert!(matches!(of_copy(400, "InvalidPart"), S3Error::OtherParts { .. }));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub fn fault(side: &str, error: &S3Error) -> Fault {
         | S3Error::Unsupported { .. }
         | S3Error::Exists { .. } => Class::Fatal,
         S3Error::Damaged { .. }
+        | S3Error::OtherParts { .. }
         | S3Error::Unclear { .. }
         | S3Error::Busy { .. }
         | S3Error::Late { .. }
@@ -34,6 +35,9 @@ pub fn fault(side: &str, error: &S3Error) -> Fault {
              policy"
         ),
         S3Error::Damaged { .. } => format!("the {side}'s bucket did not give or store what it was asked for"),
+        S3Error::OtherParts { .. } => {
+            format!("the {side}'s bucket does not take the parts of an upload for what was sent")
+        }
         S3Error::Unclear { .. } => format!("the {side}'s bucket did not say what came of a call"),
         S3Error::Busy { .. } => format!("the {side}'s bucket asks for fewer requests"),
         S3Error::Late { limit, .. } => {

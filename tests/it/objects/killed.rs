@@ -144,3 +144,23 @@ fn an_upload_whose_beginning_was_not_heard_of_is_not_left_open() {
     assert_eq!(stage.to.open_uploads(&stage.runtime), 0);
     stage.assert_same("");
 }
+
+#[test]
+fn an_upload_whose_parts_the_server_does_not_take_is_given_up_and_not_completed_for_ever() {
+    let mut stage = Stage::new(Make::Ministack, Make::Ministack);
+    let faults = S3Faults::before(&stage.to.endpoint, 0, 0);
+    stage.to.endpoint = faults.url();
+    stage.define("", "", "", "", "stop_when_failed = \"100%\"");
+    stage.put("film", &vec![7; 9 << 20]);
+    faults.refuse("POST ", "uploadId=", "400 Bad Request", "InvalidPart");
+    let reply = stage.job.call(&["run", "assets", "--until-done"]).expect(3).reply();
+    assert_eq!((&reply["outcome"], &reply["progress"]["failed"]), (&"complete".into(), &1.into()), "{reply}");
+    let failed = stage.job.reply(&["failed", "assets"]);
+    assert_eq!(failed["items"][0]["class"], "unstable", "{failed}");
+    assert_eq!(stage.to.open_uploads(&stage.runtime), 0);
+    faults.allow_all();
+    stage.job.reply(&["retry", "assets"]);
+    let reply = stage.run();
+    assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &1.into()), "{reply}");
+    stage.assert_same("");
+}
