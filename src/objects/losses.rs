@@ -13,15 +13,15 @@ use std::sync::PoisonError;
 use tokio::time::{Instant, timeout_at};
 
 impl Objects {
-    /// What the source's bucket is like, as far as it says. A server that is busy has not said anything yet: nobody would miss what were left
-    /// behind for that.
+    /// What the source's bucket is like, as far as it says. A server that is busy, fails or cannot be reached has not said anything yet: nobody
+    /// would miss what were left behind for that.
     pub(super) async fn facts(&self, deadline: Instant) -> Result<Facts, Stop> {
         let asked = self.facts.get_or_try_init(|| {
             // Boxed: it is too large to be moved about.
             Box::pin(async {
                 let limit = left(deadline) / 4;
-                let locks = unless_busy(self.source.locks(&self.from, limit).await)?;
-                let is_website = unless_busy(self.source.is_website(&self.from, limit).await)?;
+                let locks = unless_silent(self.source.locks(&self.from, limit).await)?;
+                let is_website = unless_silent(self.source.is_website(&self.from, limit).await)?;
                 Ok::<_, Fault>(Facts { locks, is_website, ..Facts::default() })
             })
         });
@@ -80,10 +80,30 @@ impl Objects {
 }
 
 /// What a bucket says of itself; `None`: it does not, or not to us.
-fn unless_busy(said: Result<bool, S3Error>) -> Result<Option<bool>, Fault> {
+fn unless_silent(said: Result<bool, S3Error>) -> Result<Option<bool>, Fault> {
     match said {
         Ok(said) => Ok(Some(said)),
-        Err(error @ (S3Error::Busy { .. } | S3Error::Late { .. })) => Err(fault(Side::Source, &error)),
+        Err(error @ (S3Error::Busy { .. } | S3Error::Late { .. } | S3Error::Unreachable { .. })) => {
+            Err(fault(Side::Source, &error))
+        }
         Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_fails_or_is_not_reached_has_not_said_anything() {
+        let place = || "s3://b/".to_owned();
+        let source = || Box::<dyn std::error::Error + Send + Sync>::from("reset");
+        let failed = S3Error::Unreachable { place: place(), action: "s3:GetBucketWebsite", source: source() };
+        assert!(unless_silent(Err(failed)).is_err());
+        assert!(unless_silent(Err(S3Error::Busy { place: place(), source: source() })).is_err());
+        let denied = S3Error::Denied { place: place(), action: "s3:GetBucketWebsite", source: source() };
+        assert!(matches!(unless_silent(Err(denied)), Ok(None)));
+        assert!(matches!(unless_silent(Err(S3Error::Unsupported { place: place() })), Ok(None)));
+        assert!(matches!(unless_silent(Ok(true)), Ok(Some(true))));
     }
 }

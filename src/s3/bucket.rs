@@ -82,25 +82,26 @@ impl S3 {
         Facts { keeps_versions, locks, owns_all, is_website }
     }
 
-    /// Whether objects of a bucket may be locked. Within `limit`.
+    /// Whether objects of a bucket may be locked. [`S3Error::Unsupported`]: its server answers otherwise than S3, and would again.
+    /// Within `limit`.
     pub async fn locks(&self, bucket: &Bucket, limit: Duration) -> Result<bool, S3Error> {
         let place = super::place(&bucket.name, "");
         let call = self.client.get_object_lock_configuration().bucket(&bucket.name);
         let call = call.set_expected_bucket_owner(bucket.owner.clone());
         let call = async {
-            let found = told(&place, LOCK, call.send().await)?;
+            let found = told_once(&place, LOCK, call.send().await)?;
             let rule = found.and_then(|found| found.object_lock_configuration);
             Ok(rule.is_some_and(|rule| rule.object_lock_enabled == Some(ObjectLockEnabled::Enabled)))
         };
         self.within((&place, LOCK), limit, call).await
     }
 
-    /// Whether a bucket is a website, whose objects may redirect. Within `limit`.
+    /// Whether a bucket is a website, whose objects may redirect; as [`S3::locks`].
     pub async fn is_website(&self, bucket: &Bucket, limit: Duration) -> Result<bool, S3Error> {
         let place = super::place(&bucket.name, "");
         let call = self.client.get_bucket_website().bucket(&bucket.name);
         let call = call.set_expected_bucket_owner(bucket.owner.clone());
-        let call = async { Ok(told(&place, WEBSITE, call.send().await)?.is_some()) };
+        let call = async { Ok(told_once(&place, WEBSITE, call.send().await)?.is_some()) };
         self.within((&place, WEBSITE), limit, call).await
     }
 
@@ -141,5 +142,42 @@ where
             S3Error::Unsupported { .. } => Ok(None),
             error => Err(error),
         },
+    }
+}
+
+/// The same of what not every server knows. An answer that is neither S3's nor a failure of the server's would be no other one the next time.
+fn told_once<T, E>(place: &str, action: &'static str, answer: Result<T, SdkError<E>>) -> Result<Option<T>, S3Error>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let status = answer.as_ref().err().and_then(SdkError::raw_response).map(|answer| answer.status().as_u16());
+    match told(place, action, answer) {
+        Err(S3Error::Unreachable { .. }) if status.is_some_and(|status| status < 500) => {
+            Err(S3Error::Unsupported { place: place.to_owned() })
+        }
+        found => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::operation::get_bucket_website::GetBucketWebsiteError;
+    use aws_sdk_s3::primitives::SdkBody;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+    #[test]
+    fn what_a_server_does_not_know_is_no_failure_of_it() {
+        let asked = |status: u16, code: &str| {
+            let answer = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+            let said = GetBucketWebsiteError::generic(ErrorMetadata::builder().code(code).build());
+            told_once("s3://b/", WEBSITE, Err::<(), _>(SdkError::service_error(said, answer)))
+        };
+        assert!(matches!(asked(404, "NoSuchWebsiteConfiguration"), Ok(None)));
+        assert!(matches!(asked(501, "NotImplemented"), Ok(None)));
+        assert!(matches!(asked(405, "MethodNotAllowed"), Err(S3Error::Unsupported { .. })));
+        assert!(matches!(asked(403, "AccessDenied"), Err(S3Error::Denied { .. })));
+        assert!(matches!(asked(500, "InternalError"), Err(S3Error::Unreachable { .. })));
     }
 }

@@ -154,21 +154,23 @@ fn what_an_object_has_beside_its_bytes_can_be_left_behind_or_refused() {
     assert_eq!(failed["items"][0]["class"], "poison", "{failed}");
 }
 
-#[test]
-fn a_redirect_is_not_left_behind_because_a_server_is_busy_when_it_is_asked_for_websites() {
+/// A bucket that is a website, with an object that redirects, behind a proxy.
+fn website() -> (Stage, S3Faults) {
     let mut stage = Stage::new(Make::Ministack, Make::Ministack);
-    stage.runtime.block_on(async {
-        let (client, bucket) = (&stage.from.client, &stage.from.bucket);
-        let index = IndexDocument::builder().suffix("index.html").build().unwrap();
-        let website = WebsiteConfiguration::builder().index_document(index).build();
-        client.put_bucket_website().bucket(bucket).website_configuration(website).send().await.unwrap();
-        let put = client.put_object().bucket(bucket).key("moved").body(ByteStream::from_static(b"x"));
-        put.website_redirect_location("/elsewhere").send().await.unwrap();
-    });
+    stage.from.make_website(&stage.runtime);
+    let put =
+        stage.from.client.put_object().bucket(&stage.from.bucket).key("moved").body(ByteStream::from_static(b"x"));
+    stage.runtime.block_on(put.website_redirect_location("/elsewhere").send()).unwrap();
     let faults = S3Faults::before(&stage.from.endpoint, 0, 0);
     stage.from.endpoint = faults.url();
     stage.to.endpoint = faults.url();
     stage.define("", "", "", "", "");
+    (stage, faults)
+}
+
+#[test]
+fn a_redirect_is_not_left_behind_because_a_server_is_busy_when_it_is_asked_for_websites() {
+    let (stage, faults) = website();
     faults.refuse("GET ", "website", "503 Slow Down", "SlowDown");
     stage.job.call(&["run", "assets", "--time-limit", "5s"]);
     assert_eq!(stage.to.get(&stage.runtime, "moved"), None, "nobody knew yet whether it has a redirect");
@@ -178,6 +180,15 @@ fn a_redirect_is_not_left_behind_because_a_server_is_busy_when_it_is_asked_for_w
     let head = stage.to.client.head_object().bucket(&stage.to.bucket).key("moved").send();
     let head = stage.runtime.block_on(head).unwrap();
     assert_eq!(head.website_redirect_location.as_deref(), Some("/elsewhere"));
+}
+
+#[test]
+fn a_server_that_does_not_know_websites_is_copied_from_and_named_for_it() {
+    let (stage, faults) = website();
+    faults.refuse("GET ", "website", "405 Method Not Allowed", "MethodNotAllowed");
+    let reply = stage.job.reply(&["run", "assets"]);
+    assert_eq!(reply["moved"], 1, "{reply}");
+    assert!(reply["fallbacks"].to_string().contains("website-redirect"), "{reply}");
 }
 
 #[test]

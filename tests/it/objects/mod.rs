@@ -27,6 +27,7 @@ use crate::support::s3::{Make, bucket};
 use crate::support::servers::Kind;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{IndexDocument, WebsiteConfiguration};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde_json::Value;
@@ -193,6 +194,13 @@ impl Side {
             };
             iter(self.keys().await).map(whole).buffer_unordered(16).collect().await
         })
+    }
+
+    fn make_website(&self, runtime: &tokio::runtime::Runtime) {
+        let index = IndexDocument::builder().suffix("index.html").build().unwrap();
+        let website = WebsiteConfiguration::builder().index_document(index).build();
+        let put = self.client.put_bucket_website().bucket(&self.bucket).website_configuration(website);
+        runtime.block_on(put.send()).unwrap();
     }
 
     fn open_uploads(&self, runtime: &tokio::runtime::Runtime) -> usize {
