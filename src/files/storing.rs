@@ -69,7 +69,7 @@ impl Files {
         object.metadata.insert(SHA256.to_owned(), digested.sha256());
         match self.s3.put(&object, body, digested.crc, left(deadline)).await {
             // It was never told the MD5: it has computed it of what arrived.
-            Ok(tag) if is_md5(tag.as_deref(), &digested.md5) => Ok(object.metadata.get(RUN).cloned()),
+            Ok(stored) if is_md5(stored.etag.as_deref(), &digested.md5) => Ok(object.metadata.get(RUN).cloned()),
             Ok(_) => self.verified(&object, digested, deadline).await,
             Err(S3Error::Exists { .. }) => self.existing(&object, digested, deadline).await,
             Err(error) => Err(self.refused(&error, deadline)),

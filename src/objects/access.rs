@@ -83,7 +83,7 @@ impl Objects {
             }
             Err(error) => access.refused(lacking, "s3:GetObject", &error),
             Ok(head) => {
-                if lacking.role == Side::Source && head.is_some_and(|head| head.has_kms_key) {
+                if lacking.role == Side::Source && head.is_some_and(|head| head.kms_key.is_some()) {
                     self.warn_of_encryption(access);
                 }
                 if sample.bytes > 0 {

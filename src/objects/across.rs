@@ -22,7 +22,9 @@ impl Objects {
         let object = self.dressed(ours, &got.head, object, deadline).await?;
         let checksum = Checksum::of(&got.body);
         let put = self.writer.put(&object, got.body, checksum, left(deadline)).await;
-        Ok(put.map_err(|error| Stop::of(Side::Target, &error))?.unwrap_or_default())
+        let put = put.map_err(|error| Stop::of(Side::Target, &error))?;
+        self.leave_key(ours, got.head.kms_key.as_deref(), &put);
+        Ok(put.etag.unwrap_or_default())
     }
 
     /// Waits for memory.

@@ -135,6 +135,7 @@ impl Objects {
         deadline: Instant,
     ) -> Result<Option<String>, S3Error> {
         let body = Bytes::from(body);
-        self.target.put(object, body.clone(), Checksum::of(&body), left(deadline)).await
+        let put = self.target.put(object, body.clone(), Checksum::of(&body), left(deadline)).await;
+        Ok(put?.etag)
     }
 }

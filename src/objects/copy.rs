@@ -175,7 +175,7 @@ impl Objects {
                     Todo::Nothing(now, _) => {
                         if way.recovered {
                             // Whoever copied it may not have come to say what it left behind.
-                            self.with_hidden(&now, Object::default(), deadline).await?;
+                            Box::pin(self.with_hidden(&now, Object::default(), deadline)).await?;
                         }
                         return Ok(Fate::There(now.bytes));
                     }
@@ -234,10 +234,12 @@ impl Objects {
             (false, true) => Box::pin(self.carry_in_parts(ours, object, deadline)).await,
             (false, false) => Box::pin(self.carry(ours, object, deadline)).await,
             (true, false) => {
-                let object = Box::pin(self.with_hidden(ours, object, deadline)).await?;
+                let (object, kms_key) = Box::pin(self.with_hidden(ours, object, deadline)).await?;
                 let origin = Origin { bucket: &self.from, key: &ours.key, etag: &ours.etag };
                 let copied = self.writer.copy(origin, &object, self.along(), left(deadline)).await;
-                copied.map_err(|error| Stop::of(Side::Target, &error))
+                let copied = copied.map_err(|error| Stop::of(Side::Target, &error))?;
+                self.leave_key(ours, kms_key.as_deref(), &copied);
+                Ok(copied.etag.unwrap_or_default())
             }
         }
     }

@@ -1,12 +1,13 @@
 //! What a listing does not tell and a copy does not take along by itself: where a bucket's objects may have it, each is asked. A redirect goes
-//! along then, and so does an ACL where that is wanted and the target keeps any; a lock does not. What does not is written down.
+//! along then, and so does an ACL where that is wanted and the target keeps any; a lock does not, nor does a key of KMS. What does not is
+//! written down.
 
 use super::Objects;
 use super::copy::Stop;
 use super::failure::{Side, fault};
 use super::walk::left;
 use crate::fault::Fault;
-use crate::s3::{Facts, Head, Listed, Object, S3Error};
+use crate::s3::{Facts, Head, Listed, Object, S3Error, Stored};
 use crate::spec::Attribute;
 use serde_json::{Value, json};
 use std::sync::PoisonError;
@@ -31,12 +32,18 @@ impl Objects {
         }
     }
 
-    /// With what a server that copies by itself would leave behind, if its bucket's objects may have any of it.
-    pub(super) async fn with_hidden(&self, ours: &Listed, object: Object, deadline: Instant) -> Result<Object, Stop> {
+    /// With what a server that copies by itself would leave behind, if its bucket's objects may have any of it. Where that has to be asked,
+    /// also the source's key of KMS.
+    pub(super) async fn with_hidden(
+        &self,
+        ours: &Listed,
+        object: Object,
+        deadline: Instant,
+    ) -> Result<(Object, Option<String>), Stop> {
         let mut object = Box::pin(self.with_acl(ours, object, deadline)).await?;
         let facts = self.facts(deadline).await?;
         if facts.locks != Some(true) && facts.is_website != Some(true) {
-            return Ok(object);
+            return Ok((object, None));
         }
         let head = self.source.head_of(&self.from, &ours.key, left(deadline)).await;
         let head = head.map_err(|error| Stop::of(Side::Source, &error))?.ok_or(Stop::Lost)?;
@@ -44,13 +51,23 @@ impl Objects {
             object.redirect.clone_from(&head.redirect);
         }
         self.leave(ours, &head);
-        Ok(object)
+        Ok((object, head.kms_key))
     }
 
     /// Remembers what keeps an object, and never goes along.
     pub(super) fn leave(&self, ours: &Listed, head: &Head) {
         if let Some(lock) = &head.lock {
             self.lose(ours, &json!({"lock": lock}));
+        }
+    }
+
+    /// Remembers the key of KMS that an object had, if its copy is encrypted otherwise and nobody has asked for that.
+    pub(super) fn leave_key(&self, ours: &Listed, key: Option<&str>, copy: &Stored) {
+        if self.definition.target.kms_key.is_none()
+            && let Some(key) = key
+            && copy.kms_key.as_deref() != Some(key)
+        {
+            self.lose(ours, &json!({"kms_key": key}));
         }
     }
 

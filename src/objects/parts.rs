@@ -9,7 +9,7 @@ use super::failure::Side;
 use super::made::is_made_of;
 use super::walk::left;
 use crate::engine::shelves::Shelf;
-use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Upload};
+use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Stored, Upload};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use serde::{Deserialize, Serialize};
@@ -120,8 +120,13 @@ impl Objects {
             }
         }
         drop(coming);
+        let mut kms_key = None;
         if stopped.is_none() {
-            stopped = self.unless_rewritten(ours, written, deadline).await.err();
+            // Boxed, as what follows: it is too large to be moved about.
+            match Box::pin(self.unless_rewritten(ours, written, deadline)).await {
+                Ok(key) => kms_key = key,
+                Err(stop) => stopped = Some(stop),
+            }
         }
         match stopped {
             None => {}
@@ -134,20 +139,27 @@ impl Objects {
         }
         let mut parts: Vec<Part> = there.into_values().collect();
         parts.sort_by_key(|part| part.number);
-        self.complete(ours, &upload, &parts, deadline).await
+        let made = Box::pin(self.complete(ours, &upload, &parts, deadline)).await?;
+        self.leave_key(ours, kms_key.as_deref(), &made);
+        Ok(made.etag.unwrap_or_default())
     }
 
     /// An object may be written again while it is copied, with the same bytes, and so with the same tag, but with other metadata: the upload
-    /// has those of before.
-    async fn unless_rewritten(&self, ours: &Listed, written: Option<i64>, deadline: Instant) -> Result<(), Stop> {
+    /// has those of before. If it was not, its key of KMS.
+    async fn unless_rewritten(
+        &self,
+        ours: &Listed,
+        written: Option<i64>,
+        deadline: Instant,
+    ) -> Result<Option<String>, Stop> {
         // Nobody said when it was written.
         if written.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let head = self.source.head_of(&self.from, &ours.key, left(deadline)).await;
         let head = head.map_err(|error| Stop::of(Side::Source, &error))?;
-        let same = head.is_some_and(|head| seconds(head.modified) == written);
-        if same { Ok(()) } else { Err(Stop::Otherwise) }
+        let same = head.filter(|head| seconds(head.modified) == written);
+        same.map(|head| head.kms_key).ok_or(Stop::Otherwise)
     }
 
     async fn complete(
@@ -156,19 +168,20 @@ impl Objects {
         upload: &Upload,
         parts: &[Part],
         deadline: Instant,
-    ) -> Result<String, Stop> {
+    ) -> Result<Stored, Stop> {
         let completed = self.writer.complete_upload(upload, parts, left(deadline)).await;
         let made = match completed {
             // What is there a moment later may be somebody else's.
-            Ok(Some(etag)) => Some(etag),
-            Ok(None) => self.made(ours, upload, deadline).await?,
+            Ok(stored) if stored.etag.is_some() => Some(stored),
+            Ok(_) => self.made(ours, upload, deadline).await?,
             // The reply to a completion that succeeded may be what was lost: then the upload is gone, and what is there is made of so many
             // parts. As long as it is open, what is there is somebody else's, unless its tag is that of these very parts. Parts that are not
             // taken for what was sent never will be.
             Err(error @ (S3Error::Missing { .. } | S3Error::Exists { .. } | S3Error::OtherParts { .. })) => {
                 let gone = matches!(error, S3Error::Missing { .. }) || self.is_gone(upload, deadline).await?;
                 let made = self.made(ours, upload, deadline).await?;
-                let made = made.filter(|etag| is_made_of(parts, etag, gone, &upload.object.over));
+                let is_it = |etag: &str| is_made_of(parts, etag, gone, &upload.object.over);
+                let made = made.filter(|made| made.etag.as_deref().is_some_and(is_it));
                 if made.is_none() {
                     self.give_up(ours, upload, deadline).await?;
                 }
@@ -196,11 +209,12 @@ impl Objects {
         }
     }
 
-    /// The tag of what an upload has become, if that is as long as its source.
-    async fn made(&self, ours: &Listed, upload: &Upload, deadline: Instant) -> Result<Option<String>, Stop> {
+    /// What an upload has become, if that is as long as its source.
+    async fn made(&self, ours: &Listed, upload: &Upload, deadline: Instant) -> Result<Option<Stored>, Stop> {
         let head = self.target.head_of(&self.to, &upload.object.key, left(deadline)).await;
         let head = head.map_err(|error| Stop::of(Side::Target, &error))?;
-        Ok(head.filter(|head| head.bytes == ours.bytes).map(|head| head.etag.unwrap_or_default()))
+        let head = head.filter(|head| head.bytes == ours.bytes);
+        Ok(head.map(|Head { etag, kms_key, .. }| Stored { etag: Some(etag.unwrap_or_default()), kms_key }))
     }
 
     async fn part(

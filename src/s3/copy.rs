@@ -1,8 +1,8 @@
 //! Copying an object within a server: no byte of it goes through the process.
 
 use super::error::refusal;
-use super::write::PUT;
-use super::{Bucket, Object, Part, S3, S3Error, Upload};
+use super::write::{PUT, kms_key};
+use super::{Bucket, Object, Part, S3, S3Error, Stored, Upload};
 use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
 use std::ops::Range;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct Along {
 }
 
 impl S3 {
-    /// Makes `object` a copy of `origin`, of up to 5 GB, under the object's condition, within `limit`. The tag of the copy.
+    /// Makes `object` a copy of `origin`, of up to 5 GB, under the object's condition, within `limit`. The copy has a tag.
     /// [`S3Error::Exists`] if either is not as it was expected.
     pub async fn copy(
         &self,
@@ -48,7 +48,7 @@ impl S3 {
         object: &Object,
         along: Along,
         limit: Duration,
-    ) -> Result<String, S3Error> {
+    ) -> Result<Stored, S3Error> {
         let place = object.place();
         let [read, read_acp, write_acp, full_control] = object.grants.headers();
         let mut call = self
@@ -82,9 +82,11 @@ impl S3 {
         }
         let call = async {
             let copied = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
+            let kms_key = kms_key(copied.server_side_encryption.as_ref(), copied.ssekms_key_id.as_deref());
             // A reply may have begun as a success and ended as none.
             let tag = copied.copy_object_result.and_then(|result| result.e_tag);
-            tag.ok_or_else(|| S3Error::Unclear { place: place.clone() })
+            let tag = tag.ok_or_else(|| S3Error::Unclear { place: place.clone() })?;
+            Ok(Stored { etag: Some(tag), kms_key })
         };
         self.within((&place, PUT), limit, call).await
     }

@@ -27,7 +27,7 @@ pub use open::OpenUpload;
 pub use read::{Got, Head};
 pub use stream::{Streamed, streamed};
 pub use upload::{Part, Upload};
-pub use write::{Object, Over};
+pub use write::{Object, Over, Stored};
 
 use crate::pace::Pace;
 use aws_config::sts::AssumeRoleProvider;

@@ -2,6 +2,7 @@
 
 use super::error::{is_mute, refusal};
 use super::list::spoken;
+use super::write::kms_key;
 use super::{Bucket, Checksum, S3, S3Error, place};
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
@@ -47,8 +48,8 @@ pub struct Head {
     pub redirect: Option<String>,
     /// Its storage class; `None`: the usual one.
     pub class: Option<String>,
-    /// It is encrypted with a key of KMS.
-    pub has_kms_key: bool,
+    /// The key of KMS that it is encrypted with, empty where the server does not name it; `None`: it is encrypted otherwise.
+    pub kms_key: Option<String>,
     /// How many tags it has; `None`: the server does not say.
     pub tags: Option<i32>,
     /// What keeps it from being deleted, in words; `None`: nothing, or nothing that we may know.
@@ -84,7 +85,7 @@ macro_rules! head {
             expires: $said.expires_string.clone(),
             redirect: $said.website_redirect_location.clone(),
             class: $said.storage_class.as_ref().map(|class| class.as_str().to_owned()),
-            has_kms_key: $said.server_side_encryption.as_ref().is_some_and(|how| how.as_str().starts_with("aws:kms")),
+            kms_key: kms_key($said.server_side_encryption.as_ref(), $said.ssekms_key_id.as_deref()),
             tags: $said.tag_count,
             lock: lock(
                 $said.object_lock_mode.as_ref().map(|mode| mode.as_str()),

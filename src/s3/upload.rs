@@ -1,8 +1,8 @@
 //! Writing an object in parts. An upload outlives whoever began it: it is gone on with by its id, or aborted.
 
 use super::error::refusal;
-use super::write::PUT;
-use super::{Checksum, Object, S3, S3Error, Streamed};
+use super::write::{PUT, kms_key};
+use super::{Checksum, Object, S3, S3Error, Stored, Streamed};
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, StalledStreamProtectionConfig};
 use aws_sdk_s3::operation::upload_part::builders::UploadPartFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
@@ -170,14 +170,9 @@ impl S3 {
         self.within((&place, PARTS), limit, call).await
     }
 
-    /// Makes an object of the parts, under its condition, within `limit`. Its tag, if the server says it. Whether the whole is right says
-    /// its [`Head`](super::Head): servers that imitate S3 disagree on what the checksum of several parts is.
-    pub async fn complete_upload(
-        &self,
-        upload: &Upload,
-        parts: &[Part],
-        limit: Duration,
-    ) -> Result<Option<String>, S3Error> {
+    /// Makes an object of the parts, under its condition, within `limit`. Whether the whole is right says its [`Head`](super::Head): servers
+    /// that imitate S3 disagree on what the checksum of several parts is.
+    pub async fn complete_upload(&self, upload: &Upload, parts: &[Part], limit: Duration) -> Result<Stored, S3Error> {
         let place = upload.object.place();
         let completed = |part: &Part| {
             let part = CompletedPart::builder()
@@ -199,7 +194,8 @@ impl S3 {
             .set_if_match(upload.object.over.version());
         let call = async {
             let made = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
-            Ok(made.e_tag.filter(|tag| !tag.is_empty()))
+            let kms_key = kms_key(made.server_side_encryption.as_ref(), made.ssekms_key_id.as_deref());
+            Ok(Stored { etag: made.e_tag.filter(|tag| !tag.is_empty()), kms_key })
         };
         self.within((&place, PUT), limit, call).await
     }

@@ -102,16 +102,30 @@ impl Object {
     }
 }
 
+/// What S3 says of an object that it has just made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Its tag, if the server says it.
+    pub etag: Option<String>,
+    /// The key of KMS that it is encrypted with, as a [`Head`](super::Head) has it.
+    pub kms_key: Option<String>,
+}
+
+/// The key of KMS that something is encrypted with, empty where the server does not name it; `None`: it is encrypted otherwise.
+pub(super) fn kms_key(how: Option<&ServerSideEncryption>, key: Option<&str>) -> Option<String> {
+    how.filter(|how| how.as_str().starts_with("aws:kms")).map(|_| key.unwrap_or_default().to_owned())
+}
+
 impl S3 {
     /// Writes a whole object, under its condition: if that does not hold, another one [exists](S3Error::Exists). S3 compares `checksum`
-    /// with what arrived. Within `limit`. The tag that it got.
+    /// with what arrived. Within `limit`.
     pub async fn put(
         &self,
         object: &Object,
         body: Bytes,
         checksum: Checksum,
         limit: Duration,
-    ) -> Result<Option<String>, S3Error> {
+    ) -> Result<Stored, S3Error> {
         let place = object.place();
         let [read, read_acp, write_acp, full_control] = object.grants.headers();
         let call = self
@@ -144,7 +158,11 @@ impl S3 {
             .customize()
             // The checksum is signed and vouches for the body: no second digest of it.
             .disable_payload_signing();
-        let call = async { call.send().await.map_err(|error| refusal(&place, PUT, error)) };
-        Ok(self.within((&place, PUT), limit, call).await?.e_tag)
+        let call = async {
+            let put = call.send().await.map_err(|error| refusal(&place, PUT, error))?;
+            let kms_key = kms_key(put.server_side_encryption.as_ref(), put.ssekms_key_id.as_deref());
+            Ok(Stored { etag: put.e_tag, kms_key })
+        };
+        self.within((&place, PUT), limit, call).await
     }
 }

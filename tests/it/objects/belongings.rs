@@ -6,13 +6,18 @@ use crate::support::http_exchange::{Upstream, proxy};
 use crate::support::s3::Make;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+use aws_sdk_s3::types::{
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    StorageClass,
+};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio::runtime::Runtime;
 
 /// One that goes in one piece between servers, and one that goes in parts.
 const SIZES: [(&str, usize); 2] = [("large", (8 << 20) + 9), ("small", 9)];
+
+const KEY: &str = "arn:aws:kms:eu-central-1:000000000000:key/00000000-0000-0000-0000-000000000000";
 
 /// Two buckets of one server, which is said to be two.
 fn of_two_servers() -> Stage {
@@ -109,6 +114,50 @@ fn metadata_that_no_header_can_say_is_written_down_as_lost() {
     assert_eq!(stage.losses(), [lost]);
 }
 
+/// Objects of which two have a key of KMS, in a bucket of one server whose objects are each asked, and in one of two servers.
+fn with_keys() -> [Stage; 2] {
+    let stages = [Stage::new(Make::Ministack, Make::Ministack), of_two_servers()];
+    stages[0].from.make_website(&stages[0].runtime);
+    for stage in &stages {
+        stage.put("plain", b"plain");
+        for (key, length) in SIZES {
+            let put = stage.from.putting(key, length).server_side_encryption(ServerSideEncryption::AwsKms);
+            stage.runtime.block_on(put.ssekms_key_id(KEY).send()).unwrap();
+        }
+    }
+    stages
+}
+
+#[test]
+fn a_key_of_kms_is_written_down_as_lost_where_the_copy_is_encrypted_otherwise() {
+    for mut stage in with_keys() {
+        stage.define("", "", "", "", "");
+        let reply = stage.run();
+        assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &3.into()), "{reply}");
+        let mut losses = stage.losses();
+        losses.sort_by_key(|line| line["key"].to_string());
+        assert_eq!(losses, SIZES.map(|(key, _)| json!({"key": key, "lost": {"kms_key": KEY}})));
+    }
+}
+
+#[test]
+fn no_key_of_kms_is_lost_where_one_is_asked_for_or_the_target_has_the_same() {
+    for (mut stage, asked) in with_keys().into_iter().zip([true, false]) {
+        stage.define("", "", if asked { "kms_key = \"alias/copies\"" } else { "" }, "", "");
+        if !asked {
+            let by_default = ServerSideEncryptionByDefault::builder().kms_master_key_id(KEY);
+            let by_default = by_default.sse_algorithm(ServerSideEncryption::AwsKms).build().unwrap();
+            let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default);
+            let rules = ServerSideEncryptionConfiguration::builder().rules(rule.build()).build().unwrap();
+            let put = stage.to.client.put_bucket_encryption().bucket(&stage.to.bucket);
+            stage.runtime.block_on(put.server_side_encryption_configuration(rules).send()).unwrap();
+        }
+        let reply = stage.run();
+        assert_eq!((&reply["outcome"], &reply["progress"]["moved"]), (&"complete".into(), &3.into()), "{reply}");
+        assert_eq!(stage.losses(), Vec::<Value>::new());
+    }
+}
+
 #[test]
 fn plan_warns_of_a_key_of_kms_that_does_not_go_along() {
     let mut stage = Stage::new(Make::Ministack, Make::Ministack);
@@ -117,7 +166,7 @@ fn plan_warns_of_a_key_of_kms_that_does_not_go_along() {
     let plan = stage.job.reply(&["plan", "assets"]);
     assert!(!plan["warnings"].to_string().contains("KMS"), "{plan}");
     let put = stage.from.putting("a", 1).server_side_encryption(ServerSideEncryption::AwsKms);
-    let put = put.ssekms_key_id("arn:aws:kms:eu-central-1:000000000000:key/00000000-0000-0000-0000-000000000000");
+    let put = put.ssekms_key_id(KEY);
     stage.runtime.block_on(put.send()).unwrap();
     let plan = stage.job.reply(&["plan", "assets"]);
     assert!(plan["warnings"].to_string().contains("encrypted with a key of KMS, which does not go along"), "{plan}");
