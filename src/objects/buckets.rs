@@ -23,7 +23,7 @@ impl Objects {
         if !access.problems.is_empty() {
             return;
         }
-        let limit = left(deadline) / 8;
+        let limit = left(deadline) / 10;
         let (source, target) = (self.source.facts(&self.from, limit).await, self.target.facts(&self.to, limit).await);
         let mut warn = |is: Option<bool>, message: &str| {
             if is == Some(true) {
@@ -62,5 +62,6 @@ impl Objects {
             source.owns_all.map(|owns| owns && acl.is_asked()),
             "the source's bucket owns every object: none has an ACL that `copy.acl` could find",
         );
+        self.look_at_aftermath(access, limit).await;
     }
 }

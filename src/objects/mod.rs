@@ -6,13 +6,15 @@
 //! [`left_overs`](left_overs) gives up what killed runs have left of it, and [`losses`](losses) sees to what would be left behind,
 //! [`acl`](acl) among it. [`verify`](verify) puts both listings side by side, and [`full_reads`](full_reads) reads both sides where that is
 //! asked. [`began`](began) is when it all began and what the target's server can do. [`access`](access) tries out what a run
-//! will need, [`statements`](statements) says what to paste where it is lacking, [`buckets`](buckets) what buckets keep from going along.
+//! will need, [`statements`](statements) says what to paste where it is lacking, [`buckets`](buckets) what buckets keep from going along,
+//! [`aftermath`](aftermath) what the target's does with copies by itself.
 //! [`inventory`](inventory) is what the first pass may go by instead of a listing.
 //! [`migration`](migration) is what the engine asks.
 
 mod access;
 mod acl;
 mod across;
+mod aftermath;
 mod attributes;
 mod began;
 mod bound;

@@ -87,6 +87,17 @@ impl Objects {
         access.state("policy of the target's role, unless it has it", &statement);
     }
 
+    /// What would let `plan` see more of the target's bucket; no run needs it.
+    pub(super) fn offer(&self, actions: &[&'static str], access: &mut Access) {
+        if actions.is_empty() {
+            return;
+        }
+        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": self.target.arn(&self.to.name)});
+        let purpose =
+            "policy of the target's role, optional: `plan` sees the bucket's lifecycle rules and notifications by it";
+        access.state(purpose, &statement);
+    }
+
     /// What it takes to take on a side's role, if it has one of its own.
     fn let_in(&self, role: Side, access: &mut Access) {
         let Some(arn) = &self.place(role).role else { return };

@@ -124,11 +124,16 @@ impl S3 {
 }
 
 /// What a bucket has of something; `None`: nothing.
-fn told<T, E>(place: &str, action: &'static str, answer: Result<T, SdkError<E>>) -> Result<Option<T>, S3Error>
+pub(super) fn told<T, E>(
+    place: &str,
+    action: &'static str,
+    answer: Result<T, SdkError<E>>,
+) -> Result<Option<T>, S3Error>
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    const NONE: [&str; 4] = [
+    const NONE: [&str; 5] = [
+        "NoSuchLifecycleConfiguration",
         "NoSuchWebsiteConfiguration",
         "ObjectLockConfigurationNotFoundError",
         "OwnershipControlsNotFoundError",

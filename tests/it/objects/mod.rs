@@ -2,6 +2,7 @@
 //! test, and as a question in `support::s3::Make`.
 
 mod acl;
+mod aftermath;
 mod at_once;
 mod belongings;
 mod copying;
