@@ -183,7 +183,7 @@ impl<M: Migration> Run<'_, M> {
                     }
                 }),
                 // It has read for as long as it could.
-                Err(fault) if full && fault.class == Class::Unfinished => return Ok(Outcome::More),
+                Err(fault) if way.1 && fault.class == Class::Unfinished => return Ok(Outcome::More),
                 Err(fault) => match fault.class.action() {
                     Action::Retry | Action::HalveAndWait if self.budget.remaining() > wait * 2 => {
                         self.stop.sleep(wait.mul_f64(0.5 + super::chance::fraction())).await;

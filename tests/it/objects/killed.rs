@@ -1,10 +1,13 @@
 //! Kills at any moment: afterwards the target is the source, and everything was counted once.
 
 use super::Stage;
+use crate::support::http_exchange::{Request, Upstream, proxy};
 use crate::support::job::full;
 use crate::support::s3::{MAKES, Make};
 use crate::support::s3_faults::S3Faults;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_run_that_is_killed_again_and_again_copies_all_the_same() {
@@ -128,6 +131,67 @@ fn a_source_that_changes_under_the_copy_is_copied_whole_and_again() {
     stage.assert_same("");
     let status = stage.job.status();
     assert_eq!((&status["progress"]["conflicts"], &status["progress"]["failed"]), (&0.into(), &0.into()), "{status}");
+}
+
+/// At what a run is killed: one object's upload begins, a part of another one's arrives, a third one's is completed.
+fn is_deadly(death: usize, request: &Request) -> bool {
+    let path = &request.path;
+    match death {
+        0 => path.contains("/a?uploads"),
+        1 => path.contains("/b?") && path.contains("partNumber=2"),
+        _ => {
+            let is_part = path.contains("partNumber=");
+            path.contains("/c?")
+                && !is_part
+                && String::from_utf8_lossy(&request.body).contains("CompleteMultipartUpload")
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_as_the_server_has_done_something_for_a_large_object_leaves_no_upload_open() {
+    const DEATHS: usize = 3;
+    let mut stage = Stage::new(Make::Ministack, Make::SeaweedFs);
+    let server = Upstream::at(&stage.to.endpoint);
+    let (met, dead) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (meeting, dying) = (met.clone(), dead.clone());
+    let before = proxy(move |request| {
+        let reply = server.forward(&request);
+        let death = meeting.load(Ordering::SeqCst);
+        if death == DEATHS || !is_deadly(death, &request) {
+            return reply;
+        }
+        meeting.store(death + 1, Ordering::SeqCst);
+        // Whoever has asked never hears of it.
+        while dying.load(Ordering::SeqCst) == death {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    });
+    stage.to.endpoint = before.url();
+    stage.define("", "", "", "concurrency = 1", "lease = \"1s\"\nmax_attempts = 1000");
+    stage.job.set("MILKRUN_LEASE_MARGIN", "-5s");
+    for key in ["a", "b", "c"] {
+        stage.put(key, &vec![7; 9 << 20]);
+    }
+    for death in 0..DEATHS {
+        let mut running = stage.job.cli().spawn(&["--json", "run", "assets"]);
+        let end = Instant::now() + Duration::from_mins(1);
+        while met.load(Ordering::SeqCst) == death {
+            assert!(Instant::now() < end && running.is_running(), "it never comes to death {death}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        running.signal("KILL");
+        running.wait();
+        dead.store(death + 1, Ordering::SeqCst);
+    }
+    let reply = stage.run();
+    assert_eq!(reply["outcome"], "complete", "{reply}");
+    let progress = &reply["progress"];
+    let counted = ["moved", "skipped", "failed", "conflicts"].map(|name| progress[name].as_u64().unwrap());
+    assert_eq!((counted[0] + counted[1], counted[2] + counted[3]), (3, 0), "{progress}");
+    assert_eq!(stage.to.open_uploads(&stage.runtime), 0);
+    stage.assert_same("");
 }
 
 #[test]

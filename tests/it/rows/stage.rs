@@ -167,9 +167,9 @@ pub(super) async fn walk(rows: &Rows, size: u64, effort: &Effort) -> Result<Outc
     let Some(range) = range(rows).await else { return Ok(sum) };
     let mut after: Option<Cursor> = None;
     let mut batches = 0;
-    while let Some(read) = rows.read(&range, after.as_ref(), size, LIMIT).await? {
+    while let Some(read) = Box::pin(rows.read(&range, after.as_ref(), size, LIMIT)).await? {
         assert!(read.scanned <= size, "{} keys of {size}", read.scanned);
-        let outcome = rows.write(&read.batch, effort).await?;
+        let outcome = Box::pin(rows.write(&read.batch, effort)).await?;
         sum.moved += outcome.moved;
         sum.skipped += outcome.skipped;
         sum.bytes += outcome.bytes;
