@@ -11,7 +11,7 @@ use super::walk::left;
 use crate::engine::shelves::Shelf;
 use crate::s3::{Head, Listed, Object, Origin, Part, S3Error, Stored, Upload};
 use futures_util::StreamExt as _;
-use futures_util::stream::iter;
+use futures_util::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -23,6 +23,8 @@ const PARTS: u64 = 10_000;
 const COPIED_PART: u64 = 64 << 20;
 /// Parts of one object side by side.
 const SIDE_BY_SIDE: usize = 8;
+/// Until one of them has arrived: of many side by side none might within a run, where a server is slow.
+const AT_FIRST: usize = 2;
 
 /// How the parts of an object come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,15 +106,21 @@ impl Objects {
             there.get(number).is_none_or(|part: &Part| part.bytes != range.end - range.start)
         };
         let lacking: Vec<_> = ranges(ours.bytes, size).filter(is_lacking).collect();
-        let mut coming = iter(lacking)
-            .map(|(number, range)| self.part(ours, &upload, number, (how, range), deadline))
-            .buffer_unordered(SIDE_BY_SIDE);
+        let mut lacking = lacking.into_iter();
+        let (mut coming, mut at_once) = (FuturesUnordered::new(), AT_FIRST);
         let mut stopped = None;
-        while stopped.is_none()
-            && let Some(part) = coming.next().await
-        {
+        while stopped.is_none() {
+            let room = at_once.saturating_sub(coming.len());
+            coming.extend(
+                lacking
+                    .by_ref()
+                    .take(room)
+                    .map(|(number, range)| self.part(ours, &upload, number, (how, range), deadline)),
+            );
+            let Some(part) = coming.next().await else { break };
             match part {
                 Ok(part) => {
+                    at_once = SIDE_BY_SIDE;
                     self.further(&ours.key);
                     there.insert(part.number, part);
                 }

@@ -4,7 +4,7 @@
 use super::began::Began;
 use super::compare::{By, Compared, Other, is_rewritten, seconds, told_by_tags};
 use super::extra::Place;
-use super::failure::{Side, fault};
+use super::failure::{Side, fault, unlisted};
 use super::full_reads::{PATIENCE, Proved, Reading};
 use super::inventory::goes_by_inventory;
 use super::walk::{Stretch, cursor, key, left};
@@ -181,7 +181,7 @@ impl Objects {
         let dated = stretch.dated;
         let last = stretch.objects.last().filter(|_| !dated).and_then(|object| self.target_key(&object.key));
         let theirs = self.beside((&self.target, &self.to), ahead, from.as_deref(), last.as_ref(), deadline).await;
-        let theirs = theirs.map_err(|error| fault(Side::Target, &error))?;
+        let theirs = theirs.map_err(|error| unlisted(Side::Target, &error))?;
         let began = self.began(deadline).await?;
         let theirs = Arc::new(theirs);
         let mut coming = iter(stretch.objects.clone())

@@ -2,7 +2,7 @@
 
 use super::Objects;
 use super::bound::end_in;
-use super::failure::{Side, fault};
+use super::failure::{Side, unlisted};
 use super::inventory::goes_by_inventory;
 use crate::cursor::{Cursor, KeyPart};
 use crate::engine::migration::Range;
@@ -43,7 +43,7 @@ impl Pages for Source<'_> {
         let Objects { source, from, definition, .. } = self.objects;
         let asked = source.objects(from, &definition.source.place.prefix, after, most, left(self.deadline));
         // Boxed: it is too large to be moved about.
-        Box::pin(asked).await.map_err(|error| fault(Side::Source, &error))
+        Box::pin(asked).await.map_err(|error| unlisted(Side::Source, &error))
     }
 }
 
