@@ -28,7 +28,8 @@ fn write_value(out: &mut String, value: &Value, depth: usize) {
     let pad = "  ".repeat(depth);
     match value {
         Value::Object(fields) => {
-            for (name, value) in fields.iter().filter(|(name, value)| !is_unsaid(name, value)) {
+            let is_problem = fields.contains_key("message");
+            for (name, value) in fields.iter().filter(|(name, value)| !is_unsaid(name, value, is_problem)) {
                 if let Some(key) = shown(value).filter(|_| name == "key") {
                     let _ = writeln!(out, "{pad}{name}: {key}");
                 } else if is_plain(value) {
@@ -56,8 +57,8 @@ fn write_value(out: &mut String, value: &Value, depth: usize) {
 }
 
 /// Nobody reads the form's version, or a label with nothing behind it. A problem of a whole file has no field to name.
-fn is_unsaid(name: &str, value: &Value) -> bool {
-    name == "v" || value.is_null() || (matches!(name, "field" | "hint") && value == "")
+fn is_unsaid(name: &str, value: &Value, is_problem: bool) -> bool {
+    name == "v" || value.is_null() || (is_problem && matches!(name, "field" | "hint") && value == "")
 }
 
 fn is_plain(value: &Value) -> bool {
@@ -92,10 +93,10 @@ mod tests {
     #[test]
     fn a_problem_of_the_whole_file_has_no_empty_label() {
         let problem = |field: &str, hint: &str| json!({"field": field, "message": "is wrong", "hint": hint});
-        let reply = json!({"problems": [problem("", "undo it"), problem("kind", "")], "sample_document": {"note": ""}});
+        let reply = json!({"problems": [problem("", "undo it"), problem("kind", "")], "sample_document": {"hint": ""}});
         assert_eq!(
             text(&reply),
-            "problems:\n  -\n    message: is wrong\n    hint: undo it\n  -\n    field: kind\n    message: is wrong\nsample_document:\n  note:"
+            "problems:\n  -\n    message: is wrong\n    hint: undo it\n  -\n    field: kind\n    message: is wrong\nsample_document:\n  hint:"
         );
     }
 
