@@ -224,12 +224,12 @@ impl<M: Migration> Run<'_, M> {
             Aim::Compare(..) => self.reached(state).await?,
             Aim::TakeBack => in_time(&self.budget, self.kind.written(self.budget.remaining())).await?,
         };
-        let (share, full) = (aim.share(), self.kind.reads_in_full());
-        let sample = share.map(Sample::new);
+        let way = (aim.share(), self.kind.reads_in_full());
+        let (sample, full) = (way.0.map(Sample::new), way.1);
         let begin = |it: &mut Checkpoint| {
             it.enter(state.life, it.pass.wrapping_add(1));
-            // What a key takes is something else with another share.
-            if it.tally.as_ref().and_then(share_of) != share {
+            // What a key takes is something else with another share, or where all of it is read.
+            if it.tally.as_ref().is_some_and(|tally| way_of(tally) != way) {
                 it.tuner = Tuner::default();
             }
             it.tally = Some(Tally { definition, complete: bound.is_none(), bound, sample, full, ..Tally::default() });
@@ -259,11 +259,12 @@ impl<M: Migration> Run<'_, M> {
 
 /// Counts of two definitions, of two shares, or of two ways to compare add up to nothing.
 fn is_under_way(tally: &Tally, definition: Option<&str>, way: (Option<u32>, bool)) -> bool {
-    !tally.complete && tally.definition.as_deref() == definition && (share_of(tally), tally.full) == way
+    !tally.complete && tally.definition.as_deref() == definition && way_of(tally) == way
 }
 
-fn share_of(tally: &Tally) -> Option<u32> {
-    tally.sample.as_ref().map(Sample::share)
+/// The share that a walk looks at, and whether it reads all of it.
+fn way_of(tally: &Tally) -> (Option<u32>, bool) {
+    (tally.sample.as_ref().map(Sample::share), tally.full)
 }
 
 fn count(checkpoint: &mut Checkpoint, read: Read<Comparison>) {
