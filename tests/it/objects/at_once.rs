@@ -1,6 +1,6 @@
 //! What is asked side by side: both listings, and no more objects than `copy.concurrency` says, by all lanes together.
 
-use super::direct::{LIMIT, Place, between, everything};
+use super::direct::{LIMIT, Place, between, effort, everything};
 use crate::support::http_exchange::{Upstream, proxy};
 use crate::support::s3::{Make, bucket};
 use bytes::Bytes;
@@ -115,4 +115,35 @@ async fn a_sweep_asks_for_both_listings_at_the_same_time() {
     let read = Box::pin(objects.sweep(&range, None, 10, LIMIT)).await.unwrap().unwrap();
     assert_eq!(read.found.len(), 1);
     assert_eq!(asked.each_ref().map(|flag| flag.load(Ordering::SeqCst)), [true, false], "one after the other");
+}
+
+/// Where a server is slow none of many might arrive within a run.
+#[tokio::test]
+async fn parts_begin_two_at_a_time_until_one_has_arrived() {
+    let (s3, config, source) = bucket(Make::SeaweedFs).await;
+    let (_, _, target) = bucket(Make::SeaweedFs).await;
+    let object = Object { bucket: source.clone(), key: "large".to_owned(), ..Object::default() };
+    let body = Bytes::from(vec![7; 40 << 20]);
+    s3.put(&object, body.clone(), Checksum::of(&body), LIMIT).await.unwrap();
+    // Parts that have begun: of all, and before the first of them was passed on.
+    let (begun, server) =
+        (Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]), Upstream::at(config.endpoint_url().unwrap()));
+    let counting = begun.clone();
+    let before = proxy(move |request| {
+        if request.path.contains("partNumber=") {
+            let [all, at_first] = &*counting;
+            all.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(300));
+            let _ = at_first.compare_exchange(0, all.load(Ordering::SeqCst), Ordering::SeqCst, Ordering::SeqCst);
+        }
+        server.forward(&request)
+    });
+    let (near, endpoint) = (config.endpoint_url().unwrap(), before.url());
+    let through = S3::elsewhere(&config, None, Some(&endpoint), None).await;
+    let from = Place { s3, bucket: &source, endpoint: near };
+    let objects = between(from, Place { s3: through, bucket: &target, endpoint: &endpoint }, "");
+    let range = Box::pin(everything(&objects)).await;
+    let read = Box::pin(objects.read(&range, None, 10, LIMIT)).await.unwrap().unwrap();
+    assert_eq!(Box::pin(objects.write(&read.batch, &effort())).await.unwrap().moved, 1);
+    assert_eq!(begun.each_ref().map(|count| count.load(Ordering::SeqCst)), [5, 2]);
 }
