@@ -1,11 +1,19 @@
 //! SHA-256 as text: the one form in which digests are shown, stored and compared.
 
 use crate::hex;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The SHA-256 of some bytes as 64 lower-case hex digits.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex::encode(&Sha256::digest(bytes))
+}
+
+/// That of a value, whatever the order of its fields.
+pub fn of_value(value: &Value) -> String {
+    let mut canonical = value.clone();
+    canonical.sort_all_objects();
+    sha256(canonical.to_string())
 }
 
 #[cfg(test)]

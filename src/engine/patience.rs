@@ -121,10 +121,8 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::Cursor;
-    use crate::engine::migration::{Effort, Migration, Outcome, Range, Read};
+    use crate::engine::empty::Empty;
     use crate::engine::run::{EngineError, Run};
-    use crate::fault::Fault;
     use crate::spec::Limits;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -186,31 +184,6 @@ mod tests {
         }
     }
 
-    /// A source of nothing.
-    struct Nothing;
-
-    impl Migration for Nothing {
-        type Batch = ();
-
-        async fn bound(&self, _: Option<&Cursor>, _: Duration) -> Result<Option<Cursor>, Fault> {
-            Ok(None)
-        }
-
-        async fn read(&self, _: &Range, _: Option<&Cursor>, _: u64, _: Duration) -> Result<Option<Read<()>>, Fault> {
-            Ok(None)
-        }
-
-        async fn sweep(&self, _: &Range, _: Option<&Cursor>, _: u64, _: Duration) -> Result<Option<Read<()>>, Fault> {
-            Ok(None)
-        }
-
-        fn fetch(&self, _: &Range, _: &[Cursor]) {}
-
-        async fn write(&self, (): &(), _: &Effort) -> Result<Outcome, Fault> {
-            Ok(Outcome::default())
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_read_is_repeated_as_long_as_its_call_may_take() {
         let (limit, budget) = (Duration::from_secs(5), Budget::new(Duration::from_secs(30), 512));
@@ -242,8 +215,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_ledger_that_falls_silent_costs_a_run_little_more_than_its_time() {
-        let (limits, ledger) = (Limits::default(), Arc::new(Away::new(0)));
-        let run = Run::new("m", &Nothing, &limits, ledger.clone(), Duration::from_secs(2), 512);
+        let (kind, limits, ledger) = (Empty::default(), Limits::default(), Arc::new(Away::new(0)));
+        let run = Run::new("m", &kind, &limits, ledger.clone(), Duration::from_secs(2), 512);
         let begun = Instant::now();
         let error = run.chunk().await.unwrap_err();
         assert!(matches!(error, EngineError::Ledger(LedgerError::Unreachable { .. })), "{error}");

@@ -1,14 +1,12 @@
 //! What a definition means, as digests: a change of meaning has to be accepted by somebody, a change of wording has not.
 
 use super::definition::{After, ColumnValue, DatabaseRef, Related, RelatedTarget, SecretRef, Source, Target};
+use super::fields::{fields, keep_their_own};
 use super::files::{FileColumn, FilesSource, FilesTarget, StampValue, TextRef};
 use super::objects::{Attribute, BucketRef, Existing, ObjectAcl, ObjectsSource, ObjectsTarget, StorageClass};
-use crate::digest;
+use crate::digest::of_value;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-
-/// Digits of a field's digest: enough to tell whether the field has changed, and no more.
-const SHORT: usize = 12;
 
 /// SHA-256 over all that `[source]`, `[target]` and `kind` mean. How one logs in (password, `ca`) is no part of it, nor is
 /// the order of columns, of `on` and of `exclude`. And its fields, one by one.
@@ -38,19 +36,9 @@ pub(super) fn of_meaning(source: &Source, target: &Target) -> (String, BTreeMap<
     if let (Some(changed), Some(source)) = (&source.changed, meaning["source"].as_object_mut()) {
         source.insert("changed".to_owned(), json!(changed.column));
     }
-    let digest = sha256(&meaning);
+    let digest = of_value(&meaning);
     keep_their_own(&mut meaning["source"]["related"], &source.exclude);
     (digest, fields(&meaning))
-}
-
-/// What the source excludes holds in related tables too: a change of it is none of theirs.
-fn keep_their_own(related: &mut Value, inherited: &[String]) {
-    for table in related.as_array_mut().into_iter().flatten() {
-        if let Some(excluded) = table["exclude"].as_array_mut() {
-            excluded.retain(|name| inherited.iter().all(|other| name != other));
-        }
-        keep_their_own(&mut table["related"], inherited);
-    }
 }
 
 /// SHA-256 over the part that nobody can accept a change of: kind, databases, schemas, tables and keys.
@@ -75,7 +63,7 @@ pub(super) fn of_identity(source: &Source, target: &Target) -> String {
     if let (Some(identity), false) = (identity.as_object_mut(), copies.is_empty()) {
         identity.insert("related".to_owned(), Value::Array(copies));
     }
-    sha256(&identity)
+    of_value(&identity)
 }
 
 /// Which related tables are copied, and to where.
@@ -111,7 +99,7 @@ pub(super) fn of_files(source: &FilesSource, target: &FilesTarget) -> (String, S
             "url": target.url,
         },
     });
-    let unchangeable = sha256(&identity);
+    let unchangeable = of_value(&identity);
     if let Some(from) = identity["source"].as_object_mut() {
         from.insert("where".to_owned(), json!(table.filter));
         from.insert("changed".to_owned(), json!(table.changed.as_ref().map(|changed| &changed.column)));
@@ -136,13 +124,13 @@ pub(super) fn of_files(source: &FilesSource, target: &FilesTarget) -> (String, S
             to.insert("hooks".to_owned(), target.hooks.iter().map(|hook| text(&hook.url)).collect());
         }
     }
-    (sha256(&identity), unchangeable, fields(&identity))
+    (of_value(&identity), unchangeable, fields(&identity))
 }
 
 /// The same of a migration of kind `objects`. How one gets to a bucket is no part of any, nor is how many objects go side by side.
 pub(super) fn of_objects(source: &ObjectsSource, target: &ObjectsTarget) -> (String, String, BTreeMap<String, String>) {
     let mut identity = json!({ "kind": "objects", "source": bucket(&source.place), "target": bucket(&target.place) });
-    let unchangeable = sha256(&identity);
+    let unchangeable = of_value(&identity);
     let attribute = |attribute: Attribute| match attribute {
         Attribute::Keep => "keep",
         Attribute::Drop => "drop",
@@ -176,34 +164,7 @@ pub(super) fn of_objects(source: &ObjectsSource, target: &ObjectsTarget) -> (Str
             }),
         );
     }
-    (sha256(&identity), unchangeable, fields(&identity))
-}
-
-/// A short digest of each field, by its place in the file. One that is not there has none.
-fn fields(meaning: &Value) -> BTreeMap<String, String> {
-    let mut fields = BTreeMap::new();
-    let mut add = |place: String, value: &Value| {
-        if !value.is_null() {
-            // Where the meaning calls it otherwise than the file does.
-            let place = match place.as_str() {
-                "target.hooks" => "after_row".to_owned(),
-                "copy.kms_key" => "target.kms_key".to_owned(),
-                _ => place,
-            };
-            fields.insert(place, sha256(value).chars().take(SHORT).collect());
-        }
-    };
-    for (section, value) in meaning.as_object().into_iter().flatten() {
-        match value {
-            Value::Object(within) => {
-                for (name, value) in within {
-                    add(format!("{section}.{name}"), value);
-                }
-            }
-            other => add(section.clone(), other),
-        }
-    }
-    fields
+    (of_value(&identity), unchangeable, fields(&identity))
 }
 
 fn bucket(place: &BucketRef) -> Value {
@@ -282,12 +243,6 @@ fn set(names: &[String]) -> Vec<&String> {
     let mut names: Vec<_> = names.iter().collect();
     names.sort();
     names
-}
-
-fn sha256(meaning: &Value) -> String {
-    let mut canonical = meaning.clone();
-    canonical.sort_all_objects();
-    digest::sha256(canonical.to_string())
 }
 
 #[cfg(test)]

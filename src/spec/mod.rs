@@ -6,6 +6,7 @@
 mod check;
 mod definition;
 mod digest;
+mod fields;
 mod file;
 mod files;
 pub mod filter;
